@@ -1,0 +1,42 @@
+"""Row ids as people and protocols see them: a prefix that names the kind, then 13 characters of base 32."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES: Final = {char: value for value, char in enumerate(_ALPHABET)}
+_LENGTH: Final = 13  # 13 x 5 bits hold 63
+_LIMIT: Final = 1 << 63
+
+TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE = "tn", "us", "ac", "mb", "ap", "ro"
+CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE = "cl", "gr", "az", "se", "ke", "cs", "sc"
+PREFIXES: Final = frozenset({TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE, CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE, "in"})
+
+
+def show(prefix: str, number: int) -> str:
+    """Return an id's text, such as `us_01h2v5c8n4k7e`; texts of one kind sort as their numbers do."""
+    chars = [""] * _LENGTH
+    rest = number
+    for place in range(_LENGTH - 1, -1, -1):
+        chars[place] = _ALPHABET[rest & 31]
+        rest >>= 5
+    return f"{prefix}_{''.join(chars)}"
+
+
+def read(prefix: str, text: str) -> int | None:
+    """Return the number of an id's text, or None when the text is no id of that kind."""
+    if len(text) != len(prefix) + 1 + _LENGTH or not text.startswith(prefix + "_"):
+        return None
+    number = 0
+    for char in text[len(prefix) + 1 :]:
+        value = _VALUES.get(char)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return number if number < _LIMIT else None
+
+
+def reserved(client_id: str) -> bool:
+    """Tell whether a client id begins like one of our ids, so that a `sub` could be taken for both (RFC 9700 §4.15)."""
+    return client_id[:3].rstrip("_") in PREFIXES and client_id[2:3] == "_"

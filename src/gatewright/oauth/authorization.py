@@ -1,0 +1,162 @@
+"""The record of one approval, as one statement reads it: what was allowed, to whom, and whether all of them still stand."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from gatewright.oauth.catalogue import Catalogue, ids_of
+from gatewright.oauth.client import Client
+from gatewright.oauth.decision import Bounds, Decision, Party, Verdict, decide
+
+EndedBecause = Literal[
+    "withdrawn", "by_admin", "replay", "expired", "revoked", "signed_out", "user_disabled", "user_deleted", "account_disabled",
+    "membership_ended", "client_disabled", "reinstalled", "uninstalled",
+]  # fmt: skip
+
+
+class Standing(Struct, frozen=True):
+    """An authorization joined with its grant, user, account, membership, client and the mark of one token, as of now.
+
+    Columns come in the order of `ledger.standing`. Lists of ids are stored texts; `*_drift` is the present epoch less the one
+    copied when the row was opened, so that anything but 0 means "ended meanwhile"; it is None where there is no such party.
+    """
+
+    id: int
+    tenant: int
+    issuer: str
+    opened_by: str
+    grant: int
+    client: int
+    person: int
+    account: int
+    membership: int
+    session: int
+    epoch: int
+    scopes: str
+    resources: str
+    claims: str
+    nonce: str | None
+    auth_time: int | None
+    acr: str | None
+    amr: str | None
+    access_secret: str
+    code_digest: str | None
+    code_expires_at: int | None
+    code_challenge: str | None
+    redirect_uri: str | None
+    code_used_by: str | None
+    refresh_secret: str | None
+    generation: int
+    rotated_at: int | None
+    refresh_idle_until: int | None
+    refresh_until: int | None
+    session_bound: int
+    opened_at: int
+    ended_at: int | None
+    ended_because: str | None
+    granted: str | None
+    declined: str | None
+    grant_source: str | None
+    grant_expires_at: int | None
+    grant_ended_at: int | None
+    grant_ended_because: str | None
+    client_name: str | None
+    client_disabled_at: int | None
+    client_drift: int | None
+    person_disabled_at: int | None
+    person_drift: int | None
+    person_email: str | None
+    person_email_verified_at: int | None
+    person_name: str | None
+    person_profile: str | None
+    membership_roles: str | None
+    membership_ended_at: int | None
+    account_slug: str | None
+    account_disabled_at: int | None
+    account_drift: int | None
+    session_ended_at: int | None
+    session_until: int | None
+    marked: int | None
+
+    def fault(self, now: int) -> Verdict | None:
+        """Return why nothing under this authorization is good any more, or None while it stands."""
+        if self.ended_at is not None:
+            return Verdict.GRANT_ENDED if self.ended_because in ("withdrawn", "replay", "by_admin") else Verdict.TOKEN_REVOKED
+        if self.granted is None or self.grant_ended_at is not None:
+            return Verdict.GRANT_ENDED
+        if self.grant_expires_at is not None and self.grant_expires_at <= now:
+            return Verdict.GRANT_ENDED
+        if self.client_disabled_at is not None or self.client_drift != 0:
+            return Verdict.CLIENT_DISABLED
+        if self.person and (self.person_disabled_at is not None or self.person_drift != 0):
+            return Verdict.USER_DISABLED
+        if self.account and (self.account_disabled_at is not None or self.account_drift != 0):
+            return Verdict.ACCOUNT_DISABLED
+        if self.membership and (self.membership_roles is None or self.membership_ended_at is not None):
+            return Verdict.MEMBERSHIP_ENDED
+        if self.session_bound and (self.session_until is None or self.session_ended_at is not None or self.session_until <= now):
+            return Verdict.TOKEN_REVOKED
+        return None
+
+    @property
+    def party(self) -> Party:
+        """Who stands behind it today, for the decision."""
+        if not self.person:
+            return Party(user=False)
+        roles = self.membership_roles
+        return Party(user=True, member=roles is not None, roles=ids_of(roles) if roles else frozenset())
+
+    @property
+    def ceiling(self) -> frozenset[int]:
+        """The scopes that this approval may ever yield."""
+        return ids_of(self.scopes)
+
+    def today(self, names: list[str] | tuple[str, ...], catalogue: Catalogue, client: Client) -> Decision:
+        """Return today's decision on scope names, within this authorization and its grant."""
+        consented = ids_of(self.granted or "")
+        bounds = Bounds(consented=consented, declined=ids_of(self.declined or ""), ceiling=self.ceiling)
+        return decide(names, catalogue, client, self.party, bounds)
+
+
+class CodeTerms(Struct, frozen=True, kw_only=True):
+    """What the code of a new authorization is bound to (RFC 6749 §4.1.3, RFC 7636 §4.4)."""
+
+    digest: str
+    expires_at: int
+    challenge: str | None
+    redirect_uri: str | None
+
+
+class NewAuthorization(Struct, frozen=True, kw_only=True):
+    """An authorization about to be opened under a live grant. The epochs are those of the parties as they were read."""
+
+    id: int
+    tenant: int
+    issuer: str
+    opened_by: str
+    grant: int
+    client: int
+    client_epoch: int
+    person: int = 0
+    person_epoch: int = 0
+    account: int = 0
+    account_epoch: int = 0
+    membership: int = 0
+    session: int = 0
+    session_bound: bool = False
+    scopes: frozenset[int] = frozenset()
+    resources: tuple[str, ...] = ()
+    claims: str = ""
+    nonce: str | None = None
+    auth_time: int | None = None
+    acr: str | None = None
+    amr: str | None = None
+    access_secret: str
+    refresh_secret: str | None = None
+    refresh_idle_until: int | None = None
+    refresh_until: int | None = None
+    code: CodeTerms | None = None
+    opened_at: int
+    sweep_at: int

@@ -1,0 +1,76 @@
+"""A registered client and the settings that decide what it may do."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials"]
+AuthMethod = Literal["none", "secret", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+
+
+class ClientSecret(Struct, frozen=True):
+    """One live secret: `sha256` of one that we made, `argon2id` of a short one that somebody else chose."""
+
+    id: int
+    method: Literal["sha256", "argon2id"]
+    digest: str
+    expires_at: int | None = None
+
+
+class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is kept of a client as one document. Names are RFC 7591's where it has one; times in seconds."""
+
+    client_name: str
+    type: Literal["web", "spa", "native", "device", "service"] = "web"
+    party: Literal["first", "third"] = "third"
+    consent: Literal["auto", "always"] = "auto"
+    grant_types: tuple[GrantTypeName, ...] = ("authorization_code",)
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    scopes: tuple[int, ...] = ()
+    scopes_policy: Literal["required", "all_allowed"] = "required"
+    unknown_scopes: Literal["refuse", "ignore"] = "refuse"
+    roles: tuple[int, ...] = ()
+    pkce: Literal["required", "optional"] = "required"
+    token_endpoint_auth_method: AuthMethod = "secret"
+    jwks: str | None = None
+    jwks_uri: str | None = None
+    id_token_signed_response_alg: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    refresh: Literal["always", "offline"] = "always"
+    refresh_idle: int | None = None
+    refresh_absolute: int | None = None
+    audience: Literal["strict", "first"] = "strict"
+    account: int = 0
+    service_user: int = 0
+    allowed_ips: tuple[str, ...] = ()
+    introspects: bool = False
+    lasting_session: bool = False
+
+
+PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
+
+
+class Client(Struct, frozen=True, kw_only=True):
+    """A client as the core sees it: its settings with its live secrets and status."""
+
+    id: int
+    tenant: int
+    client_id: str
+    epoch: int
+    disabled: bool
+    settings: ClientSettings
+    scopes: frozenset[int]
+    grant_types: frozenset[str]
+    secrets: tuple[ClientSecret, ...] = ()
+
+    @property
+    def public(self) -> bool:
+        """Whether it cannot keep a credential (RFC 6749 §2.1)."""
+        return self.settings.token_endpoint_auth_method == "none"
+
+    @property
+    def asks_user(self) -> bool:
+        """Whether its user is asked for consent."""
+        return self.settings.party == "third" or self.settings.consent == "always"

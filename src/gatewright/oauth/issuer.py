@@ -1,0 +1,40 @@
+"""One authorization server as seen from outside: its URL, its policy and the paths it answers on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+PathPreset = Literal["standard", "o", "oauth"]
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant's admin may change while the server runs. All times in seconds; defaults from `decisions` §3."""
+
+    code_lifetime: int = 60
+    overlap_public: int = 10
+    overlap_confidential: int = 600
+    refresh_idle: int = 30 * 86400
+    refresh_absolute_third_party: int = 365 * 86400
+    session_idle: int = 12 * 3600
+    session_absolute: int = 7 * 86400
+    session_lasting: int = 30 * 86400
+    id_token_lifetime: int = 3600
+    openid_token_lifetime: int = 3600
+
+
+class Issuer(Struct, frozen=True, kw_only=True):
+    """An issuer: one domain of one tenant. `url` is the `iss` of everything it makes (RFC 8414 §2)."""
+
+    url: str
+    tenant: int
+    host: str
+    policy: Policy
+    paths: tuple[PathPreset, ...] = ("standard",)
+    name: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach it over TLS; plain http is for loopback only."""
+        return self.url.startswith("https://")

@@ -1,0 +1,135 @@
+"""What the core needs from outside. Each verb is atomic, and done when it returns; the ones that consume say who was first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
+    from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.client import Client
+
+
+class Redemption(Enum):
+    """The answer of `redeem`; only USED is a replay and is punished."""
+
+    FIRST = "first"
+    USED = "used"
+    ENDED = "ended"
+
+
+class Ledger(Protocol):
+    """What must be remembered of authorizations (`ledger` implements it)."""
+
+    async def standing(self, number: int, *, mark: str = "") -> Standing | None:
+        """Read an authorization with all that it depends on, and whether the token named `mark` was revoked. One statement."""
+
+    async def open(self, new: NewAuthorization) -> None:
+        """Remember an authorization under a live grant. One statement."""
+
+    async def redeem(self, number: int, *, attempt: str, now: int) -> Redemption:
+        """Use up the code of an authorization (RFC 6749 §4.1.2). A retry with the same attempt is FIRST again."""
+
+    async def rotate(self, number: int, *, generation: int, attempt: str, now: int, idle_until: int | None) -> bool:
+        """Move the refresh chain from `generation` to the next; tell whether this attempt did it (RFC 9700 §4.14.2)."""
+
+    async def end(self, number: int, *, because: EndedBecause, now: int) -> None:
+        """End an authorization; the first cause wins. Audited where it is a replay."""
+
+    async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
+        """Return the one row of a client without an interactive user, opened when first needed. At most 1 s stale."""
+
+    async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
+        """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""
+
+    async def scope_set(self, tenant: int, client: int, members: frozenset[int]) -> int:
+        """Return the id of an interned set of scopes, 0 when the client has too many of them ("all of the row")."""
+
+    async def scope_set_members(self, number: int) -> frozenset[int]:
+        """Return the members of an interned set; none when it is unknown."""
+
+
+class Directory(Protocol):
+    """What a tenant's admin defines; at most 1 s stale (`decisions` §5)."""
+
+    async def catalogue(self, tenant: int) -> Catalogue:
+        """Return the tenant's APIs, scopes and roles."""
+
+    async def client(self, tenant: int, client_id: str) -> Client | None:
+        """Return a client by its public id."""
+
+    async def client_by_row(self, tenant: int, number: int) -> Client | None:
+        """Return a client by its row."""
+
+    async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
+        """Return the digests of an API's live secrets."""
+
+
+class Signer(Protocol):
+    """Makes signatures with the tenant's present key (`keys` implements it)."""
+
+    async def sign(self, tenant: int, alg: str, typ: str, payload: bytes) -> str:
+        """Return a compact JWS over a JSON payload, its header naming `typ`, `alg` and `kid` (RFC 7515 §3.1)."""
+
+    async def verify(self, tenant: int, token: str) -> Mapping[str, object] | None:
+        """Return the payload of a JWS that this tenant signed, or None. Says nothing of expiry, audience or type."""
+
+    async def typ(self, token: str) -> str | None:
+        """Return the `typ` of a JWS's header, or None when it has no readable one."""
+
+    async def jwks(self, tenant: int) -> Mapping[str, object]:
+        """Return the public keys: present, next and those whose tokens may live (RFC 7517 §5)."""
+
+
+class Sealer(Protocol):
+    """Seals opaque access tokens and signs refresh tokens with keys derived from the root key (`keys` implements it)."""
+
+    def seal(self, tenant: int, issuer: str, plain: bytes, *, now: int, nonce: bytes) -> bytes:
+        """Return key id, nonce and ciphertext under the key of the day (AES-256-GCM-SIV)."""
+
+    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int) -> bytes | None:
+        """Return what was sealed, or None when it was not, or its key is too old."""
+
+    def mac(self, purpose: str, tenant: int, message: bytes) -> bytes:
+        """Return HMAC-SHA256 under the tenant's key for a purpose."""
+
+
+class Fetch(Protocol):
+    """The one way out: GETs a JSON document over https, with an address guard, a size limit and a time limit."""
+
+    async def json(self, url: str) -> object:
+        """Return the document; raises `FetchFailed` with a sentence otherwise."""
+
+
+class Passwords(Protocol):
+    """Checks slow digests (argon2id) in a bounded pool."""
+
+    async def verify(self, digest: str, secret: str) -> bool:
+        """Tell whether the secret belongs to the digest; `TemporarilyUnavailable` when the queue is full."""
+
+
+class Usage(Protocol):
+    """Counts in memory what happens a thousand times a second; flushed in batches, may be lost by a crash."""
+
+    def count(self, event: str, tenant: int, subject: int) -> None:
+        """Count one event of a client or API."""
+
+
+class FetchFailed(Exception):
+    """A document could not be fetched; the text says why, for our log only."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a pipeline of the core may await."""
+
+    ledger: Ledger
+    directory: Directory
+    signer: Signer
+    sealer: Sealer
+    fetch: Fetch
+    passwords: Passwords
+    usage: Usage
