@@ -1,0 +1,1 @@
+"""The tests; docs/house/README.md says which folder is for what."""

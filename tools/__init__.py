@@ -1,0 +1,1 @@
+"""Generators and checks that the project runs on itself."""
