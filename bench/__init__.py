@@ -1,1 +1,1 @@
-"""The benchmarks, run by hand: ./dev bench."""
+"""Benchmarks, run by hand: `./dev bench`. They print what a request costs; nothing here is a test."""

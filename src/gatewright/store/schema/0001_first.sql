@@ -310,3 +310,15 @@ CREATE TABLE deployment (
     value TEXT NOT NULL,
     until BIGINT NOT NULL
 );
+
+-- Counted in memory and added here in batches: what happened how often, by day; a crash may lose the last seconds.
+CREATE TABLE usage_count (
+    name TEXT PRIMARY KEY,
+    tenant BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    subject BIGINT NOT NULL,
+    day BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    last_at BIGINT NOT NULL
+);
+CREATE INDEX usage_count_subject ON usage_count (tenant, subject, event, day);

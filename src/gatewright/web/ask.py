@@ -1,0 +1,153 @@
+"""From an ASGI request to what the core understands: headers, the caller's address, the body, form parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from gatewright.oauth.ask import Params
+from gatewright.oauth.errors import InvalidRequest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Network = IPv4Network | IPv6Network
+
+BODY_LIMIT: Final = 64 * 1024  # bytes: a form with a client assertion and an id_token_hint has room ten times over
+FIELD_LIMIT: Final = 64
+FORM: Final = b"application/x-www-form-urlencoded"
+REPEATED: Final = b"\0repeated"  # stands for a header that came twice where one is allowed
+ONLY_ONCE: Final = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"origin"})
+
+
+class HttpFault(Exception):
+    """A request that is wrong as HTTP, before any protocol looks at it."""
+
+    def __init__(self, status: int, sentence: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+
+def heads(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the request headers by lower-case name; a second Host or Authorization is marked, other lists are joined."""
+    found = dict(headers)
+    if len(found) == len(headers):
+        return found
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in joined:
+            joined[name] = value
+        elif name in ONLY_ONCE:
+            joined[name] = REPEATED
+        else:
+            joined[name] += (b"; " if name == b"cookie" else b", ") + value
+    return joined
+
+
+def address(scope: Scope, forwarded: bytes, trusted: tuple[Network, ...]) -> str:
+    """Return the caller's address: the peer, or the last untrusted hop before proxies that the operator named."""
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    if not trusted or not forwarded:
+        return str(peer)
+    hops = [*forwarded.decode("latin-1").split(","), str(peer)]
+    for hop in reversed(hops):
+        peer = hop.strip()
+        try:
+            number = ip_address(peer)
+        except ValueError:
+            # A proxy that forwards nonsense vouches for nobody.
+            return ""
+        if not any(number in network for network in trusted):
+            break
+    return str(peer)
+
+
+async def body(receive: Receive, length: bytes, limit: int = BODY_LIMIT) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        HttpFault: 413 when it is longer than `limit` bytes, 400 when its sender went away or its length is no number.
+    """
+    if length and (not length.isdigit() or int(length) > limit):
+        raise HttpFault(413, f"the request body is larger than {limit} bytes") if length.isdigit() else HttpFault(400, "bad Content-Length")
+    message = await receive()
+    if not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            raise HttpFault(400, "the request ended early")
+        whole: bytes = message["body"]
+        if len(whole) > limit:
+            raise HttpFault(413, f"the request body is larger than {limit} bytes")
+        return whole
+    parts = [message["body"]]
+    size = len(parts[0])
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpFault(400, "the request ended early")
+        size += len(message["body"])
+        if size > limit:
+            raise HttpFault(413, f"the request body is larger than {limit} bytes")
+        parts.append(message["body"])
+    return b"".join(parts)
+
+
+def is_form(content_type: bytes) -> bool:
+    """Tell whether a body is declared to be form-encoded (RFC 6749 appendix B), parameters such as a charset aside."""
+    return content_type == FORM or content_type.partition(b";")[0].strip().lower() == FORM
+
+
+def pairs(text: bytes) -> list[tuple[str, str]]:
+    """Return the decoded name-value pairs of form data or a query string, strictly UTF-8 and without NUL.
+
+    Raises:
+        InvalidRequest: it cannot be decoded, or has more than 64 fields.
+    """
+    if not text:
+        return []
+    fields = text.split(b"&")
+    if len(fields) > FIELD_LIMIT:
+        raise InvalidRequest(f"more than {FIELD_LIMIT} parameters were sent")
+    plain = b"%" not in text and b"+" not in text
+    try:
+        halves = _halves if plain else _decoded_halves
+        decoded = [halves(field) for field in fields if field]
+    except UnicodeDecodeError:
+        raise InvalidRequest("the parameters are not UTF-8") from None
+    if b"\0" in text or (not plain and b"%00" in text):
+        raise InvalidRequest("a parameter contains a NUL character")
+    return decoded
+
+
+def _halves(field: bytes) -> tuple[str, str]:
+    name, _, value = field.decode().partition("=")
+    return name, value
+
+
+def _decoded_halves(field: bytes) -> tuple[str, str]:
+    name, _, value = field.partition(b"=")
+    return unquote_to_bytes(name.replace(b"+", b" ")).decode(), unquote_to_bytes(value.replace(b"+", b" ")).decode()
+
+
+def parameters(text: bytes) -> Params:
+    """Return the parameters of form data or a query string (RFC 6749 appendix B).
+
+    Raises:
+        InvalidRequest: undecodable, too many, or a known one twice.
+    """
+    return Params.of(pairs(text))
+
+
+def cookies(header: bytes) -> dict[str, str]:
+    """Return the cookies of a request, the first of each name (RFC 6265 §4.2)."""
+    found: dict[str, str] = {}
+    for part in header.decode("latin-1").split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals and name not in found:
+            found[name] = value.strip('"')
+    return found
