@@ -1,0 +1,125 @@
+"""The audit log: `record` writes an entry inside the transaction of the act, `entries` lists them. Nothing changes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.base.mask import masked, names_secret
+from gatewright.base.moment import Moment
+from gatewright.store.query import Query
+
+if TYPE_CHECKING:
+    from gatewright.store.port import Store, Tx
+
+
+class Act(StrEnum):
+    """Everything that is audited; a closed list. What happens a thousand times a second is counted instead (`decisions` §6)."""
+
+    TENANT_MADE = "tenant.made"
+    TENANT_CHANGED = "tenant.changed"
+    DOMAIN_ADDED = "domain.added"
+    DOMAIN_REMOVED = "domain.removed"
+    USER_MADE = "user.made"
+    USER_CHANGED = "user.changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
+    PASSWORD_SET = "password.set"
+    PASSWORD_CHANGED = "password.changed"
+    ACCOUNT_MADE = "account.made"
+    ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    ACCOUNT_DELETED = "account.deleted"
+    MEMBERSHIP_MADE = "membership.made"
+    MEMBERSHIP_ROLES_SET = "membership.roles_set"
+    MEMBERSHIP_ENDED = "membership.ended"
+    API_MADE = "api.made"
+    API_CHANGED = "api.changed"
+    API_DISABLED = "api.disabled"
+    API_ENABLED = "api.enabled"
+    SCOPE_MADE = "scope.made"
+    SCOPE_CHANGED = "scope.changed"
+    SCOPE_RETIRED = "scope.retired"
+    ROLE_MADE = "role.made"
+    ROLE_CHANGED = "role.changed"
+    ROLE_RETIRED = "role.retired"
+    CLIENT_MADE = "client.made"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_DISABLED = "client.disabled"
+    CLIENT_ENABLED = "client.enabled"
+    SECRET_ADDED = "secret.added"
+    SECRET_ENDED = "secret.ended"
+    PLATFORM_APPLIED = "platform.applied"
+    KEY_MADE = "key.made"
+    KEY_ROTATED = "key.rotated"
+    KEY_RETIRED = "key.retired"
+    SIGNED_IN = "sign_in.done"
+    SIGN_IN_FAILED = "sign_in.failed"
+    SIGN_IN_THROTTLED = "sign_in.throttled"
+    SESSION_ENDED = "session.ended"
+    GRANT_MADE = "grant.made"
+    GRANT_CHANGED = "grant.changed"
+    GRANT_ENDED = "grant.ended"
+    AUTHORIZATION_ENDED = "authorization.ended"
+    CODE_REPLAYED = "code.replayed"
+    REFRESH_REPLAYED = "refresh.replayed"
+    TOKEN_REVOKED = "token.revoked"
+    WEAKNESS_USED = "weakness.used"
+
+
+class Entry(Struct, frozen=True):
+    """One act as it was written; `detail` is a JSON document, `at` seconds since 1970."""
+
+    id: int
+    tenant: int
+    at: int
+    actor: str
+    act: str
+    subject: str
+    detail: str
+
+
+WRITE: Final = Query(
+    type(None),
+    """INSERT INTO audit (id, tenant, at, actor, act, subject, detail)
+       VALUES (:id, :tenant, :at, :actor, :act, :subject, :detail)""",
+)
+LIST: Final = Query(
+    Entry,
+    """SELECT id, tenant, at, actor, act, subject, detail FROM audit
+        WHERE tenant = :tenant AND id < :before
+          AND (:act = '' OR act = :act) AND (:actor = '' OR actor = :actor) AND (:subject = '' OR subject = :subject)
+     ORDER BY id DESC LIMIT :count""",
+)
+NEWEST: Final = (1 << 63) - 1
+
+
+async def record(tx: Tx, at: Moment, *, tenant: int, actor: str, act: Act, subject: str, detail: Mapping[str, object]) -> None:
+    """Write one entry in the transaction of the act that it tells of.
+
+    `actor` and `subject` are shown ids (`us_…`), client ids, or `os:NAME` for the person at the terminal. Values that look like a
+    secret are hidden; a field that names one is a mistake in our code.
+
+    Raises:
+        ValueError: a field of `detail` is named like a secret.
+    """
+    named = [name for name in detail if names_secret(name)]
+    if named:
+        raise ValueError(f"an audit entry may not hold {named[0]!r}")
+    text = msgspec.json.encode(masked(detail)).decode()
+    await tx.do(
+        WRITE, id=at.id(), tenant=tenant, at=at.now, actor=str(masked(actor)), act=act.value, subject=str(masked(subject)), detail=text
+    )
+
+
+async def entries(
+    store: Store, tenant: int, *, before: int = NEWEST, act: str = "", actor: str = "", subject: str = "", count: int = 50
+) -> list[Entry]:
+    """Return the newest entries of a tenant that were written before the one with the id `before`, newest first."""
+    return await store.all(LIST, tenant=tenant, before=before, act=act, actor=actor, subject=subject, count=count)
