@@ -80,8 +80,8 @@ class Signer(Protocol):
     async def typ(self, token: str) -> str | None:
         """Return the `typ` of a JWS's header, or None when it has no readable one."""
 
-    async def jwks(self, tenant: int) -> Mapping[str, object]:
-        """Return the public keys: present, next and those whose tokens may live (RFC 7517 §5)."""
+    async def jwks(self, tenant: int) -> bytes:
+        """Return the JSON document of the public keys: present, next and those whose tokens may live (RFC 7517 §5)."""
 
 
 class Sealer(Protocol):
