@@ -1,18 +1,39 @@
-"""Two engines behind one port: SQLite for one machine, PostgreSQL for several. It knows SQL mechanics and no domain words."""
+"""The engines: what is remembered, on SQLite or PostgreSQL, from one SQL text. Knows SQL mechanics, no domain words."""
 
-from gatewright.store.errors import BadText, OutcomeUnknown, SchemaMismatch, StoreBusy, StoreError, StoreUnavailable, UnitMisbehaved
-from gatewright.store.port import Store, Tx
-from gatewright.store.query import Query
+from gatewright.store.errors import (
+    BackupError,
+    BadQuery,
+    ConstraintBroken,
+    NotUnique,
+    OutcomeUnknown,
+    SchemaError,
+    StoreBusy,
+    StoreError,
+    StoreUnavailable,
+    UnitMisbehaved,
+    Unstorable,
+)
+from gatewright.store.port import Counts, Readiness, Store, Tx, Watch
+from gatewright.store.query import EVERY, Query, Value
 
 __all__ = [
-    "BadText",
+    "EVERY",
+    "BackupError",
+    "BadQuery",
+    "ConstraintBroken",
+    "Counts",
+    "NotUnique",
     "OutcomeUnknown",
     "Query",
-    "SchemaMismatch",
+    "Readiness",
+    "SchemaError",
     "Store",
     "StoreBusy",
     "StoreError",
     "StoreUnavailable",
     "Tx",
     "UnitMisbehaved",
+    "Unstorable",
+    "Value",
+    "Watch",
 ]

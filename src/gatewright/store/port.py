@@ -1,9 +1,12 @@
-"""What an engine promises. Everything above knows these protocols and no driver."""
+"""What an engine promises: the same words, the same answers and the same errors on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from msgspec import Struct
 
 from gatewright.store.query import Query, Value
 
@@ -13,44 +16,97 @@ P = ParamSpec("P")
 
 
 class Tx(Protocol):
-    """A transaction under way: the only thing that a unit of work may await."""
+    """The transaction of a unit of work; all that a unit may await."""
 
     async def one(self, query: Query[R], **args: Value) -> R | None:
         """Return the first row, or None."""
 
     async def all(self, query: Query[R], **args: Value) -> list[R]:
-        """Return every row."""
+        """Return all rows."""
 
     async def do(self, query: Query[Any], **args: Value) -> int:
-        """Run a statement and return how many rows it touched."""
+        """Run a statement; return how many rows it touched."""
+
+    async def wake(self) -> None:
+        """Have every node look at the change feed as soon as this transaction is committed."""
+
+
+class Watch(Protocol):
+    """An engine's way of telling that something may have been committed, by whomever."""
+
+    @property
+    def every(self) -> float:
+        """How many seconds may pass between two looks."""
+
+    def moved(self) -> bool:
+        """Tell whether something may have been committed since the last call; costs microseconds."""
+
+    async def close(self) -> None:
+        """Stop watching."""
+
+
+class Readiness(Struct, frozen=True):
+    """What the engine says of itself (security rule 18)."""
+
+    version: str
+    clock_ms: int  # the database's clock, milliseconds since 1970
+    warnings: tuple[str, ...] = ()
+
+    def skew_ms(self, now_ms: int) -> int:
+        """Return how far the caller's clock is from the database's."""
+        return abs(now_ms - self.clock_ms)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was asked of an engine since it was opened; budgets in tests and metrics read it."""
+
+    reads: int = 0
+    listings: int = 0
+    verbs: int = 0
+    units: int = 0
+    statements: int = 0  # inside units
+    commits: int = 0
+    flushes: int = 0  # round trips of PostgreSQL's coalesced statements
 
 
 class Store(Protocol):
-    """A database. Whatever returns from `verb` or `run` is committed; whatever raises has left nothing behind."""
+    """An open engine. Every method may raise `StoreError` and nothing else."""
+
+    counts: Counts
 
     @property
     def engine(self) -> str:
-        """`sqlite` or `postgres`."""
+        """Either `sqlite` or `postgres`."""
 
     async def one(self, query: Query[R], **args: Value) -> R | None:
-        """Return one row of committed state: a point read, on the loop's thread or in a batch with others."""
+        """Read the first row of a statement that finds by key, or None. Sees everything that was committed before."""
 
     async def all(self, query: Query[R], **args: Value) -> list[R]:
-        """Return the rows of a listing, read beside the hot path."""
+        """Read a listing, off the hot path."""
 
     async def verb(self, query: Query[R], **args: Value) -> R | None:
-        """Run one guarded write in a transaction of its own, committed together with its neighbours.
+        """Run one guarded write as a transaction of its own; return its RETURNING row, or None where nothing matched.
 
-        Raises:
-            StoreBusy, StoreUnavailable, OutcomeUnknown
+        It is committed when this returns. A caller that is cancelled meanwhile does not take the write back. The statement must
+        be one that may be run again with the same arguments (it carries an attempt or is idempotent): after a lost connection
+        the engine does so once.
         """
 
-    async def run(self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], *args: P.args, **kw: P.kwargs) -> T:
-        """Run a unit of work; it may be called again after a serialization failure, so it touches nothing but its transaction.
+    async def run(self, unit: Callable[Concatenate[Tx, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a unit of work, whole or not at all.
 
-        Raises:
-            UnitMisbehaved, StoreBusy, StoreUnavailable, OutcomeUnknown
+        A unit awaits nothing but its transaction, and is called again when it collided with another, so it changes nothing else.
         """
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Watch for commits of others; `wake` is called on the loop where the engine is told of one."""
+
+    async def faults(self, query: Query[Any]) -> list[str]:
+        """Prepare a statement; return what does not fit between it, its parameters and its record."""
+
+    async def ready(self) -> Readiness:
+        """Ask the engine how it is; raises `StoreUnavailable` when it does not answer."""
 
     async def close(self) -> None:
-        """Finish what was accepted and let go of the database."""
+        """Finish what was handed over, then close."""

@@ -3,84 +3,201 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Generic, TypeVar
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, signature
+from typing import Any, Final, Generic, TypeVar, overload
 
 from msgspec import Struct
+
+from gatewright.store.errors import BadQuery, Unstorable
 
 R = TypeVar("R")
 
 Value = int | str | None
+Kinds = Mapping[str, type[int] | type[str]]
+
 EVERY: Final[list[Query[Any]]] = []  # in the order of import; a test prepares each on both engines
 
-# Quoted text and `::` are passed over; what is left of `:name` is a parameter.
-_TOKENS: Final = re.compile(r"'(?:[^']|'')*'|::|:([a-z_][a-z0-9_]*)")
 _PG_TYPES: Final = {int: "bigint", str: "text"}
+_LIMIT: Final = 1 << 63
+# Quoted text, comments and `::` are passed over; what is left of `:name` is a parameter.
+_TOKEN: Final = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | :: | :(?P<name>[a-z_][a-z0-9_]*) | (?P<marker>\{each\}[ ]?)""",
+    re.VERBOSE | re.DOTALL,
+)
+_QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_FROM_BEFORE: Final = re.compile(r"\bFROM\s*$", re.IGNORECASE)
+_RETURNING: Final = re.compile(r"\bRETURNING\b(.*)$", re.IGNORECASE | re.DOTALL)
+_NOT_IN_BATCH: Final = re.compile(r"\b(LIMIT|OFFSET|GROUP|DISTINCT|UNION|INTERSECT|EXCEPT|WINDOW)\b", re.IGNORECASE)
 
 
 class Query(Generic[R]):
-    """A statement in the common dialect (`TEXT` and `BIGINT` columns, parameters as `:name`).
+    """A statement in the common dialect: `TEXT` and `BIGINT` columns, parameters as `:name`.
 
-    `record` is a `msgspec.Struct` whose fields are the columns in order, or `int` or `str` for the first column, or
-    `type(None)` where nothing comes back. `each` declares a statement that PostgreSQL may run for many callers at once: it maps
-    every parameter to its type, and the text carries the marker `{each}` after FROM (or where an UPDATE's FROM would go). The
-    first parameter of `each` names the row: within one batch no two callers may have it in common, and an INSERT's first returned
-    column is that parameter, so that answers find their callers. `postgres` is a second text, for the rare statement that cannot be
-    said in one.
+    `record` is a `msgspec.Struct` whose fields are the columns in order, or `int` or `str` for the first column, or `None`
+    where nothing comes back.
+
+    `each` declares a statement that PostgreSQL may run for many callers at once. It maps every parameter to its type, and the
+    text carries the marker `{each}`: right after FROM in a SELECT, where a FROM would go in an UPDATE (before WHERE) or in an
+    `INSERT … SELECT … {each} WHERE true`, where USING would go in a DELETE. The marker vanishes when it runs for one caller.
+
+    `key` names the parameters that name the row (the first of `each` unless said): no two callers in one batch have it in
+    common. A batched INSERT with RETURNING returns the key's columns first, since that is how its answers find their callers.
+
+    `postgres` is a second text, for the rare statement that cannot be said in one; a test counts them.
     """
 
-    __slots__ = ("batch", "columns", "each", "is_select", "names", "postgres", "record", "scalar", "single", "text")
+    __slots__ = ("batch", "columns", "each", "key", "keyed", "make", "names", "postgres", "record", "sqlite", "text", "two_texts", "where")
+
+    @overload
+    def __init__(
+        self: Query[None], record: None, sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, record: type[R], sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
+    ) -> None: ...
 
     def __init__(
-        self, record: type[R], sql: str, *, each: Mapping[str, type[int | str]] | None = None, postgres: str | None = None
+        self, record: type[R] | None, sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
     ) -> None:
+        caller = sys._getframe(1)  # noqa: SLF001 - names the statement in messages, once, at import
+        self.where = f"{caller.f_globals.get('__name__', '?')}:{caller.f_lineno}"
+        self.text = sql.strip().rstrip(";").rstrip()
         self.record = record
-        self.each = dict(each) if each else None
-        self.text = " ".join(sql.split())
-        self.scalar = record in (int, str)
-        self.columns = len(record.__struct_fields__) if issubclass(record, Struct) else 1 if self.scalar else 0
-        self.is_select = self.text[:6].upper() in ("SELECT", "WITH R")
-        single = self.text.replace("{each} ", "").replace("{each}", "")
-        self.single, self.names = _numbered(single, "?")
-        self.postgres = _numbered(postgres or single, "$")[0]
-        self.batch = _batched(self.text, self.each) if self.each else None
-        if self.each and set(self.names) - set(self.each):
-            raise ValueError(f"parameters missing from `each`: {set(self.names) - set(self.each)}")
+        self.columns, self.make = _maker(record, self.where)
+        self.each: dict[str, type[int | str]] = dict(each) if each else {}
+        self.two_texts = postgres is not None
+        self.names = tuple(dict.fromkeys(token["name"] for token in _TOKEN.finditer(self.text) if token["name"]))
+        self.sqlite = _numbered(self.text, "?", self.names, {})
+        self.postgres = _numbered((postgres or self.text).strip(), "$", self.names, self.each)
+        self.key = tuple(self.names.index(name) for name in (key or list(self.each)[:1]))
+        self.keyed = False
+        self.batch: str | None = None
+        if self.each:
+            self.batch = self._batched((postgres or self.text).strip())
+        elif "{each}" in self.text or key:
+            raise BadQuery(f"{self.where}: {{each}} and key are for a statement that declares `each`")
         EVERY.append(self)
 
-    def values(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
-        """Return the arguments in the order of the text's numbered parameters."""
-        return tuple([args[name] for name in self.names])
-
-    def made(self, row: Any) -> R:  # noqa: ANN401 - a driver's row
-        """Return the record of one row."""
-        return row[0] if self.scalar else self.record(*row)
-
     def __repr__(self) -> str:
-        return f"Query({self.record.__name__}, {self.text[:60]!r})"
+        return f"<Query {self.where}>"
+
+    def bind(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Return the arguments in the order of the text's numbers, refusing what not both engines can keep."""
+        try:
+            values = tuple([args[name] for name in self.names])
+        except KeyError as missing:
+            raise BadQuery(f"{self.where}: the argument {missing} is missing") from None
+        if len(args) != len(values):
+            raise BadQuery(f"{self.where}: no such parameter: {', '.join(args.keys() - set(self.names))}")
+        for value in values:
+            if type(value) is str:
+                if "\0" in value or not (value.isascii() or _encodes(value)):
+                    raise Unstorable("a text with a NUL character or half a surrogate pair cannot be stored")
+            elif value is not None:
+                _check_number(value)
+        return values
+
+    def key_of(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
+        """Return those of the bound arguments that name the row."""
+        return tuple([values[index] for index in self.key])
+
+    def _batched(self, text: str) -> str:
+        """Return the statement for many callers at once, over arrays of their arguments."""
+        if set(self.names) != set(self.each):
+            raise BadQuery(f"{self.where}: `each` must declare exactly the parameters of the text")
+        before, marker, after = text.partition("{each}")
+        verb = text.split(None, 1)[0].upper()
+        if not marker or "{each}" in after or verb not in {"SELECT", "INSERT", "UPDATE", "DELETE"}:
+            raise BadQuery(f"{self.where}: a batched statement is a SELECT, INSERT, UPDATE or DELETE with {{each}} in it once")
+        found = _NOT_IN_BATCH.search(_top_level(text))
+        if found:
+            raise BadQuery(f"{self.where}: {found.group()} would act on the whole batch, not on each caller's rows")
+        if verb == "INSERT":
+            self._check_insert(after)
+        arrays = ", ".join(f"${number}::{_PG_TYPES[self.each[name]]}[]" for number, name in enumerate(self.names, 1))
+        rows = f"unnest({arrays}) WITH ORDINALITY AS each_({', '.join(self.names)}, n)"
+        joined = _FROM_BEFORE.search(before)
+        source = rows + " CROSS JOIN" if joined else ("USING " if verb == "DELETE" else "FROM ") + rows
+        if verb == "SELECT":
+            if not joined:
+                raise BadQuery(f"{self.where}: in a SELECT, {{each}} stands right after FROM")
+            before = before[: joined.start()].rstrip() + ", each_.n " + before[joined.start() :]
+        elif verb != "INSERT" and _RETURNING.search(_top_level(after)):
+            after += "\n, each_.n"
+        return _TOKEN.sub(_of_each, before + source + after)
+
+    def _check_insert(self, after: str) -> None:
+        conflict = re.search(r"\bON\s+CONFLICT\b", after, re.IGNORECASE)
+        if conflict and any(token["name"] for token in _TOKEN.finditer(after, conflict.start())):
+            raise BadQuery(f"{self.where}: after ON CONFLICT a batched INSERT says excluded.column, not :parameter")
+        returning = _RETURNING.search(_top_level(after))
+        if returning:
+            columns = [column.strip().split(".")[-1] for column in returning.group(1).split(",")]
+            if columns[: len(self.key)] != [self.names[index] for index in self.key]:
+                raise BadQuery(f"{self.where}: a batched INSERT returns its key's columns first, in order")
+            self.keyed = True
 
 
-def _numbered(text: str, sign: str) -> tuple[str, tuple[str, ...]]:
-    names: list[str] = []
+def _maker(record: type[R] | None, where: str) -> tuple[int, Callable[[Sequence[Any]], R]]:
+    """Return how many columns a record takes and how it is made of a row."""
+    if record is None or record is type(None):
+        return 0, lambda _row: None  # type: ignore[return-value]  # R is None here
+    if record is int or record is str:
+        return 1, lambda row: row[0]
+    if not issubclass(record, Struct):
+        raise BadQuery(f"{where}: a record is a Struct, int, str or None")
+    fields = record.__struct_fields__
+    if any(parameter.kind is Parameter.KEYWORD_ONLY for parameter in signature(record).parameters.values()):
+        raise BadQuery(f"{where}: {record.__name__} is made of a row by position, so it cannot be kw_only")
+    kind: Callable[..., R] = record
+    return len(fields), lambda row: kind(*row)
 
-    def number(match: re.Match[str]) -> str:
-        name = match[1]
-        if name is None:
-            return match[0]
-        if name not in names:
-            names.append(name)
-        return f"{sign}{names.index(name) + 1}"
 
-    return _TOKENS.sub(number, text), tuple(names)
+def _numbered(text: str, mark: str, names: tuple[str, ...], each: Kinds) -> str:
+    """Return the text for one caller, its parameters numbered in the order of `names`."""
+
+    def number(token: re.Match[str]) -> str:
+        if token["marker"]:
+            return ""
+        name = token["name"]
+        if not name:
+            return token.group()
+        # A declared type is said aloud, so that PostgreSQL never guesses a narrower one.
+        cast = f"::{_PG_TYPES[each[name]]}" if name in each else ""
+        return f"{mark}{names.index(name) + 1}{cast}"
+
+    return _TOKEN.sub(number, text)
 
 
-def _batched(text: str, each: Mapping[str, type[int | str]]) -> str:
-    """Return PostgreSQL's text for many callers: arrays unfolded to a table `each_`, whose `n` finds the caller again."""
-    arrays = ", ".join(f"${place}::{_PG_TYPES[kind]}[]" for place, kind in enumerate(each.values(), 1))
-    table = f"unnest({arrays}) WITH ORDINALITY AS each_({', '.join(each)}, n)"
-    body = _TOKENS.sub(lambda match: f"each_.{match[1]}" if match[1] else match[0], text)
-    verb = body[:6].upper()
-    if verb == "SELECT":
-        return body.replace("SELECT ", "SELECT each_.n, ", 1).replace("FROM {each} ", f"FROM {table} CROSS JOIN ", 1)
-    body = body.replace("{each}", f"FROM {table}", 1)
-    return body.replace("RETURNING ", "RETURNING each_.n, ", 1) if verb == "UPDATE" else body
+def _of_each(token: re.Match[str]) -> str:
+    return f"each_.{token['name']}" if token["name"] else token.group()
+
+
+def _top_level(text: str) -> str:
+    """Return the text without what is quoted or in brackets."""
+    flat, depth = [], 0
+    for char in _QUOTED.sub("''", text):
+        depth += (char == "(") - (char == ")")
+        flat.append(char if depth == 0 else " ")
+    return "".join(flat)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_number(value: int | str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise Unstorable(f"a {type(value).__name__} cannot be stored: only text, integers and None")
+    if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+        raise Unstorable("an integer of more than 63 bits cannot be stored")
+    if isinstance(value, str) and ("\0" in value or not _encodes(value)):
+        raise Unstorable("a text with a NUL character or half a surrogate pair cannot be stored")
