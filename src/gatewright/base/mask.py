@@ -10,41 +10,15 @@ from gatewright.base.digest import Kind
 from gatewright.base.secret import Secret
 
 MASK: Final = "(hidden)"
+LONGEST: Final = 8192
 
 # The last word of a field's name says what the field holds: `client_secret` holds a secret, `secret_id` an id.
 _SECRET_WORDS: Final = frozenset(
-    [
-        "assertion",
-        "code",
-        "cookie",
-        "digest",
-        "jwt",
-        "nonce",
-        "passphrase",
-        "password",
-        "pepper",
-        "secret",
-        "seed",
-        "state",
-        "token",
-        "verifier",
-    ],
-)
+    ["assertion", "code", "cookie", "digest", "jwt", "nonce", "passphrase", "password", "pepper", "secret", "seed", "state", "token"],
+).union(["verifier"])
 _SECRET_NAMES: Final = frozenset(
-    [
-        "authorization_header",
-        "id_token_hint",
-        "key_bytes",
-        "login_hint",
-        "passwords",
-        "private_jwk",
-        "private_key",
-        "root_key",
-        "secrets",
-        "tokens",
-        "wrapped",
-    ],
-)
+    ["authorization_header", "id_token_hint", "key_bytes", "login_hint", "passwords", "private_jwk", "private_key", "root_key"],
+).union(["secrets", "tokens", "wrapped"])
 
 # Our own secrets by their prefix, a JWS or JWE by its first two parts, and whatever follows a scheme of HTTP authentication.
 _OURS: Final = "|".join(sorted(re.escape(kind.value) for kind in Kind))
@@ -74,7 +48,10 @@ def mask(text: str) -> str:
 
 
 def masked(value: object) -> object:
-    """Return a value made of JSON's kinds alone in which nothing looks like a secret; what is unknown becomes its masked text."""
+    """Return a value made of JSON's kinds alone in which nothing looks like a secret.
+
+    What is of another kind becomes its text; a text is cut where it gets too long to be read.
+    """
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Secret | bytes | bytearray | memoryview):
@@ -83,4 +60,4 @@ def masked(value: object) -> object:
         return {str(name): MASK if names_secret(str(name)) else masked(part) for name, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(part) for part in value]
-    return mask(str(value))
+    return mask(str(value)[:LONGEST])

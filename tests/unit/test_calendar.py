@@ -1,0 +1,17 @@
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewright.base.calendar import date, stamp, stamp_ms
+
+
+@given(st.integers(min_value=0, max_value=253_402_300_799))
+def test_a_stamp_says_what_the_standard_library_would(seconds: int) -> None:
+    there = datetime.fromtimestamp(seconds, UTC)
+    assert stamp(seconds) == there.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    assert date(seconds) == (there.year, there.month, there.day)
+
+
+def test_milliseconds_are_kept() -> None:
+    assert stamp_ms(1_795_240_800_007) == "2026-11-21T06:00:00.007Z"
