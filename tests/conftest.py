@@ -56,3 +56,9 @@ def _border(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     BORDER.sealed = False
     assert not BORDER.refused, "the test reached beyond its border"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Says how to see a failure again, since the order is another one each time."""
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.write_line(f"the same order again: ./dev test --randomly-seed={config.getoption('randomly_seed', 'unknown')}")
