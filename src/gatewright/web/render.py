@@ -1,0 +1,219 @@
+"""Views to pages: the templates, the static files under content-hash names, and each page's content security policy."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from gatewright.web import views
+from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
+
+_HERE: Final = Path(__file__).parent
+STATIC_PATH: Final = "/-/static/"
+BRAND_PATH: Final = "/-/brand.css"
+
+TEMPLATES: Final[dict[type[views.Page], str]] = {
+    views.SignIn: "sign_in.html",
+    views.ContinueAs: "continue_as.html",
+    views.AccountPicker: "account_picker.html",
+    views.Consent: "consent.html",
+    views.MyAccess: "my_access.html",
+    views.ConfirmSignOut: "confirm_sign_out.html",
+    views.SignedOut: "signed_out.html",
+    views.Home: "home.html",
+    views.Error: "error.html",
+    views.Expired: "expired.html",
+    views.Denied: "denied.html",
+    views.FormPost: "form_post.html",
+}
+
+_CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+# A form field may be called "submit" and would then hide the form's own method, hence the prototype's.
+FORM_POST_SCRIPT: Final = "HTMLFormElement.prototype.submit.call(document.forms[0])"
+FORM_POST_HASH: Final = f"'sha256-{b64encode(sha256(FORM_POST_SCRIPT.encode()).digest()).decode()}'"
+
+
+# ---------------------------------------------------------------- static files
+
+
+@cache
+def _statics() -> dict[str, tuple[str, bytes, str]]:
+    """Plain name → hashed name, content, content type. The default brand goes in front, for pages that have no tenant."""
+    found: dict[str, tuple[str, bytes, str]] = {}
+    for path in sorted((_HERE / "static").iterdir()):
+        if (kind := _CONTENT_TYPES.get(path.suffix)) is None:
+            continue
+        content = path.read_bytes()
+        if path.name == "style.css":
+            content = brand_css(DEFAULT_COLOR).encode() + content
+        found[path.name] = (f"{path.stem}.{sha256(content).hexdigest()[:16]}{path.suffix}", content, kind)
+    return found
+
+
+def asset(name: str) -> str:
+    """The path of a static file; it changes with the content, so it may be cached for ever."""
+    return STATIC_PATH + _statics()[name][0]
+
+
+def static_file(name: str) -> tuple[bytes, str] | None:
+    """Content and content type of a static file by its hashed name, or None."""
+    return _served().get(name)
+
+
+@cache
+def _served() -> dict[str, tuple[bytes, str]]:
+    return {hashed: (content, kind) for hashed, content, kind in _statics().values()}
+
+
+# ---------------------------------------------------------------- filters
+
+
+def _brand_path(brand: views.Brand) -> str:
+    """The colour is the version: the route answers with the tenant's own, and may let it be cached as long as it likes."""
+    color = brand.color if brand.color is not None and is_color(brand.color) else DEFAULT_COLOR
+    return f"{BRAND_PATH}?{color[1:].lower()}"
+
+
+def _initial(name: str) -> str:
+    return next((letter.upper() for letter in name if letter.isalnum()), "·")
+
+
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _visible(text: str) -> str:
+    """Foreign text without control characters, above all those that turn its letters round (Unicode TR #36 §2.5)."""
+    return _UNSEEN.sub("", text)
+
+
+def _isolated(text: str) -> str:
+    """Foreign text where no element can hold it: its writing direction ends with it (Unicode UAX #9, FSI and PDI)."""
+    return f"\u2068{text}\u2069"
+
+
+def _is_web(url: str | None) -> bool:
+    return url is not None and url.startswith(("https://", "http://"))
+
+
+def _is_untickable(groups: tuple[views.ScopeGroup, ...]) -> bool:
+    return any(scope.optional for group in groups for scope in group.scopes)
+
+
+_MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+def _civil(epoch: int) -> tuple[int, int, int]:
+    """Year, month and day in UTC. The year begins in March here, so that the leap day is its last."""
+    days = epoch // 86400 + 719_468
+    era, of_era = divmod(days, 146_097)
+    year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year_of_era + era * 400 + (month <= 2), month, of_year - (153 * shifted + 2) // 5 + 1
+
+
+def _iso_day(epoch: int) -> str:
+    year, month, day = _civil(epoch)
+    return f"{year:04}-{month:02}-{day:02}"
+
+
+def _day(epoch: int) -> str:
+    year, month, day = _civil(epoch)
+    return f"{day} {_MONTHS[month - 1]} {year}"
+
+
+# ---------------------------------------------------------------- templates
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.filters.update(brand_path=_brand_path, initial=_initial, visible=_visible, isolated=_isolated, iso_day=_iso_day, day=_day)
+    environment.tests.update(web=_is_web, untickable=_is_untickable)
+    environment.globals.update(
+        STYLE=asset("style.css"),
+        ICON=asset("icon.svg"),
+        FORM_POST_SCRIPT=FORM_POST_SCRIPT,
+        Choice=views.Choice,
+        Problem=views.SignInProblem,
+        Done=views.Done,
+    )
+    return environment
+
+
+@cache
+def _template(kind: type[views.Page]) -> Template:
+    return _environment().get_template(TEMPLATES[kind])
+
+
+def warm() -> None:
+    """Compile all templates; without it each page's first visitor waits some milliseconds for that."""
+    for kind in TEMPLATES:
+        _template(kind)
+
+
+def render(view: views.Page) -> bytes:
+    """The page as UTF-8. A lone surrogate, which no decoder of ours lets in, would become a question mark."""
+    return _template(type(view)).render(view=view).encode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- content security policy
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9._-]+(?::[0-9]{1,5})?", re.ASCII)
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
+
+
+def csp_source(redirect_uri: str) -> str:
+    """What `form-action` must name so that a form may end there: the origin, or the scheme (`security-rules` 53).
+
+    CSP 3 §2.3.1 has no IPv6 literals, so of those the scheme is named as well.
+    """
+    parts = urlsplit(redirect_uri)
+    if not _SCHEME.fullmatch(parts.scheme):
+        raise ValueError("a redirect URI begins with a scheme")
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+    return origin if _ORIGIN.fullmatch(origin) else f"{parts.scheme}:"
+
+
+def page_csp(*redirect_uris: str) -> str:
+    """The policy of a page; on pages of a running request name the checked redirect URI and the client's further hops."""
+    actions = " ".join(dict.fromkeys(("'self'", *map(csp_source, redirect_uris))))
+    return f"{_BASE_CSP}; form-action {actions}"
+
+
+def form_post_csp(target: str) -> str:
+    """The policy of a `FormPost` page: one target, and the one script by its hash."""
+    return f"{_BASE_CSP}; script-src {FORM_POST_HASH}; form-action {csp_source(target)}"
+
+
+_BASE_CSP: Final = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"

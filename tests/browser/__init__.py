@@ -1,0 +1,1 @@
+"""The pages and the demo in a real browser."""

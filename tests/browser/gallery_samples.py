@@ -1,0 +1,292 @@
+"""Every page with realistic and hostile views: what the gallery shows and what the browser tests look at."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.web.views import (
+    Account,
+    AccountChoice,
+    AccountPicker,
+    Brand,
+    ConfirmSignOut,
+    Consent,
+    ContinueAs,
+    Denied,
+    Done,
+    Error,
+    Expired,
+    Form,
+    FormPost,
+    GrantLine,
+    Home,
+    Login,
+    MyAccess,
+    OperatorNotice,
+    Page,
+    Person,
+    ScopeGroup,
+    ScopeLine,
+    SessionLine,
+    SignedOut,
+    SignIn,
+    SignInProblem,
+    openid_lines,
+)
+
+NOW: Final = 1_795_242_600
+
+SCRIPT: Final = "<script>document.title='owned'</script>"
+QUOTES: Final = "\"><img src=x onerror=alert(1)>' autofocus onfocus='alert(1)"
+LONG: Final = "The Extraordinarily Thorough and Complete Household Budget, Receipt and Tax Companion for Families (Community Edition)"
+UNBROKEN: Final = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
+ARABIC: Final = "مدير الميزانية المنزلية"
+HEBREW: Final = "בנק החשמונאים"
+OVERRIDE: Final = "Budget \u202eydduB\u202c (safe)"
+
+ACME: Final = Brand(name="Acme", color="#0b6e4f", terms="https://acme.test/terms", privacy="https://acme.test/privacy")
+YELLOW: Final = Brand(name="Sonnenblume Bank", color="#ffd60a", privacy="https://sonne.test/privacy")
+NAVY: Final = Brand(name="Night Ledger", color="#0a0f3c")
+WHITE: Final = Brand(name="Blank", color="#fff")
+LOGO: Final = Brand(name="Contoso Health", color="#b3123f", logo="/-/brand/logo", terms="https://contoso.test/terms")
+PLAIN: Final = Brand(name="Harbour")
+HOSTILE: Final = Brand(name=SCRIPT, color="#0b6e4f", terms="javascript:alert(1)", privacy="https://x.test/?a=1&b=\"2'")
+LONG_BRAND: Final = Brand(name=UNBROKEN, color="#7a1fa2", terms="https://acme.test/terms", privacy="https://acme.test/privacy")
+RTL_BRAND: Final = Brand(name=HEBREW, color="#b45309")
+
+FORM: Final = Form(action="/-/step", csrf="csrf-token", step="step-verifier")
+HERE: Final = Form(action="/-/sign-in", csrf="csrf-token")
+OLIVIA: Final = Person(name="Olivia Organizer", email="organizer@acme.test")
+NAMELESS: Final = Person(name="", email="p@acme.test")
+ENDLESS: Final = Person(name=UNBROKEN, email=f"{UNBROKEN.lower()}@{'sub.' * 12}acme.test")
+DEV: Final = Account(name="Acme (Dev)", slug="acme-dev")
+PROD: Final = Account(name="Acme (Prod)", slug="acme-prod")
+ODD: Final = Account(name=SCRIPT, slug="a" * 63)
+
+BANK: Final = ScopeGroup(
+    api="Acme Bank",
+    scopes=(
+        ScopeLine(name="read:balance", text="See the balance of your bank accounts"),
+        ScopeLine(name="transfer:funds", text="Send money from your bank accounts", high_risk=True),
+    ),
+)
+EVENTS: Final = ScopeGroup(
+    api="Acme Events",
+    scopes=(
+        ScopeLine(name="view:events", text="See events", held=True),
+        ScopeLine(name="register:events", text="Register for events", held=True),
+        ScopeLine(name="update:events", text="Change events"),
+    ),
+)
+MANY: Final = tuple(
+    ScopeGroup(
+        api=api,
+        scopes=tuple(
+            ScopeLine(name=f"{api.lower()}:{i}", text=f"{verb} {thing} in {api}", high_risk=verb == "Delete", optional=i % 7 != 0)
+            for i, (verb, thing) in enumerate(
+                (verb, thing) for verb in ("See", "Create", "Change", "Delete") for thing in ("invoices", "reports", "contacts")
+            )
+        ),
+    )
+    for api in ("Billing", "Reports", "People", "Archive")
+)
+ODD_SCOPES: Final = (
+    ScopeGroup(
+        api=SCRIPT,
+        scopes=(
+            ScopeLine(name=QUOTES, text=QUOTES, high_risk=True),
+            ScopeLine(name="long", text=UNBROKEN, high_risk=True, held=True),
+            ScopeLine(name="arabic", text=ARABIC, high_risk=True, optional=False),
+        ),
+    ),
+    ScopeGroup(api=ARABIC, scopes=(ScopeLine(name="override", text=OVERRIDE), ScopeLine(name="line", text="One\r\ntwo\tthree"))),
+)
+
+DEMO: Final = OperatorNotice(
+    text="This is a demo on your own machine. Sign in as one of these people; everybody knows their passwords.",
+    logins=(
+        Login(about="Olivia, an organizer in two accounts", username="organizer@acme.test", password="organizer-demo-1"),
+        Login(about="Pat, a participant in one account", username="participant@acme.test", password="participant-demo-1"),
+    ),
+)
+
+
+def consent(**changes: object) -> Consent:
+    """The usual consent page with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "form": FORM,
+        "client": "Budget Buddy",
+        "third_party": True,
+        "returns_to": "budget.example",
+        "person": OLIVIA,
+        "account": DEV,
+        "openid": openid_lines(("openid", "profile", "email", "offline_access")),
+        "groups": (BANK,),
+        "shown": "digest-of-what-is-shown",
+        "access_page": "/-/access",
+    }
+    return Consent(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+def my_access(**changes: object) -> MyAccess:
+    """The usual access page with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "person": OLIVIA,
+        "now": NOW,
+        "csrf": "csrf-token",
+        "remove": "/-/access/remove",
+        "end_session": "/-/access/end-session",
+        "end_others": "/-/access/end-others",
+        "sign_out": "/-/sign-out",
+    }
+    return MyAccess(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+GRANTS: Final = (
+    GrantLine(
+        id="gr_1",
+        client="Budget Buddy",
+        third_party=True,
+        account=DEV,
+        openid=openid_lines(("openid", "profile", "email")),
+        groups=(BANK,),
+        since=NOW - 18 * 86400,
+        last_used=NOW - 600,
+    ),
+    GrantLine(
+        id="gr_2",
+        client="Weekly Report",
+        third_party=True,
+        account=PROD,
+        groups=(EVENTS, BANK),
+        since=NOW - 290 * 86400,
+        last_used=NOW - 40 * 86400,
+    ),
+    GrantLine(id="gr_3", client="Acme Events", third_party=False, account=None, openid=openid_lines(("openid",)), since=NOW),
+)
+SESSIONS: Final = (
+    SessionLine(id="se_1", browser="Firefox on Linux", place="192.0.2.17", since=NOW - 3000, last_seen=NOW, current=True),
+    SessionLine(id="se_2", browser="Safari on iPhone", place="2001:db8:85a3::8a2e:370:7334", since=NOW - 200_000, last_seen=NOW - 9000),
+    SessionLine(id="se_3", browser="Chrome on Windows", place="", since=NOW - 500_000, last_seen=NOW - 300_000),
+)
+ODD_GRANTS: Final = (
+    GrantLine(id=QUOTES, client=SCRIPT, third_party=True, account=ODD, groups=ODD_SCOPES, since=0, last_used=0),
+    GrantLine(id="gr_4", client=UNBROKEN, third_party=True, account=DEV, groups=MANY, since=NOW, last_used=NOW),
+    GrantLine(id="gr_5", client=ARABIC, third_party=True, account=PROD, groups=(), since=NOW),
+)
+
+SAMPLES: Final[dict[str, Page]] = {
+    "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
+    "sign_in-hint": SignIn(brand=LOGO, form=FORM, client="Ward Rounds", username="doctor@contoso.test", keep=True),
+    "sign_in-wrong": SignIn(brand=YELLOW, form=FORM, client="Budget Buddy", username="someone@sonne.test", problem=SignInProblem.MISMATCH),
+    "sign_in-throttled": SignIn(brand=NAVY, form=FORM, problem=SignInProblem.THROTTLED, retry_after=240, username="a@b.test"),
+    "sign_in-seconds": SignIn(brand=ACME, form=FORM, problem=SignInProblem.THROTTLED, retry_after=40),
+    "sign_in-soon": SignIn(brand=ACME, form=FORM, problem=SignInProblem.THROTTLED),
+    "sign_in-busy": SignIn(brand=ACME, form=FORM, problem=SignInProblem.BUSY),
+    "sign_in-stale": SignIn(brand=ACME, form=FORM, problem=SignInProblem.STALE),
+    "sign_in-missing": SignIn(brand=PLAIN, form=FORM, problem=SignInProblem.MISSING),
+    "sign_in-again": SignIn(brand=ACME, form=FORM, client="Budget Buddy", username="organizer@acme.test", again=True),
+    "sign_in-again-here": SignIn(brand=ACME, form=HERE, username="organizer@acme.test", again=True),
+    "sign_in-demo": SignIn(brand=ACME, form=FORM, client="Budget Buddy", notice=DEMO),
+    "sign_in-notice": SignIn(brand=WHITE, form=HERE, notice=OperatorNotice(text="Maintenance tonight.\nBack at ten.")),
+    "sign_in-hostile": SignIn(
+        brand=HOSTILE,
+        form=Form(action=QUOTES, csrf=QUOTES, step=QUOTES),
+        client=SCRIPT,
+        username=QUOTES,
+        notice=OperatorNotice(text=SCRIPT),
+    ),
+    "sign_in-long": SignIn(brand=LONG_BRAND, form=FORM, client=LONG),
+    "continue_as": ContinueAs(brand=ACME, form=FORM, client="Acme Desktop", person=OLIVIA, account=DEV),
+    "continue_as-long": ContinueAs(brand=LONG_BRAND, form=FORM, client=UNBROKEN, person=ENDLESS, account=ODD),
+    "continue_as-rtl": ContinueAs(brand=RTL_BRAND, form=FORM, client=ARABIC, person=NAMELESS, account=None),
+    "account_picker": AccountPicker(
+        brand=ACME,
+        form=FORM,
+        client="Budget Buddy",
+        person=OLIVIA,
+        accounts=(
+            AccountChoice(value="ac_1", account=DEV, roles=("Organizer", "Participant")),
+            AccountChoice(value="ac_2", account=PROD, roles=("Participant",)),
+        ),
+        chosen="ac_2",
+    ),
+    "account_picker-many": AccountPicker(
+        brand=RTL_BRAND,
+        form=FORM,
+        client=OVERRIDE,
+        person=ENDLESS,
+        accounts=(
+            AccountChoice(value=QUOTES, account=ODD, roles=(SCRIPT, UNBROKEN)),
+            AccountChoice(value="ac_0", account=Account(name=ARABIC, slug="mizaniya")),
+            *(
+                AccountChoice(value=f"ac_{i}", account=Account(name=f"Branch {i}", slug=f"branch-{i}"), roles=("Clerk",))
+                for i in range(1, 9)
+            ),
+        ),
+    ),
+    "consent": consent(),
+    "consent-left_out": consent(brand=LOGO, client="Ward Rounds", groups=(EVENTS,), left_out=("Create events", "Delete images"), openid=()),
+    "consent-first_party": consent(brand=YELLOW, third_party=False, client="Acme Events", account=None, groups=(EVENTS,)),
+    "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
+    "consent-identity": consent(brand=PLAIN, groups=(), account=None),
+    "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),
+    "consent-hostile": consent(
+        brand=HOSTILE, client=SCRIPT, groups=ODD_SCOPES, account=ODD, returns_to="xn--bcher-kva.example", left_out=(SCRIPT, ARABIC)
+    ),
+    "consent-long": consent(brand=LONG_BRAND, client=UNBROKEN, person=ENDLESS, returns_to="a" * 63 + "." + "b" * 63 + ".example"),
+    "consent-wordy": consent(client=LONG),
+    "consent-rtl": consent(
+        brand=RTL_BRAND, client=ARABIC, account=Account(name=HEBREW, slug="hashmonaim"), left_out=(ARABIC, "See events")
+    ),
+    "my_access": my_access(grants=GRANTS, sessions=SESSIONS),
+    "my_access-empty": my_access(sessions=SESSIONS[:1], brand=LOGO, person=NAMELESS),
+    "my_access-removed": my_access(grants=GRANTS[1:2], done=Done.REMOVED, brand=YELLOW),
+    "my_access-ended": my_access(done=Done.SESSION_ENDED, sessions=SESSIONS[:2], brand=NAVY),
+    "my_access-others": my_access(done=Done.OTHERS_ENDED, sessions=SESSIONS[:1], brand=WHITE),
+    "my_access-hostile": my_access(
+        grants=ODD_GRANTS,
+        brand=LONG_BRAND,
+        person=ENDLESS,
+        sessions=(
+            SessionLine(id=QUOTES, browser=SCRIPT, place=ARABIC, since=0, last_seen=0, current=True),
+            SessionLine(id="se_9", browser=UNBROKEN, place=UNBROKEN, since=NOW, last_seen=NOW - 4000),
+            SessionLine(id="se_8", browser="curl", place="", since=NOW, last_seen=NOW - 400),
+        ),
+    ),
+    "confirm_sign_out": ConfirmSignOut(brand=ACME, form=FORM, person=OLIVIA, client="Budget Buddy"),
+    "confirm_sign_out-here": ConfirmSignOut(brand=HOSTILE, form=FORM, person=ENDLESS),
+    "signed_out": SignedOut(brand=ACME, sign_in="/-/sign-in"),
+    "signed_out-return": SignedOut(brand=LOGO, sign_in="/-/sign-in", return_to="https://budget.example/bye", client="Budget Buddy"),
+    "signed_out-unnamed": SignedOut(brand=RTL_BRAND, sign_in="/-/sign-in", return_to="https://budget.example/bye"),
+    "signed_out-hostile": SignedOut(brand=HOSTILE, sign_in="/-/sign-in", return_to="javascript:alert(1)", client=SCRIPT),
+    "home": Home(brand=ACME, sign_in="/-/sign-in", access_page="/-/access"),
+    "home-signed_in": Home(brand=YELLOW, sign_in="/-/sign-in", access_page="/-/access", sign_out=HERE, person=OLIVIA),
+    "error": Error(
+        brand=ACME,
+        title="This app sent a return address that is not registered",
+        sentence="The sign-in was stopped, because your answer could have gone to somebody else.",
+        advice="Go back to the app and tell its makers about the incident below.",
+        incident="3f9c-71aa-04de",
+        code="invalid_request",
+        detail="redirect_uri is none of those that this client registered.",
+    ),
+    "error-bare": Error(
+        brand=None,
+        title="Something went wrong",
+        sentence="The fault is ours, and it is in our log.",
+        advice="Please try again. If it stays, tell the people who run this service about the incident below.",
+        incident="3f9c-71aa-04de",
+    ),
+    "error-hostile": Error(
+        brand=HOSTILE, title=SCRIPT, sentence=UNBROKEN, advice=ARABIC, incident="3f9c-71aa-04de", code=UNBROKEN, detail=QUOTES
+    ),
+    "expired": Expired(brand=ACME, client="Budget Buddy"),
+    "expired-unknown": Expired(brand=NAVY),
+    "denied": Denied(brand=ACME, client="Budget Buddy"),
+    "denied-long": Denied(brand=LONG_BRAND, client=UNBROKEN),
+    "form_post": FormPost(brand=ACME, target="/posted", client="Budget Buddy", fields=(("code", "gwc_x"), ("state", QUOTES), ("iss", "i"))),
+    "form_post-shadowed": FormPost(brand=LONG_BRAND, target="/posted", client=LONG, fields=(("submit", "x"), ("action", "y"))),
+}
