@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
+    from gatewright_guard.jose import KeySet
 
 
 class Redemption(Enum):
@@ -30,14 +31,19 @@ class Ledger(Protocol):
     async def open(self, new: NewAuthorization) -> None:
         """Remember an authorization under a live grant. One statement."""
 
-    async def redeem(self, number: int, *, attempt: str, now: int) -> Redemption:
-        """Use up the code of an authorization (RFC 6749 §4.1.2). A retry with the same attempt is FIRST again."""
+    async def redeem(self, number: int, *, attempt: str, now: int, standing_digest: str | None = None) -> Redemption:
+        """Use up the code of an authorization (RFC 6749 §4.1.2). A retry with the same attempt is FIRST again.
+
+        `standing_digest` is that of an access token which lives until it is revoked, kept by the same statement.
+        """
 
     async def rotate(self, number: int, *, generation: int, attempt: str, now: int, idle_until: int | None) -> bool:
         """Move the refresh chain from `generation` to the next; tell whether this attempt did it (RFC 9700 §4.14.2)."""
 
-    async def end(self, number: int, *, because: EndedBecause, now: int) -> None:
-        """End an authorization; the first cause wins. Audited where it is a replay."""
+    async def end(
+        self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
+    ) -> None:
+        """End an authorization; the first cause wins. Audited, for a replay with what was used twice."""
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user, opened when first needed. At most 1 s stale."""
@@ -102,6 +108,9 @@ class Fetch(Protocol):
 
     async def json(self, url: str) -> object:
         """Return the document; raises `FetchFailed` with a sentence otherwise."""
+
+    async def keys(self, url: str, kid: str | None, *, now: int) -> KeySet:
+        """Return a client's keys from its jwks_uri, kept for a while and looked up again for a `kid` that is not among them."""
 
 
 class Passwords(Protocol):
