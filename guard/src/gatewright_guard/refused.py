@@ -6,6 +6,7 @@ import enum
 class Cause(enum.StrEnum):
     """What made us refuse a token; the list is closed."""
 
+    REQUEST_MALFORMED = "request_malformed"
     TOKEN_MALFORMED = "token_malformed"
     KEY_UNKNOWN = "key_unknown"
     SIGNATURE_WRONG = "signature_wrong"
@@ -15,15 +16,7 @@ class Cause(enum.StrEnum):
     AUDIENCE_WRONG = "audience_wrong"
     TOKEN_EXPIRED = "token_expired"
     TOKEN_EARLY = "token_early"
-
-    @property
-    def authentic(self) -> bool:
-        """Whether the one who presented the token held something that this issuer made."""
-        return self in _AUTHENTIC
-
-
-# Only its holder is told more than `invalid_token`, so only what stands behind a right signature of the right issuer is here.
-_AUTHENTIC = frozenset({Cause.AUDIENCE_WRONG, Cause.TOKEN_EXPIRED, Cause.TOKEN_EARLY})
+    TOKEN_INACTIVE = "token_inactive"
 
 
 class Refused(Exception):

@@ -1,0 +1,199 @@
+"""Asking the server about a token: is it active (RFC 7662), and if it is refused, why."""
+
+import asyncio
+import hashlib
+import logging
+from base64 import b64encode
+from typing import Final
+from urllib.parse import quote_plus
+
+import httpx
+import msgspec
+
+from gatewright_guard.fetch import Unavailable, fetch, secure_url
+from gatewright_guard.kept import Clock, Kept, Recent, finished
+from gatewright_guard.keys import Metadata
+from gatewright_guard.refused import Cause, Refused
+from gatewright_guard.verify import Claims, read_claims
+
+MAX_STALE: Final = 5.0
+"""Seconds for which the server's word about a token is used again, unless the API sets less or more."""
+
+_SECONDS: Final = 2.0
+_WHY_SECONDS: Final = 0.5
+_WHY_AT_ONCE: Final = 8
+_INACTIVE: Final = 1.0
+_KEPT: Final = 10_000
+_log: Final = logging.getLogger("gatewright_guard")
+
+
+class Credentials:
+    """What an API proves itself with to the server (RFC 6749 §2.3.1); it never prints its secret."""
+
+    __slots__ = ("_header", "api_id")
+
+    def __init__(self, api_id: str, secret: str) -> None:
+        if not api_id or not secret:
+            raise ValueError("the API's id or secret is empty")
+        self.api_id = api_id
+        self._header = "Basic " + b64encode(f"{quote_plus(api_id)}:{quote_plus(secret)}".encode("ascii")).decode("ascii")
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.api_id!r}, …)"
+
+    def form(self, http: httpx.AsyncClient, url: str, members: dict[str, str]) -> httpx.Request:
+        """A form for the server, signed with the credentials."""
+        return http.build_request("POST", url, data=members, headers={"authorization": self._header})
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A token as it was presented, and the address from which it came if the door knows it."""
+
+    token: str
+    address: str | None = None
+
+    def digest(self, *more: str) -> bytes:
+        """What stands for the token in our memory, so that the token itself is kept nowhere."""
+        return hashlib.sha256("\0".join((self.token, self.address or "", *more)).encode()).digest()
+
+    def form(self) -> dict[str, str]:
+        """The members that both questions have; `ip_address` is the context that RFC 7662 §2.1 leaves room for."""
+        address = {} if self.address is None else {"ip_address": self.address}
+        return {"token": self.token, "token_type_hint": "access_token"} | address
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose tokens are good here."""
+
+    issuer: str | frozenset[str]
+    audience: str
+    leeway: int
+
+
+class Introspector:
+    """The server's word about tokens: asked once for all who wait, kept for `max_stale` seconds, never past a token's end."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        clock: Clock,
+        credentials: Credentials,
+        terms: Terms,
+        *,
+        metadata: Kept[Metadata],
+        endpoint: str | None = None,
+        max_stale: float = MAX_STALE,
+    ) -> None:
+        if max_stale < 0:
+            raise ValueError("max_stale is a number of seconds, at least 0")
+        self._http = http
+        self._clock = clock
+        self._credentials = credentials
+        self._terms = terms
+        self._metadata = metadata
+        self._endpoint = None if endpoint is None else secure_url(endpoint)
+        self._max_stale = max_stale
+        # Apart, so that a stranger's inventions push no good token out.
+        self._active = Recent[Claims](_KEPT)
+        self._inactive = Recent[None](_KEPT)
+        self._asking: dict[bytes, asyncio.Task[Claims]] = {}
+        self._away = False
+
+    async def claims(self, caller: Caller) -> Claims:
+        """What the server says of the token; `Refused` if it is not active, or not one for this API."""
+        key, now = caller.digest(), self._clock()
+        if (hit := self._active.get(key, now)) is not None:
+            return hit[0]
+        if self._inactive.get(key, now) is not None:
+            raise Refused(Cause.TOKEN_INACTIVE, "the server said a moment ago that the token is not active")
+        loop = asyncio.get_running_loop()
+        task = self._asking.get(key)
+        if task is None or task.done() or task.get_loop() is not loop:
+            task = self._asking[key] = loop.create_task(self._ask(key, caller))
+            task.add_done_callback(finished)
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        for task in tuple(self._asking.values()):
+            task.cancel()
+        if self._asking:
+            await asyncio.wait(self._asking.values())
+
+    async def _ask(self, key: bytes, caller: Caller) -> Claims:
+        try:
+            claims = self._read(await self._answer(caller))
+        except Refused:
+            self._inactive.put(key, None, self._clock() + min(_INACTIVE, self._max_stale))
+            raise
+        finally:
+            self._asking.pop(key, None)
+        until = self._clock() + self._max_stale
+        self._active.put(key, claims, until if claims.exp is None else min(until, claims.exp))
+        return claims
+
+    async def _answer(self, caller: Caller) -> dict[str, object]:
+        try:
+            endpoint = self._endpoint or (await self._metadata.get()).introspection_endpoint
+            if endpoint is None:
+                raise Unavailable("the issuer's metadata names no introspection_endpoint")
+            request = self._credentials.form(self._http, endpoint, caller.form())
+            answer = await fetch(self._http, request, seconds=_SECONDS)
+        except Unavailable as fault:
+            # Said once when it begins and once when it ends, not once for each request.
+            if not self._away:
+                _log.error("tokens cannot be introspected: %s", fault)
+            self._away = True
+            raise
+        if self._away:
+            _log.warning("tokens can be introspected again")
+        self._away = False
+        return answer
+
+    def _read(self, answer: dict[str, object]) -> Claims:
+        # RFC 7662 §2.2: a JSON boolean; the word "true" or a 1 is not it.
+        if answer.get("active") is not True:
+            raise Refused(Cause.TOKEN_INACTIVE, "the server says that the token is not active")
+        terms = self._terms
+        return read_claims(answer, issuer=terms.issuer, audience=terms.audience, now=self._clock(), leeway=terms.leeway)
+
+
+class _Why(msgspec.Struct, frozen=True):
+    cause: str
+    detail: str = ""
+
+
+class Explainer:
+    """Why a token was refused, as far as the server tells its API; silence is an answer too."""
+
+    def __init__(self, http: httpx.AsyncClient, clock: Clock, credentials: Credentials, url: str) -> None:
+        self._http = http
+        self._clock = clock
+        self._credentials = credentials
+        self._url = secure_url(url)
+        self._recent = Recent[_Why | None](1000)
+        self._asking = 0
+
+    async def why(self, caller: Caller, scope: tuple[str, ...]) -> tuple[str, str] | None:
+        """The cause and a sentence; None if the server does not know, does not say, or takes too long."""
+        key, now = caller.digest(*scope), self._clock()
+        if (hit := self._recent.get(key, now)) is not None:
+            answer = hit[0]
+        else:
+            answer = await self._ask(caller, scope)
+            self._recent.put(key, answer, now + _INACTIVE)
+        return None if answer is None else (answer.cause, answer.detail)
+
+    async def _ask(self, caller: Caller, scope: tuple[str, ...]) -> _Why | None:
+        # A refusal is worth little: a flood of them must not become a flood of questions.
+        if self._asking >= _WHY_AT_ONCE:
+            return None
+        self._asking += 1
+        try:
+            request = self._credentials.form(self._http, self._url, caller.form() | {"scope": " ".join(scope)})
+            return msgspec.convert(await fetch(self._http, request, seconds=_WHY_SECONDS), _Why)
+        except (Unavailable, msgspec.ValidationError) as fault:
+            _log.info("why a token was refused is not known: %s", fault)
+            return None
+        finally:
+            self._asking -= 1

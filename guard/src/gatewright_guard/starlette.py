@@ -1,0 +1,105 @@
+"""The guard in Starlette: `protect(app, guard)` once, then `@requires("read:balance")` on what needs it."""
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+from starlette.websockets import WebSocket
+
+from gatewright_guard.asgi import KEY, request_of
+from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
+from gatewright_guard.guard import Guard
+from gatewright_guard.verify import Claims
+
+Caller = Claims
+"""Who calls."""
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+__all__ = ["Caller", "Guard", "NotAllowed", "admit", "caller_of", "protect", "requires", "response_to"]
+
+_GUARD: Final = "gatewright_guard"
+
+
+class NotAllowed(Exception):
+    """A request that was refused, on its way to the handler that answers it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def protect(app: Starlette, guard: Guard) -> None:
+    """Give the application its guard: refusals become responses, and the guard is closed when the application stops."""
+    setattr(app.state, _GUARD, guard)
+    app.add_exception_handler(NotAllowed, cast(ExceptionHandler, _answer))
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(running: Starlette) -> AsyncIterator[Any]:
+        async with guard, inner(running) as state:
+            yield state
+
+    app.router.lifespan_context = lifespan
+
+
+async def _answer(connection: HTTPConnection, fault: Exception) -> Response | None:
+    if not isinstance(fault, NotAllowed):
+        raise fault
+    if not isinstance(connection, WebSocket):
+        return response_to(fault.refusal)
+    if "websocket.http.response" in connection.scope.get("extensions", {}):
+        await connection.send_denial_response(response_to(fault.refusal))
+    else:
+        # Before the handshake is answered the server turns this into a 403, which is all that it can say.
+        await connection.close(code=1008)
+    return None
+
+
+def response_to(refusal: Refusal) -> Response:
+    """A refusal as a response."""
+    return Response(refusal.body(), refusal.status, headers=dict(refusal.headers()))
+
+
+async def admit(connection: HTTPConnection, requirement: Requirement, account_in: str | None = None) -> Caller:
+    """Who sent the request, if they may; `NotAllowed` otherwise. The application's own exceptions to a rule call this too."""
+    guard = getattr(connection.app.state, _GUARD, None)
+    if not isinstance(guard, Guard):
+        raise RuntimeError("the application has no guard: call protect(app, guard) where it is made")  # noqa: TRY004 - nobody passed it
+    account = None
+    if account_in is not None:
+        if account_in not in connection.path_params:
+            raise RuntimeError(f"the path of this endpoint has no parameter {account_in!r}, which is to name the account")
+        account = str(connection.path_params[account_in])
+    answer = await guard.check(request_of(connection.scope), requirement, account=account)
+    if isinstance(answer, Refusal):
+        raise NotAllowed(answer)
+    connection.scope[KEY] = answer
+    return answer.claims
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """Who sent a request that was admitted."""
+    answer = connection.scope.get(KEY)
+    if not isinstance(answer, Allowed):
+        raise RuntimeError("nobody was admitted to this endpoint: it lacks requires(…), or the middleware lacks its rule")  # noqa: TRY004 - nobody passed it
+    return answer.claims
+
+
+def requires(*scopes: str, any_of: Sequence[str] = (), account_in: str | None = None) -> Callable[[Endpoint], Endpoint]:
+    """Only callers with these scopes reach the endpoint, and only those of the account that the path names, if it names one."""
+    requirement = needs(*scopes, any_of=any_of)
+
+    def around(endpoint: Endpoint) -> Endpoint:
+        @functools.wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            await admit(request, requirement, account_in)
+            return await endpoint(request)
+
+        return guarded
+
+    return around
