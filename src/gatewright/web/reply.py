@@ -17,6 +17,7 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 # RFC 6749 §5.1: replies with tokens are never stored; so is everything else that has no caching rule of its own.
 _HEADS: Final = [JSON, NO_STORE, NOSNIFF]
+_CACHED_HEADS: Final = [JSON, NOSNIFF]
 CORS_ANY: Final = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"www-authenticate, retry-after, request-id"),
@@ -33,7 +34,8 @@ PREFLIGHT: Final = [
 async def send_json(send: Send, status: int, body: object, extra: list[tuple[bytes, bytes]]) -> None:
     """Send a JSON response that no cache keeps, unless `extra` begins with a cache-control of its own."""
     raw = body if isinstance(body, bytes) else b"" if body is None else _ENCODE(body)
-    await send_raw(send, status, raw, [*_HEADS, *extra])
+    heads = _CACHED_HEADS if extra and extra[0][0] == b"cache-control" else _HEADS
+    await send_raw(send, status, raw, [*heads, *extra])
 
 
 async def send_raw(send: Send, status: int, raw: bytes, headers: list[tuple[bytes, bytes]]) -> None:

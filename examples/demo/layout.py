@@ -1,0 +1,58 @@
+"""Where everything of the demo listens, and its published passwords. The server is on 127.0.0.1, the apps on localhost:
+cookies ignore ports, so on one host name they would share a jar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PLATFORM: Final = Path(__file__).resolve().parent.parent / "platform.example.toml"
+BASE_PORT: Final = 8600
+
+# Known to everybody who reads this: they open a demo on loopback and nothing else.
+SECRETS: Final = {
+    "BANK_API_SECRET": "demo-secret-of-the-bank-api-0123456789",
+    "EVENTS_API_SECRET": "demo-secret-of-the-events-api-0123456789",
+    "BUDGET_BUDDY_SECRET": "demo-secret-of-budget-buddy-0123456789",
+    "EVENTS_WEB_SECRET": "demo-secret-of-events-web-0123456789",
+    "IMAGE_COPIER_SECRET": "demo-secret-of-image-copier-0123456789",
+    "ORGANIZER_PASSWORD": "organizer-demo",
+    "COPIER_PASSWORD": "copier-demo",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Every address of one running demo, counted up from its base port."""
+
+    base: int = BASE_PORT
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Name of a part → its port."""
+        return {
+            "server": self.base,
+            "Budget Buddy": self.base + 1,
+            "Acme Events": self.base + 2,
+            "Image copier": self.base + 3,
+            "bank API": self.base + 11,
+            "events API": self.base + 12,
+            "imaging API": self.base + 13,
+        }
+
+    @property
+    def issuer(self) -> str:
+        """The server's address, which is also its issuer."""
+        return f"http://127.0.0.1:{self.base}"
+
+    def app(self, name: str) -> str:
+        """Return the address of an app or API."""
+        return f"http://localhost:{self.ports[name]}"
+
+    def platform(self) -> str:
+        """Return the platform file's text with this layout's ports."""
+        text = PLATFORM.read_text(encoding="utf-8")
+        for offset in range(3):
+            text = text.replace(f":{BASE_PORT + offset}", f":{self.base + offset}")
+        return text

@@ -1,0 +1,86 @@
+"""Runs the jobs of one process beside its requests: each at its interval, the shared ones on whichever node holds their lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from gatewright.app import House
+from gatewright.base.log import Event
+from gatewright.jobs.lease import take
+from gatewright.jobs.sweep import sweep
+from gatewright.store import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job: its name, its interval in seconds, whether one node does it for all, and what it does."""
+
+    name: str
+    every: int
+    shared: bool
+    run: Callable[[House], Awaitable[object]]
+
+
+async def _flush(house: House) -> object:
+    return await house.usage.flush(house.store, house.clock.moment().now)
+
+
+async def _sweep(house: House) -> object:
+    gone = await sweep(house.store, house.clock.moment().now)
+    if gone:
+        house.log.tell(Event.SWEPT, rows=gone)
+    return gone
+
+
+async def _rotate(house: House) -> object:
+    return await house.rotate_due()
+
+
+JOBS: Final = (
+    Job("usage", 10, shared=False, run=_flush),
+    Job("sweep", 300, shared=True, run=_sweep),
+    Job("keys", 60, shared=True, run=_rotate),
+)
+
+
+class Jobs:
+    """The jobs of one process, from `start` to `stop`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._who = house.clock.moment().text(12)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; the first round comes after the first interval, so that a start costs nothing."""
+        self._tasks = [asyncio.create_task(self._repeat(job)) for job in JOBS]
+
+    async def stop(self) -> None:
+        """End, after writing down what was counted."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(StoreError):
+            await _flush(self._house)
+
+    async def _repeat(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(job.every)
+            try:
+                await self.once(job)
+            except StoreError as error:
+                self._house.log.tell(Event.JOB_FAILED, job=job.name, why=str(error))
+            except Exception as crash:  # noqa: BLE001 - a job that stumbles must not end for good
+                self._house.log.crashed(Event.JOB_FAILED, crash, job=job.name)
+
+    async def once(self, job: Job) -> bool:
+        """Run a job now, if it is ours to run; tell whether it was."""
+        now = self._house.clock.moment().now
+        if job.shared and not await take(self._house.store, job.name, self._who, now=now, seconds=2 * job.every):
+            return False
+        await job.run(self._house)
+        return True

@@ -1,0 +1,51 @@
+"""Deletes rows that nothing can ask for any more, in small batches, so that no table grows for ever and no request waits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.store import Query, Store, Tx
+
+BATCH: Final = 500  # rows a transaction: some milliseconds of the writer's time
+ROUNDS: Final = 200
+CHANGES_KEPT: Final = 86_400  # seconds; a node that slept longer than this reads everything anew
+ENDED_KEPT: Final = 30 * 86_400  # seconds: how long a replay is still known as one, and a session is still listed for an audit
+
+
+def _oldest(table: str, key: str, condition: str) -> Query[None]:
+    return Query(None, f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH})")  # noqa: S608 - our own words
+
+
+# Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
+SWEEPS: Final = (
+    ("mark", _oldest("mark", "name", "until < :now"), 0),
+    ("throttle", _oldest("throttle", "name", "until < :now"), 0),
+    ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),
+    ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
+    ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
+    (
+        "consent_grant",
+        _oldest(
+            "consent_grant",
+            "id",
+            "ended_at < :now AND NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)",
+        ),
+        ENDED_KEPT,
+    ),
+)
+
+
+async def sweep(store: Store, now: int) -> dict[str, int]:
+    """Delete what is past its time; return how many rows of each table went."""
+    gone: dict[str, int] = {}
+    for table, query, kept in SWEEPS:
+        for _ in range(ROUNDS):
+            count = await store.run(_batch, query, now - kept)
+            gone[table] = gone.get(table, 0) + count
+            if count < BATCH:
+                break
+    return {table: count for table, count in gone.items() if count}
+
+
+async def _batch(tx: Tx, query: Query[None], before: int) -> int:
+    return await tx.do(query, now=before)
