@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from gatewright.base.check import Fault, Faults, check, nearest, taken
 from gatewright.base.toml import TomlFault, key_lines, line_of, parse
 
-Short = Annotated[str, Meta(pattern="^[0-9]+[smhd]$", description="a duration is expected", examples=["90s", "30d"])]
+Short = Annotated[str, Meta(pattern="^[0-9]+[smhd]$", extra={"form": "a duration is expected"}, examples=["90s", "30d"])]
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):

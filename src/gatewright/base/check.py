@@ -1,7 +1,7 @@
 """Checks a document from outside against the Struct that it should become, and tells all that is wrong with it at once.
 
 msgspec's own `convert` stops at the first fault. The same check serves the platform file, the settings and later forms. What it
-passes, `convert` takes.
+passes, `convert` takes. A field's `Meta` may say in `extra["form"]` what its pattern means.
 """
 
 from __future__ import annotations
@@ -137,9 +137,9 @@ def _type_info(kind: type) -> inspect.Type:
     return inspect.type_info(kind)
 
 
-def _walk(value: object, info: inspect.Type, path: Path, out: Findings, schema: Mapping[str, object] | None = None) -> None:
+def _walk(value: object, info: inspect.Type, path: Path, out: Findings, notes: Mapping[str, object] | None = None) -> None:
     if isinstance(info, inspect.Metadata):
-        _walk(value, info.type, path, out, info.extra_json_schema)
+        _walk(value, info.type, path, out, {**(info.extra_json_schema or {}), **(info.extra or {})})
     elif isinstance(info, inspect.UnionType):
         _union(value, info, path, out)
     elif isinstance(info, inspect.StructType):
@@ -151,7 +151,7 @@ def _walk(value: object, info: inspect.Type, path: Path, out: Findings, schema: 
     elif isinstance(info, inspect.LiteralType):
         _literal(value, info, path, out)
     else:
-        _scalar(value, info, path, out, schema)
+        _scalar(value, info, path, out, notes)
 
 
 def _struct(value: object, info: inspect.StructType, path: Path, out: Findings) -> None:
@@ -215,14 +215,14 @@ def _union(value: object, info: inspect.UnionType, path: Path, out: Findings) ->
     return out.add(path, f"{' or '.join(dict.fromkeys(word for word in wanted if word != 'nothing'))} is expected, not {kind}")
 
 
-def _scalar(value: object, info: inspect.Type, path: Path, out: Findings, schema: Mapping[str, object] | None) -> None:
+def _scalar(value: object, info: inspect.Type, path: Path, out: Findings, notes: Mapping[str, object] | None) -> None:
     wanted = _EXPECTED.get(type(info))
     if wanted is None:
         return
     if _kind_of(value) != wanted:
-        out.add(path, f"{wanted} is expected, not {_kind_of(value)}", str((schema or {}).get("description", "")))
+        out.add(path, f"{wanted} is expected, not {_kind_of(value)}", str((notes or {}).get("description", "")).rstrip("."))
     elif isinstance(info, inspect.StrType) and isinstance(value, str):
-        _text(value, info, path, out, schema)
+        _text(value, info, path, out, notes)
     elif isinstance(info, inspect.IntType) and isinstance(value, int):
         low, high = info.ge, info.le
         if low is not None and value < low:
@@ -231,7 +231,7 @@ def _scalar(value: object, info: inspect.Type, path: Path, out: Findings, schema
             out.add(path, f"at most {high} is expected")
 
 
-def _text(value: str, info: inspect.StrType, path: Path, out: Findings, schema: Mapping[str, object] | None) -> None:
+def _text(value: str, info: inspect.StrType, path: Path, out: Findings, notes: Mapping[str, object] | None) -> None:
     if "\0" in value:
         out.add(path, "a text may not hold a NUL character")
     elif info.min_length is not None and len(value) < info.min_length:
@@ -239,11 +239,11 @@ def _text(value: str, info: inspect.StrType, path: Path, out: Findings, schema: 
     elif info.max_length is not None and len(value) > info.max_length:
         out.add(path, f"at most {info.max_length} characters are allowed")
     elif info.pattern is not None and not re.search(info.pattern, value):
-        examples = (schema or {}).get("examples")
+        examples = (notes or {}).get("examples")
         cure = "for example " + ", ".join(f'"{example}"' for example in examples) if isinstance(examples, list) else ""
-        out.add(path, str((schema or {}).get("description", "this text has the wrong form")), cure)
+        out.add(path, str((notes or {}).get("form", "this text has the wrong form")), cure)
 
 
 def _description(info: inspect.Type) -> str:
     schema = info.extra_json_schema if isinstance(info, inspect.Metadata) else None
-    return str((schema or {}).get("description", ""))
+    return str((schema or {}).get("description", "")).rstrip(".")

@@ -1,0 +1,396 @@
+"""What the operator sets before the server starts: one frozen tree from a TOML file and the environment.
+
+Defaults suffice. A later source wins: default, file, environment, option of the command. What may change while the server runs is
+policy and lives in the store. A field's `because` names the seed, the standard or the need that it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct, inspect
+
+from gatewright.base.check import Fault, Faults, Findings, check, choice
+from gatewright.base.duration import Duration
+from gatewright.base.secret import Secret
+from gatewright.base.source import SecretSource, reveal
+from gatewright.base.toml import TomlFault, key_lines, parse
+
+PREFIX: Final = "GATEWRIGHT_"
+DEFAULT_FILE: Final = "gatewright.toml"
+# Read elsewhere, and not part of the tree: the root key itself, and where the settings are.
+OTHER_VARIABLES: Final = ("GATEWRIGHT_KEY", "GATEWRIGHT_SETTINGS")
+
+Network = IPv4Network | IPv6Network
+Cidr = Annotated[str, Meta(min_length=1)]
+
+
+class Listen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the server answers."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The address to listen on. The default is reached from this machine alone: put a proxy with TLS in front of it.",
+            extra={"because": "RFC 6749 §1.6, TLS everywhere but on loopback"},
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="The port to listen on; 0 takes a free one.", extra={"because": "the demo and its tests"})
+    ] = 8600
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=256, description="Worker processes. One uses one core.", extra={"because": "several cores, SQLite and PostgreSQL"}),
+    ] = 1
+    drain: Annotated[
+        Duration,
+        Meta(
+            description="How long requests under way may take to finish after a signal to stop.",
+            extra={"because": "upgrades that nobody notices"},
+        ),
+    ] = "30s"
+    trusted_proxies: Annotated[
+        tuple[Cidr, ...],
+        Meta(
+            description="Networks (CIDR) whose X-Forwarded-For is believed. None: the caller's address is the connection's.",
+            extra={"because": "security-rules 38; allowed IPs of clients (seed 003)"},
+        ),
+    ] = ()
+
+
+class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where everything is kept."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="`sqlite:FILE` or `postgresql://user@host/database`. Empty: the file gatewright.sqlite3 in the data folder.",
+            extra={"because": "one machine to start with, several nodes later"},
+        ),
+    ] = ""
+    password: Annotated[
+        SecretSource | None,
+        Meta(
+            description="The database user's password, from the environment or a file.", extra={"because": "no secret in a settings file"}
+        ),
+    ] = None
+    synchronous: Annotated[
+        Literal["full", "normal"],
+        Meta(
+            description="SQLite only. `normal` is quicker, and may lose the last acknowledged writes when the power fails.",
+            extra={"because": "nothing that was acknowledged is lost"},
+        ),
+    ] = "full"
+    connections: Annotated[
+        int,
+        Meta(ge=1, le=64, description="PostgreSQL only: connections of each worker.", extra={"because": "a database with few connections"}),
+    ] = 4
+
+
+class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is told on stderr."""
+
+    style: Annotated[
+        Literal["text", "json"],
+        Meta(description="Lines for people, or one JSON object a line.", extra={"because": "log collectors read JSON, people do not"}),
+    ] = "text"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least that is told; `debug` tells every request.", extra={"because": "finding out why a client fails"}),
+    ] = "info"
+
+
+class PasswordSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much checking passwords may cost."""
+
+    threads: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Passwords hashed at the same time by one worker; each takes about 25 ms of a core and 19 MiB.",
+            extra={"because": "a burst of sign-ins may not slow down tokens"},
+        ),
+    ] = 1
+    queue: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Sign-ins that may wait for a thread; more are answered 503 at once.",
+            extra={"because": "security-rules 63: wait at most 2 s"},
+        ),
+    ] = 64
+
+
+class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the server itself may fetch: the keys that a client publishes at its jwks_uri."""
+
+    private_networks: Annotated[
+        tuple[Cidr, ...],
+        Meta(
+            description="Networks (CIDR) that may be called although they are not public. None: public addresses and https only.",
+            extra={"because": "security-rules 48; clients inside a company's own network"},
+        ),
+    ] = ()
+
+
+class ChangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How soon a change made elsewhere is seen here."""
+
+    poll_ms: Annotated[
+        int,
+        Meta(
+            ge=50,
+            le=1000,
+            description="Milliseconds between two looks at the change feed, beside being notified.",
+            extra={"because": "decisions §5: at most 1 s stale, also when notifications are lost"},
+        ),
+    ] = 250
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole tree."""
+
+    data: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The folder for everything without an address of its own: the SQLite file, the root key.",
+            extra={"because": "one folder to back up"},
+        ),
+    ] = "gatewright-data"
+    key_file: Annotated[
+        str,
+        Meta(
+            description="The file with the root key. Empty: GATEWRIGHT_KEY where that is set, else root.key in the data folder.",
+            extra={"because": "decisions §4: the key lives outside the database"},
+        ),
+    ] = ""
+    listen: Listen = Listen()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+    passwords: PasswordSettings = PasswordSettings()
+    fetch: FetchSettings = FetchSettings()
+    changes: ChangeSettings = ChangeSettings()
+
+
+class Setting(Struct, frozen=True):
+    """One leaf of the tree, as documents and `gatewright settings` show it."""
+
+    name: str
+    variable: str
+    default: object
+    description: str
+    because: str
+
+
+class Loaded(Struct, frozen=True):
+    """The settings, where each came from, and the folder from which relative names count."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    folder: str
+    key_in_environment: bool = False
+
+    def path(self, name: str) -> Path:
+        """Return a file or folder that the settings name."""
+        return Path(self.folder) / name
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.path(self.settings.data)
+
+    @property
+    def key_file(self) -> Path | None:
+        """The file of the root key, or None where GATEWRIGHT_KEY holds it."""
+        if self.settings.key_file:
+            return self.path(self.settings.key_file)
+        return None if self.key_in_environment else self.data / "root.key"
+
+    @property
+    def store_url(self) -> str:
+        """The address of the store, an SQLite file's as a whole path. Without its password."""
+        url = self.settings.store.url
+        if not url:
+            return f"sqlite:{self.data / 'gatewright.sqlite3'}"
+        return f"sqlite:{self.path(url.removeprefix('sqlite:'))}" if url.startswith("sqlite:") else url
+
+    def store_password(self, environ: Mapping[str, str]) -> Secret | None:
+        """Return the database user's password; raises SourceFault when it is not where it should be."""
+        source = self.settings.store.password
+        return None if source is None else reveal(source, environ, Path(self.folder))
+
+
+def every_setting() -> tuple[Setting, ...]:
+    """Return each leaf of the tree in its order."""
+    return tuple(_leaves(Settings, Settings(), ()))
+
+
+def value_of(settings: Settings, name: str) -> object:
+    """Return the value of a leaf by its dotted name."""
+    found: object = settings
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def load(environ: Mapping[str, str], *, file: Path | None = None, options: Mapping[str, object] | None = None) -> Loaded:
+    """Return the settings of a file, the environment and a command's options (dotted names; None counts as not given).
+
+    Raises:
+        Faults: everything that is wrong with them.
+    """
+    file = file or _named_file(environ)
+    text = "" if file is None else _read(file)
+    try:
+        document = parse(text)
+    except TomlFault as fault:
+        raise Faults((Fault("", f"{file}: {fault}"),)) from None
+    lines = key_lines(text)
+    origins = {name: f"{file}, line {lines[path]}" for name, path in _given(document)}
+    findings = Findings(lines)
+    _overlay_environment(document, environ, origins, findings)
+    for name, value in (options or {}).items():
+        if value is not None:
+            _put(document, name, value)
+            origins[name] = "option of the command"
+    faults = [*findings.all(), *(_placed(fault, origins) for fault in check(document, Settings, lines))]
+    if not faults:
+        settings = msgspec.convert(document, Settings)
+        faults = [_placed(fault, origins) for fault in _beyond_shape(settings, origins)]
+        if not faults:
+            every = {setting.name: origins.get(setting.name, "default") for setting in every_setting()}
+            folder = (file.parent if file is not None else Path()).absolute()
+            return Loaded(settings, every, str(folder), bool(environ.get("GATEWRIGHT_KEY")))
+    raise Faults(tuple(faults))
+
+
+def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return the networks that a checked setting names."""
+    return tuple([ip_network(text) for text in texts])
+
+
+def weaknesses(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return the settings that make this deployment less safe than its defaults, and what each means."""
+    found = []
+    if settings.store.synchronous == "normal":
+        found.append(("store.synchronous", "the last acknowledged writes may be lost when the power fails"))
+    if settings.fetch.private_networks:
+        found.append(("fetch.private_networks", "a client's jwks_uri may reach into these networks"))
+    return tuple(found)
+
+
+def _leaves(kind: type[Struct], values: object, path: tuple[str, ...]) -> list[Setting]:
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)  # noqa: S101 - a Struct's is
+    found: list[Setting] = []
+    for field in info.fields:
+        here = (*path, field.encode_name)
+        value = getattr(values, field.name)
+        if isinstance(field.type, inspect.StructType):
+            found += _leaves(field.type.cls, value, here)
+        else:
+            schema, extra = _notes(field.type)
+            name = ".".join(here)
+            found.append(Setting(name, PREFIX + name.upper().replace(".", "_"), value, schema, extra))
+    return found
+
+
+def _notes(info: inspect.Type) -> tuple[str, str]:
+    if not isinstance(info, inspect.Metadata):
+        return "", ""
+    return str((info.extra_json_schema or {}).get("description", "")), str((info.extra or {}).get("because", ""))
+
+
+def _named_file(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("GATEWRIGHT_SETTINGS")
+    if named:
+        return Path(named)
+    return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise Faults((Fault("", f"the settings file {file} cannot be read: {(fault.strerror or 'unknown fault').lower()}"),)) from None
+    except UnicodeDecodeError:
+        raise Faults((Fault("", f"the settings file {file} is not UTF-8 text"),)) from None
+
+
+def _given(document: Mapping[str, object], path: tuple[str, ...] = ()) -> list[tuple[str, tuple[str, ...]]]:
+    leaves = {setting.name for setting in every_setting()}
+    found = []
+    for name, value in document.items():
+        here = (*path, name)
+        dotted = ".".join(here)
+        if dotted in leaves:
+            found.append((dotted, here))
+        elif isinstance(value, Mapping):
+            found += _given(cast("Mapping[str, object]", value), here)
+    return found
+
+
+def _overlay_environment(document: dict[str, object], environ: Mapping[str, str], origins: dict[str, str], findings: Findings) -> None:
+    known = {setting.variable: setting for setting in every_setting()}
+    for variable in sorted(name for name in environ if name.startswith(PREFIX) and name not in OTHER_VARIABLES):
+        setting = known.get(variable) or known.get(variable.removesuffix("_FILE"))
+        if setting is None:
+            findings.add((variable,), "this environment variable is not known", choice(variable, [*known, *OTHER_VARIABLES]))
+            continue
+        if isinstance(setting.default, SecretSource) or setting.name == "store.password":
+            value: object = {"file": environ[variable]} if variable.endswith("_FILE") else {"env": variable}
+        else:
+            value = _from_text(environ[variable], setting.default)
+        _put(document, setting.name, value)
+        origins[setting.name] = f"environment variable {variable}"
+
+
+def _from_text(text: str, default: object) -> object:
+    if isinstance(default, int):
+        return int(text) if text.lstrip("-").isdecimal() and text.isascii() else text
+    if isinstance(default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _put(document: dict[str, object], name: str, value: object) -> None:
+    *tables, last = name.split(".")
+    here = document
+    for table in tables:
+        inner = here.get(table)
+        if not isinstance(inner, dict):
+            inner = here[table] = {}
+        here = inner
+    here[last] = value
+
+
+def _placed(fault: Fault, origins: Mapping[str, str]) -> Fault:
+    origin = origins.get(fault.path.partition("[")[0], "")
+    if not origin or ", line " in origin:
+        return fault
+    return Fault(f"{fault.path} ({origin})", fault.rule, fault.cure)
+
+
+def _beyond_shape(settings: Settings, origins: Mapping[str, str]) -> tuple[Fault, ...]:
+    findings = Findings()
+    for name in ("listen.trusted_proxies", "fetch.private_networks"):
+        for text in cast("tuple[str, ...]", value_of(settings, name)):
+            try:
+                ip_network(text)
+            except ValueError as fault:
+                findings.add((*name.split("."),), f'"{text}" is no network: {fault}', 'write it like "10.0.0.0/8" or "2001:db8::/32"')
+    url = settings.store.url
+    if url and not url.startswith(("sqlite:", "postgresql://", "postgres://")):
+        findings.add(("store", "url"), 'an address that begins with "sqlite:" or "postgresql://" is expected')
+    elif url.startswith("postgres") and urlsplit(url).password and not origins["store.url"].startswith("environment"):
+        findings.add(("store", "url"), "a password may not stand in a settings file", "put it into store.password")
+    return findings.all()
