@@ -47,8 +47,8 @@ class Target(msgspec.Struct, frozen=True):
         return host if self.port == _PORTS["https" if self.secure else "http"] else f"{host}:{self.port}"
 
 
-def target_of(url: str, *, loopback: bool) -> Target:
-    """Return where a URL points; plain http is for this machine alone, and only where the operator allows it.
+def target_of(url: str, *, loopback: bool = False) -> Target:
+    """Return where a URL points; plain http is for this machine alone, and only where the operator allows that.
 
     Raises:
         FetchFailed: it is no https URL without user information and fragment, in visible ASCII.
@@ -77,19 +77,20 @@ def _path(parts: SplitResult) -> str:
 
 
 class WebFetch:
-    """The `Fetch` port over TLS. `private` are networks that the operator allows besides the public Internet."""
+    """GETs documents over TLS. `private` are networks that the operator allows besides the public Internet; with a loopback one
+    among them, plain http to this machine is allowed too.
+    """
 
     def __init__(
         self,
         *,
-        loopback: bool = False,
         private: tuple[Network, ...] = (),
         tls: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        self._loopback = loopback
         self._private = private
+        self._loopback = any(network.is_loopback for network in private)
         self._tls = tls
         self._resolve = resolve or _resolve
         self._seconds = seconds
@@ -140,11 +141,8 @@ class WebFetch:
     async def _addresses(self, target: Target) -> list[str]:
         """Return the addresses of a host, all of which we may call: one inside among others outside is an attack."""
         addresses = await self._resolve(target.host, target.port)
-        if self._loopback and not target.secure:
-            wrong = [address for address in addresses if address not in _LOOPBACK]
-        else:
-            wrong = [address for address in addresses if not may_call(address, self._private)]
-        if wrong or not addresses:
+        near = target.secure or all(address in _LOOPBACK for address in addresses)
+        if not addresses or not near or not all(may_call(address, self._private) for address in addresses):
             raise FetchFailed(f"{target.host} has no address that may be called")
         return addresses
 

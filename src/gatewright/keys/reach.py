@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 Address = IPv4Address | IPv6Address
@@ -51,8 +51,3 @@ def may_call(text: str, private: tuple[Network, ...]) -> bool:
     except ValueError:
         return False
     return is_global(address) or any(address.version == network.version and address in network for network in private)
-
-
-def network(text: str) -> Network:
-    """Return the network that a setting names; raises ValueError when it names none."""
-    return ip_network(text)

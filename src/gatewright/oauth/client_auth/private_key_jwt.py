@@ -110,7 +110,7 @@ def check(said: Verified, client: Client, issuer: Issuer, now: int) -> tuple[str
     if not claims.jti:
         raise InvalidClient("the client assertion's jti is empty")
     name = b64(sha256(claims.jti.encode("utf-8", "surrogatepass")).digest())
-    return f"ca:{client.tenant}:{client.id}:{name}", int(claims.exp) + _SKEW
+    return f"ca:{client.id}:{name}", int(claims.exp) + _SKEW
 
 
 def _for_us(aud: str | list[str], issuer: Issuer) -> bool:
