@@ -12,6 +12,7 @@ import pytest
 
 from gatewright_guard.decide import Allowed, Refusal, needs
 from gatewright_guard.guard import Endpoints, Guard, Request
+from gatewright_guard.introspect import Caller, Credentials
 from gatewright_guard.reasons import Reason
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, a_jwk, a_token, some_claims
 from tests.guard.server import CREDENTIALS, AClock, AServer, unreachable
@@ -533,7 +534,7 @@ async def test_a_closed_guard_leaves_nothing_running() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-def test_credentials_do_not_print_their_secret() -> None:
-    from gatewright_guard.introspect import Credentials
-
+def test_neither_secrets_nor_tokens_are_printed() -> None:
     assert CREDENTIALS[1] not in repr(Credentials(*CREDENTIALS))
+    assert "gwa_good" not in repr(bearing("gwa_good"))
+    assert "gwa_good" not in repr(Caller("gwa_good"))

@@ -35,6 +35,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
     """Where the caller is, as far as the API can trust it; passed on to the server."""
 
+    def __repr__(self) -> str:
+        return f"Request(…, address={self.address!r})"
+
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """The server's addresses, where the guard is not to learn them from the issuer's metadata."""

@@ -52,6 +52,9 @@ class Caller(msgspec.Struct, frozen=True):
     token: str
     address: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Caller(…, address={self.address!r})"
+
     def digest(self, *more: str) -> bytes:
         """What stands for the token in our memory, so that the token itself is kept nowhere."""
         return hashlib.sha256("\0".join((self.token, self.address or "", *more)).encode()).digest()
