@@ -79,6 +79,7 @@ class Standing(Struct, frozen=True):
     session_ended_at: int | None
     session_until: int | None
     marked: int | None
+    standing_digest: str | None = None
 
     def fault(self, now: int) -> Verdict | None:
         """Return why nothing under this authorization is good any more, or None while it stands."""

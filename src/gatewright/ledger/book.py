@@ -1,0 +1,191 @@
+"""The SQL of authorizations, each statement beside the verb that uses it. What consumes says whether this attempt was first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from msgspec import Struct
+
+from gatewright.audit.book import Act, record
+from gatewright.base import ids
+from gatewright.ledger.back_end import BackEnd
+from gatewright.ledger.opening import OPEN, row_of
+from gatewright.ledger.standing import STANDING
+from gatewright.oauth.catalogue import ids_of, text_of
+from gatewright.oauth.handle import ALL
+from gatewright.oauth.ports import Redemption
+from gatewright.store import NotUnique, Query
+
+if TYPE_CHECKING:
+    from gatewright.base.moment import Clock, Moment
+    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
+    from gatewright.oauth.client import Client
+    from gatewright.store import Store, Tx
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+REDEEM: Final = Query(
+    int,
+    """UPDATE authorization_row AS a SET code_used_by = :attempt, code_used_at = :now {each}
+        WHERE a.id = :id AND a.ended_at IS NULL AND (a.code_used_by IS NULL OR a.code_used_by = :attempt)
+    RETURNING a.id""",
+    each={"id": int, "attempt": str, "now": int},
+)
+# A statement of its own, since touching the digest's index is not free.
+REDEEM_FOR_GOOD: Final = Query(
+    int,
+    """UPDATE authorization_row AS a SET code_used_by = :attempt, code_used_at = :now, standing_digest = :standing_digest {each}
+        WHERE a.id = :id AND a.ended_at IS NULL AND (a.code_used_by IS NULL OR a.code_used_by = :attempt)
+    RETURNING a.id""",
+    each={"id": int, "attempt": str, "now": int, "standing_digest": str},
+)
+# `sweep_at` stays as it is: an index that changed with each rotation would cost more than the rotation. The sweeper looks again.
+ROTATE: Final = Query(
+    int,
+    """UPDATE authorization_row AS a
+          SET generation = :generation + 1, rotated_at = :now, rotated_by = :attempt, refresh_idle_until = :idle_until {each}
+        WHERE a.id = :id AND a.ended_at IS NULL
+          AND (a.generation = :generation OR (a.generation = :generation + 1 AND a.rotated_by = :attempt))
+    RETURNING a.id""",
+    each={"id": int, "generation": int, "attempt": str, "now": int, "idle_until": int},
+)
+
+
+class _Ended(Struct, frozen=True):
+    tenant: int
+    client: int
+    person: int
+
+
+END: Final = Query(
+    _Ended,
+    """UPDATE authorization_row SET ended_at = :now, ended_because = :because WHERE id = :id AND ended_at IS NULL
+    RETURNING tenant, client, person""",
+)
+END_OF_SESSION: Final = Query(
+    None,
+    """UPDATE authorization_row SET ended_at = :now, ended_because = :because
+        WHERE session = :session AND session_bound = 1 AND ended_at IS NULL""",
+)
+MARK: Final = Query(
+    str,
+    """INSERT INTO mark (name, tenant, attempt, until) SELECT :name, :tenant, :attempt, :until {each} WHERE true
+           ON CONFLICT (name) DO UPDATE SET attempt = excluded.attempt WHERE mark.attempt = excluded.attempt
+    RETURNING name""",
+    each={"name": str, "tenant": int, "attempt": str, "until": int},
+)
+FIND_SET: Final = Query(int, "SELECT id FROM scope_set WHERE tenant = :tenant AND client = :client AND members = :members")
+COUNT_SETS: Final = Query(int, "SELECT COUNT(*) FROM scope_set WHERE tenant = :tenant AND client = :client")
+ADD_SET: Final = Query(
+    None,
+    "INSERT INTO scope_set (id, tenant, client, members) VALUES (:id, :tenant, :client, :members) ON CONFLICT DO NOTHING",
+)
+SET_MEMBERS: Final = Query(str, "SELECT members FROM scope_set WHERE id = :id")
+
+SETS_OF_A_CLIENT: Final = 64
+_KEPT: Final = 4096  # entries of each cache
+_REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
+
+
+async def end_authorization(
+    tx: Tx, at: Moment, number: int, because: EndedBecause, replayed: Literal["code", "refresh_token"] | None = None
+) -> bool:
+    """End one authorization; the first cause wins. Tell whether it was live. A unit of work."""
+    ended = await tx.one(END, id=number, now=at.now, because=because)
+    if ended is None:
+        return False
+    detail = {"because": because, "user": ids.show(ids.USER, ended.person) if ended.person else ""}
+    actor = ids.show(ids.CLIENT, ended.client)
+    subject = ids.show(ids.AUTHORIZATION, number)
+    await record(tx, at, tenant=ended.tenant, actor=actor, act=_REPLAYS[replayed], subject=subject, detail=detail)
+    return True
+
+
+async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause = "signed_out") -> int:
+    """End the authorizations that last only as long as their session; return how many. A unit of work, or a part of one."""
+    return await tx.do(END_OF_SESSION, session=session, now=at.now, because=because)
+
+
+async def _intern(tx: Tx, at: Moment, tenant: int, client: int, members: str) -> int:
+    found = await tx.one(FIND_SET, tenant=tenant, client=client, members=members)
+    if found is not None:
+        return found
+    if (await tx.one(COUNT_SETS, tenant=tenant, client=client) or 0) >= SETS_OF_A_CLIENT:
+        return ALL
+    await tx.do(ADD_SET, id=at.id(), tenant=tenant, client=client, members=members)
+    return await tx.one(FIND_SET, tenant=tenant, client=client, members=members) or ALL
+
+
+class Book:
+    """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself."""
+
+    __slots__ = ("_back_end", "_clock", "_members", "_sets", "_store")
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._back_end = BackEnd(store, clock)
+        self._sets: dict[tuple[int, int, frozenset[int]], int] = {}
+        self._members: dict[int, frozenset[int]] = {}
+
+    async def standing(self, number: int, *, mark: str = "") -> Standing | None:
+        """Read an authorization with all that it depends on."""
+        return await self._store.one(STANDING, id=number, mark=mark)
+
+    async def open(self, new: NewAuthorization) -> None:
+        """Remember an authorization under a live grant."""
+        if await self._store.verb(OPEN, **row_of(new)) is None:
+            raise NotUnique("another authorization has this id")
+
+    async def redeem(self, number: int, *, attempt: str, now: int, standing_digest: str | None = None) -> Redemption:
+        """Use up the code of an authorization."""
+        if standing_digest is None:
+            first = await self._store.verb(REDEEM, id=number, attempt=attempt, now=now)
+        else:
+            first = await self._store.verb(REDEEM_FOR_GOOD, id=number, attempt=attempt, now=now, standing_digest=standing_digest)
+        if first is not None:
+            return Redemption.FIRST
+        row = await self.standing(number)
+        return Redemption.ENDED if row is None or row.ended_at is not None else Redemption.USED
+
+    async def rotate(self, number: int, *, generation: int, attempt: str, now: int, idle_until: int | None) -> bool:
+        """Move the refresh chain on; tell whether this attempt did it."""
+        return await self._store.verb(ROTATE, id=number, generation=generation, attempt=attempt, now=now, idle_until=idle_until) is not None
+
+    async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
+        """End an authorization."""
+        await self._store.run(end_authorization, self._clock.moment(), number, because, replayed)
+
+    async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
+        """Return the one row of a client without an interactive user."""
+        return await self._back_end.standing(client, issuer, account=account, person=person, now=now)
+
+    async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
+        """Remember a mark, its name being the tenant's own; tell whether this attempt was the first to set it."""
+        return await self._store.verb(MARK, name=f"{tenant}:{name}", tenant=tenant, attempt=attempt, until=until) is not None
+
+    async def scope_set(self, tenant: int, client: int, members: frozenset[int]) -> int:
+        """Return the id of an interned set of scopes. What was interned never changes, so it is kept."""
+        known = self._sets.get((tenant, client, members))
+        if known is None:
+            known = await self._store.run(_intern, self._clock.moment(), tenant, client, text_of(members))
+            _keep(self._sets, (tenant, client, members), known)
+        return known
+
+    async def scope_set_members(self, number: int) -> frozenset[int]:
+        """Return the members of an interned set."""
+        known = self._members.get(number)
+        if known is None:
+            text = await self._store.one(SET_MEMBERS, id=number)
+            if text is None:
+                return frozenset()
+            known = ids_of(text)
+            _keep(self._members, number, known)
+        return known
+
+
+def _keep(cache: dict[K, V], key: K, value: V) -> None:
+    if len(cache) >= _KEPT:
+        cache.clear()
+    cache[key] = value

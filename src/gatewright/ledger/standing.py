@@ -1,0 +1,96 @@
+"""The statements that join other rooms' tables; nowhere else does one. Whatever checks a token asks `STANDING` first.
+
+Each join is by primary key, so whichever of its parties ends, an authorization ends at the next look at it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from gatewright.oauth.authorization import Standing
+from gatewright.store import Query
+
+STANDING: Final = Query(
+    Standing,
+    """SELECT a.id, a.tenant, a.issuer, a.opened_by, a.consent_grant, a.client, a.person, a.account, a.membership, a.session,
+              a.epoch, a.scopes, a.resources, a.claims, a.nonce, a.auth_time, a.acr, a.amr, a.access_secret,
+              a.code_digest, a.code_expires_at, a.code_challenge, a.redirect_uri, a.code_used_by,
+              a.refresh_secret, a.generation, a.rotated_at, a.refresh_idle_until, a.refresh_until, a.session_bound,
+              a.opened_at, a.ended_at, a.ended_because,
+              g.granted, g.declined, g.source, g.expires_at, g.ended_at, g.ended_because,
+              c.client_id, c.disabled_at, c.epoch - a.client_epoch,
+              COALESCE(p.deleted_at, p.disabled_at), p.epoch - a.person_epoch, p.email, p.email_verified_at, p.name, p.profile,
+              m.roles, m.ended_at,
+              t.slug, COALESCE(t.deleted_at, t.disabled_at), t.epoch - a.account_epoch,
+              s.ended_at, s.until,
+              k.until,
+              a.standing_digest
+         FROM {each} authorization_row AS a
+              LEFT JOIN consent_grant AS g ON g.id = a.consent_grant
+              LEFT JOIN client AS c ON c.id = a.client
+              LEFT JOIN person AS p ON p.id = a.person
+              LEFT JOIN membership AS m ON m.id = a.membership
+              LEFT JOIN account AS t ON t.id = a.account
+              LEFT JOIN session AS s ON s.id = a.session
+              LEFT JOIN mark AS k ON k.name = a.tenant || ':' || :mark
+        WHERE a.id = :id""",
+    each={"id": int, "mark": str},
+)
+
+
+class Parties(Struct, frozen=True):
+    """Who stands behind a client without an interactive user, as of now; what is missing is 0, `gone` tells of one not active."""
+
+    account: int
+    membership: int
+    client_epoch: int
+    person_epoch: int
+    account_epoch: int
+    gone: int
+
+
+# A service user has one membership, so naming the user is enough.
+PARTIES: Final = Query(
+    Parties,
+    """SELECT COALESCE(m.account, CAST(:account AS BIGINT)), COALESCE(m.id, 0), c.epoch, COALESCE(p.epoch, 0), COALESCE(t.epoch, 0),
+              CASE WHEN c.disabled_at IS NOT NULL OR p.disabled_at IS NOT NULL OR p.deleted_at IS NOT NULL
+                     OR t.disabled_at IS NOT NULL OR t.deleted_at IS NOT NULL THEN 1 ELSE 0 END
+         FROM client AS c
+              LEFT JOIN person AS p ON p.id = CAST(:person AS BIGINT) AND p.tenant = c.tenant
+              LEFT JOIN membership AS m ON m.person = p.id AND m.ended_at IS NULL
+                                       AND CAST(:account AS BIGINT) IN (0, m.account)
+              LEFT JOIN account AS t ON t.id = COALESCE(m.account, CAST(:account AS BIGINT)) AND t.tenant = c.tenant
+        WHERE c.id = :client AND c.tenant = :tenant""",
+)
+
+
+class Held(Struct, frozen=True):
+    """A live grant as the person who gave it sees it listed; `settings` is the client's document."""
+
+    id: int
+    client: int
+    client_id: str
+    settings: str
+    account: int
+    account_slug: str | None
+    account_name: str | None
+    granted: str
+    declined: str
+    source: str
+    made_at: int
+    changed_at: int
+    expires_at: int | None
+
+
+HELD: Final = Query(
+    Held,
+    """SELECT g.id, g.client, c.client_id, c.settings, g.account, t.slug, t.name, g.granted, g.declined, g.source, g.made_at,
+              g.changed_at, g.expires_at
+         FROM consent_grant AS g
+              JOIN client AS c ON c.id = g.client
+              LEFT JOIN account AS t ON t.id = g.account
+        WHERE g.person = :person AND g.tenant = :tenant AND g.ended_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > :now)
+     ORDER BY g.changed_at DESC, g.id DESC""",
+)

@@ -1,0 +1,15 @@
+"""The kinds of credential that the token endpoint takes (RFC 6749 §1.3): a closed table of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gatewright.oauth.grant_types import authorization_code, client_credentials, refresh_token
+from gatewright.oauth.grant_types.approval import Approval, Call, GrantType
+
+__all__ = ["GRANT_TYPES", "Approval", "Call", "GrantType"]
+
+_TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials)
+
+GRANT_TYPES: Final[Mapping[str, GrantType]] = {grant_type.NAME: grant_type for grant_type in _TABLE}

@@ -1,0 +1,84 @@
+"""What a grant type is asked, and what it answers: this authorization, these scopes, these limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from gatewright.oauth.catalogue import OPENID_API, Catalogue
+from gatewright.oauth.decision import nothing_granted
+from gatewright.oauth.errors import InvalidScope
+from gatewright.oauth.handle import ALL
+from gatewright.oauth.resource import Target, pick
+
+if TYPE_CHECKING:
+    from gatewright.oauth.ask import Ask
+    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.client import Client
+    from gatewright.oauth.ports import World
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A token request of an authenticated client that may use the grant type."""
+
+    ask: Ask
+    client: Client
+
+
+class Approval(Struct, frozen=True, kw_only=True):
+    """What may be made now. After it, there is only signing: whatever can refuse has had its say.
+
+    `scope_set` names the narrower scopes of an opaque token. `refresh` is the generation of the refresh token that goes along.
+    `not_after` is a limit on the access token's life; `standing_token` the access token itself, where it lives until revoked.
+    """
+
+    standing: Standing
+    client: Client
+    target: Target
+    scope_set: int = ALL
+    refresh: int | None = None
+    not_after: int | None = None
+    nonce: str | None = None
+    standing_token: str | None = None
+
+
+class GrantType(Protocol):
+    """A module of this package that is a grant type."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module's constant
+        """The `grant_type` of its requests."""
+
+    async def approve(self, call: Call, world: World) -> Approval:
+        """Say what the request may have, or raise the refusal."""
+
+
+def aim(names: list[str], standing: Standing, call: Call, catalogue: Catalogue) -> Target:
+    """Return what a token of an authorization is for, by the decision of today.
+
+    Raises:
+        InvalidScope: nothing is left of it (at this endpoint whoever's doing it is, RFC 6749 §5.2).
+        InvalidTarget: which API is meant is unclear or impossible.
+    """
+    decision = standing.today(names, catalogue, call.client)
+    if not decision.granted:
+        error = nothing_granted(decision)
+        raise InvalidScope(error.description, why=error.why)
+    return pick(call.ask.params.resources, standing.resources.split(), decision.granted, catalogue, call.client)
+
+
+async def narrowing(names: list[str], standing: Standing, target: Target, catalogue: Catalogue, world: World) -> int:
+    """Return the id of the scope set that keeps an opaque token to less than its row has at the API."""
+    api = target.api
+    if api is not None and api.token_format == "jwt":
+        return ALL
+    here = (OPENID_API, OPENID_API if api is None else api.id)
+    known = catalogue.scopes
+    for number in standing.ceiling:
+        scope = known.get(number)
+        if scope is not None and scope.api in here and scope.name not in names:
+            return await world.ledger.scope_set(standing.tenant, standing.client, target.ids)
+    return ALL

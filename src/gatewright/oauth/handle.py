@@ -1,0 +1,134 @@
+"""The opaque access token: a sealed handle on an authorization, worthless without its row (`docs/decisions/0005`).
+
+Sealed under the key of the day, so that it tells a stranger nothing; and keyed by the row's own secret, so that neither the
+sealing key alone nor the database alone makes one. What it says of scopes is only ever a further factor of the decision.
+"""
+
+from __future__ import annotations
+
+import hmac
+from struct import Struct as Layout
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from gatewright.base.digest import Kind, b64, digest, same, unb64, with_id
+from gatewright.oauth.decision import Verdict
+
+if TYPE_CHECKING:
+    from gatewright.base.moment import Moment
+    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.issuer import Issuer
+    from gatewright.oauth.ports import Sealer
+
+LONGEST: Final = 86400  # seconds: what seals a handle is kept for little more than a day
+JTI_BYTES: Final = 12
+ALL: Final = 0  # the `scope_set` of a handle that may have every scope of its row at its API
+STANDING_BYTES: Final = 32
+
+_NONCE_BYTES: Final = 12
+_MAC_BYTES: Final = 16
+_KEY_BYTES: Final = 32
+_FIXED: Final = Layout(f">Q{JTI_BYTES}sQQIIIB")
+_ACTOR: Final = Layout(">Q")
+_HAS_KEY, _HAS_ACTOR = 1, 2
+
+
+class Handle(Struct, frozen=True):
+    """What an opaque access token holds. `signed` are the bytes of all fields and `mac` what the row's secret made of them."""
+
+    authorization: int
+    jti: str
+    api: int
+    scope_set: int
+    iat: int
+    exp: int
+    epoch: int
+    cnf: bytes | None = None
+    act: int | None = None
+    signed: bytes = b""
+    mac: bytes = b""
+
+
+def new_jti(at: Moment) -> str:
+    """Return a new name for one access token (RFC 7519 §4.1.7)."""
+    return at.text(JTI_BYTES)
+
+
+def mark_of(jti: str) -> str:
+    """Return the name of the mark that says "this access token was revoked", for `first_time` and `standing` alike."""
+    return f"at:{jti}"
+
+
+def seal(handle: Handle, access_secret: str, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
+    """Return the text of an access token: at most 200 characters, whatever the scopes."""
+    plain = pack(handle, access_secret)
+    sealed = sealer.seal(issuer.tenant, issuer.url, plain, now=at.now, nonce=at.dice.bytes(_NONCE_BYTES))
+    return Kind.ACCESS + b64(sealed)
+
+
+def open_handle(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Handle | None:
+    """Return what a token's text holds, or None when this issuer did not seal it. Whether it is `authentic` and in time is
+    still to be asked.
+    """
+    if not text.startswith(Kind.ACCESS):
+        return None
+    sealed = unb64(text[len(Kind.ACCESS) :])
+    plain = None if sealed is None else sealer.unseal(issuer.tenant, issuer.url, sealed, now=now)
+    return None if plain is None else unpack(plain)
+
+
+def authentic(handle: Handle, standing: Standing) -> bool:
+    """Tell whether the row's own secret made this handle. Whether it is still good, `fault` says."""
+    return hmac.compare_digest(handle.mac, _mac(standing.access_secret, handle.signed))
+
+
+def fault(exp: int, epoch: int, standing: Standing, now: int) -> Verdict | None:
+    """Return why an access token that is authentic, opaque or JWT, is over before its row is, or None while it is good."""
+    if exp <= now:
+        return Verdict.TOKEN_EXPIRED
+    return Verdict.TOKEN_REVOKED if epoch != standing.epoch or standing.marked is not None else None
+
+
+def pack(handle: Handle, access_secret: str) -> bytes:
+    """Return a handle as bytes, ready to be sealed."""
+    flags = (_HAS_KEY if handle.cnf is not None else 0) | (_HAS_ACTOR if handle.act is not None else 0)
+    jti = unb64(handle.jti)
+    if jti is None or len(jti) != JTI_BYTES or (handle.cnf is not None and len(handle.cnf) != _KEY_BYTES):
+        raise ValueError("a handle holds a jti of 12 bytes and a key thumbprint of 32")
+    signed = _FIXED.pack(handle.authorization, jti, handle.api, handle.scope_set, handle.iat, handle.exp, handle.epoch, flags)
+    if flags:
+        signed += (handle.cnf or b"") + (b"" if handle.act is None else _ACTOR.pack(handle.act))
+    return signed + _mac(access_secret, signed)
+
+
+def unpack(plain: bytes) -> Handle | None:
+    """Return the handle that such bytes are, or None when they are none."""
+    signed, mac = plain[:-_MAC_BYTES], plain[-_MAC_BYTES:]
+    if len(signed) < _FIXED.size:
+        return None
+    number, jti, api, scope_set, iat, exp, epoch, flags = _FIXED.unpack_from(signed)
+    at = _FIXED.size
+    key_end = at + (_KEY_BYTES if flags & _HAS_KEY else 0)
+    end = key_end + (_ACTOR.size if flags & _HAS_ACTOR else 0)
+    if len(signed) != end or flags & ~(_HAS_KEY | _HAS_ACTOR):
+        return None
+    cnf = signed[at:key_end] if flags & _HAS_KEY else None
+    act = _ACTOR.unpack_from(signed, key_end)[0] if flags & _HAS_ACTOR else None
+    return Handle(number, b64(jti), api, scope_set, iat, exp, epoch, cnf, act, signed, mac)
+
+
+def _mac(access_secret: str, signed: bytes) -> bytes:
+    return hmac.digest(access_secret.encode(), signed, "sha256")[:_MAC_BYTES]
+
+
+def new_standing_token(number: int, tenant: int, at: Moment) -> tuple[str, str]:
+    """Return the text of an access token that lives until it is revoked, and the digest that its row keeps."""
+    text = with_id(Kind.STANDING, number, at.dice.bytes(STANDING_BYTES))
+    return text, digest(Kind.STANDING, tenant, text)
+
+
+def is_standing_token(text: str, standing: Standing) -> bool:
+    """Tell whether a text is the token that lives for as long as this row does."""
+    kept = standing.standing_digest
+    return kept is not None and same(digest(Kind.STANDING, standing.tenant, text), kept)

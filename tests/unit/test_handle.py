@@ -1,0 +1,118 @@
+"""The opaque access token: opens where it was sealed, is keyed by its row, and stays short."""
+
+import msgspec
+import pytest
+
+from gatewright.keys.root import RootKey
+from gatewright.keys.sealer import RootSealer
+from gatewright.oauth import handle
+from gatewright.oauth.authorization import Standing
+from gatewright.oauth.decision import Verdict
+from gatewright.oauth.handle import Handle
+from gatewright.oauth.issuer import Issuer
+from tests.support.builders import AUTHORIZATION, TENANT, a_standing, an_issuer
+from tests.support.clock import NOON, TestClock
+
+SEALER = RootSealer(RootKey(bytes(range(32))))
+ISSUER = an_issuer()
+SECRET = a_standing().access_secret
+BIG = (1 << 63) - 1
+
+
+def a_handle(**changed: object) -> Handle:
+    at = TestClock().moment()
+    plain = Handle(AUTHORIZATION, handle.new_jti(at), 101, 0, NOON, NOON + 7200, 0)
+    return msgspec.structs.replace(plain, **changed)
+
+
+def sealed(one: Handle, secret: str = SECRET) -> str:
+    return handle.seal(one, secret, ISSUER, SEALER, TestClock().moment())
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        a_handle(),
+        a_handle(cnf=bytes(range(32))),
+        a_handle(act=77),
+        a_handle(cnf=bytes(32), act=0),
+        a_handle(authorization=BIG, api=BIG, scope_set=BIG, exp=NOON + 86400, epoch=(1 << 32) - 1, cnf=b"\xff" * 32, act=BIG),
+    ],
+)
+def test_a_handle_comes_back_as_it_was(one: Handle) -> None:
+    text = sealed(one)
+    back = handle.open_handle(text, ISSUER, SEALER, NOON)
+    assert back is not None
+    assert msgspec.structs.replace(back, signed=b"", mac=b"") == one
+    assert handle.authentic(back, a_standing())
+    assert len(text) <= 200
+
+
+@pytest.mark.parametrize(
+    "issuer", [an_issuer("https://other.acme.test"), an_issuer(tenant=TENANT + 1)], ids=["another issuer", "another tenant"]
+)
+def test_a_handle_is_unknown_elsewhere(issuer: Issuer) -> None:
+    assert handle.open_handle(sealed(a_handle()), issuer, SEALER, NOON) is None
+
+
+@pytest.mark.parametrize("change", [lambda text: text[4:], lambda text: "gwr_" + text[4:], lambda text: text + "A", lambda text: text[:-1]])
+def test_a_text_that_is_not_the_one_sealed_is_no_handle(change: object) -> None:
+    assert callable(change)
+    assert handle.open_handle(change(sealed(a_handle())), ISSUER, SEALER, NOON) is None
+
+
+@pytest.mark.parametrize("text", ["", "gwa_", "gwa_AAAA", "gwa_" + "A" * 200, "gwa_ä", "gwa_a b"])
+def test_nonsense_is_no_handle(text: str) -> None:
+    assert handle.open_handle(text, ISSUER, SEALER, NOON) is None
+
+
+def test_who_has_the_sealing_key_alone_makes_no_handle() -> None:
+    forged = handle.open_handle(sealed(a_handle(), "a guess"), ISSUER, SEALER, NOON)
+    assert forged is not None
+    assert not handle.authentic(forged, a_standing())
+
+
+@pytest.mark.parametrize("field", ["authorization", "api", "scope_set", "iat", "exp", "epoch"])
+def test_every_field_is_under_the_rows_own_secret(field: str) -> None:
+    right = handle.pack(a_handle(), SECRET)
+    wrong = handle.pack(a_handle(**{field: getattr(a_handle(), field) + 1}), "another secret")
+    mixed = handle.unpack(wrong[:-16] + right[-16:])
+    assert mixed is not None
+    assert not handle.authentic(mixed, a_standing())
+
+
+@pytest.mark.parametrize("plain", [b"", bytes(16), bytes(68), bytes(70), bytes(52) + b"\x04" + bytes(16), bytes(52) + b"\x01" + bytes(16)])
+def test_bytes_of_another_shape_are_no_handle(plain: bytes) -> None:
+    assert handle.unpack(plain) is None
+
+
+@pytest.mark.parametrize("wrong", [{"jti": "short"}, {"jti": "????????????????"}, {"cnf": b"short"}])
+def test_a_handle_of_another_shape_is_never_made(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="holds a jti"):
+        handle.pack(a_handle(**wrong), SECRET)
+
+
+@pytest.mark.parametrize(
+    ("exp", "epoch", "row", "verdict"),
+    [
+        (NOON + 1, 0, a_standing(), None),
+        (NOON, 0, a_standing(), Verdict.TOKEN_EXPIRED),
+        (NOON + 1, 0, a_standing(epoch=1), Verdict.TOKEN_REVOKED),
+        (NOON + 1, 2, a_standing(epoch=1), Verdict.TOKEN_REVOKED),
+        (NOON + 1, 0, a_standing(marked=NOON + 60), Verdict.TOKEN_REVOKED),
+    ],
+)
+def test_a_token_is_over_by_its_end_its_epoch_or_its_mark(exp: int, epoch: int, row: Standing, verdict: Verdict | None) -> None:
+    assert handle.fault(exp, epoch, row, NOON) is verdict
+
+
+def test_a_token_that_lives_until_revoked_is_known_by_its_digest_alone() -> None:
+    at = TestClock().moment()
+    text, digest = handle.new_standing_token(AUTHORIZATION, TENANT, at)
+    other, _ = handle.new_standing_token(AUTHORIZATION, TENANT, at)
+    row = a_standing(standing_digest=digest)
+    assert handle.is_standing_token(text, row)
+    assert not handle.is_standing_token(other, row)
+    assert not handle.is_standing_token(text, a_standing(standing_digest=digest, tenant=TENANT + 1))
+    assert not handle.is_standing_token(text, a_standing())
+    assert text not in digest
