@@ -29,7 +29,8 @@ OWNERS: Final[Mapping[str, int]] = {
 """Claim → the scope that owns it."""
 
 SUPPORTED: Final = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", *OWNERS, "account", "account_id")
-ACR_PASSWORD: Final = "1"  # one factor, known to one person (ISO/IEC 29115 level 1), which is what a password proves
+# A password over a protected connection: an absolute URI, as Core §2 wishes an acr to be, and one that other providers know.
+ACR_PASSWORD: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 _LIMIT: Final = 4096  # characters of a `claims` parameter: every claim we know, asked for twice, takes half of them
 
 
