@@ -106,7 +106,7 @@ class WebFetch:
                 body = await self._get(target)
         except TimeoutError as fault:
             raise FetchFailed(f"{target.host} did not answer within {self._seconds:g} s") from fault
-        except (OSError, httptools.HttpParserError) as fault:
+        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
             raise FetchFailed(f"{target.host} cannot be read: {type(fault).__name__}") from fault
         try:
             document: object = msgspec.json.decode(body)
@@ -160,6 +160,12 @@ class _Answer:
         self.headers: dict[bytes, bytes] = {}
         self.done = False
 
+    def on_message_begin(self) -> None:
+        # An interim answer (103, say) may have come before (RFC 9110 §15.2).
+        self.headers.clear()
+        self.body.clear()
+        self.done = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
 
@@ -174,12 +180,14 @@ async def _read(reader: asyncio.StreamReader, host: str) -> bytes:
     answer = _Answer()
     parser = httptools.HttpResponseParser(answer)
     read = 0
-    while not answer.done:
+    over = False
+    while not over:
         piece = await reader.read(LIMIT)
         if not piece:
             break
         read += len(piece)
         parser.feed_data(piece)
+        over = answer.done and parser.get_status_code() >= 200
         if len(answer.body) > LIMIT or read > LIMIT + _HEAD_LIMIT:
             raise FetchFailed(f"{host} answered with more than {LIMIT} bytes")
     _check(answer, parser.get_status_code() if read else 0, host)
