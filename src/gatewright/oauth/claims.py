@@ -117,7 +117,7 @@ def parse_claims(text: str) -> ClaimsRequest:
         raise InvalidRequest(f"the parameter 'claims' is longer than {_LIMIT} characters")
     try:
         return _read_request(text)
-    except (msgspec.MsgspecError, RecursionError) as fault:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         raise InvalidRequest(f"the parameter 'claims' cannot be read: {printable(str(fault))}") from None
 
 
