@@ -13,6 +13,7 @@ from gatewright.store.errors import (
     UnitMisbehaved,
     Unstorable,
 )
+from gatewright.store.opening import open_store
 from gatewright.store.port import Counts, Readiness, Store, Tx, Watch
 from gatewright.store.query import EVERY, Query, Value
 
@@ -36,4 +37,5 @@ __all__ = [
     "Unstorable",
     "Value",
     "Watch",
+    "open_store",
 ]

@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 _FROM_BEFORE: Final = re.compile(r"\bFROM\s*$", re.IGNORECASE)
 _RETURNING: Final = re.compile(r"\bRETURNING\b(.*)$", re.IGNORECASE | re.DOTALL)
+_ALIAS: Final = re.compile(r"^\s*(?:UPDATE|DELETE\s+FROM|INSERT\s+INTO)\s+\w+\s+AS\s+(\w+)", re.IGNORECASE)
 _NOT_IN_BATCH: Final = re.compile(r"\b(LIMIT|OFFSET|GROUP|DISTINCT|UNION|INTERSECT|EXCEPT|WINDOW)\b", re.IGNORECASE)
 
 
@@ -71,7 +72,7 @@ class Query(Generic[R]):
         self.each: dict[str, type[int | str]] = dict(each) if each else {}
         self.two_texts = postgres is not None
         self.names = tuple(dict.fromkeys(token["name"] for token in _TOKEN.finditer(self.text) if token["name"]))
-        self.sqlite = _numbered(self.text, "?", self.names, {})
+        self.sqlite = _numbered(_without_alias(self.text), "?", self.names, {})
         self.postgres = _numbered((postgres or self.text).strip(), "$", self.names, self.each)
         self.key = tuple(self.names.index(name) for name in (key or list(self.each)[:1]))
         self.keyed = False
@@ -119,15 +120,16 @@ class Query(Generic[R]):
         if verb == "INSERT":
             self._check_insert(after)
         arrays = ", ".join(f"${number}::{_PG_TYPES[self.each[name]]}[]" for number, name in enumerate(self.names, 1))
-        rows = f"unnest({arrays}) WITH ORDINALITY AS each_({', '.join(self.names)}, n)"
+        # The underscores keep a caller's `id` apart from the table's own where a statement says `id` alone.
+        rows = f"unnest({arrays}) WITH ORDINALITY AS each_({''.join(name + '_, ' for name in self.names)}n_)"
         joined = _FROM_BEFORE.search(before)
         source = rows + " CROSS JOIN" if joined else ("USING " if verb == "DELETE" else "FROM ") + rows
         if verb == "SELECT":
             if not joined:
                 raise BadQuery(f"{self.where}: in a SELECT, {{each}} stands right after FROM")
-            before = before[: joined.start()].rstrip() + ", each_.n " + before[joined.start() :]
+            before = before[: joined.start()].rstrip() + ", each_.n_ " + before[joined.start() :]
         elif verb != "INSERT" and _RETURNING.search(_top_level(after)):
-            after += "\n, each_.n"
+            after += "\n, each_.n_"
         return _TOKEN.sub(_of_each, before + source + after)
 
     def _check_insert(self, after: str) -> None:
@@ -173,8 +175,16 @@ def _numbered(text: str, mark: str, names: tuple[str, ...], each: Kinds) -> str:
     return _TOKEN.sub(number, text)
 
 
+def _without_alias(text: str) -> str:
+    """Return the text as SQLite takes it: its RETURNING does not know the alias of the table that is written to."""
+    alias, returning = _ALIAS.match(text), _RETURNING.search(text)
+    if not alias or not returning:
+        return text
+    return text[: returning.start()] + re.sub(rf"\b{alias.group(1)}\.", "", returning.group())
+
+
 def _of_each(token: re.Match[str]) -> str:
-    return f"each_.{token['name']}" if token["name"] else token.group()
+    return f"each_.{token['name']}_" if token["name"] else token.group()
 
 
 def _top_level(text: str) -> str:
