@@ -46,7 +46,7 @@ def an_issuer(url: str = URL, *, tenant: int = TENANT, **policy: int) -> Issuer:
     return Issuer(url=url, tenant=tenant, host=url.removeprefix("https://"), policy=Policy(**policy), name="Acme")
 
 
-def a_client(number: int = CLIENT, *, secrets: tuple[ClientSecret, ...] = (), disabled: bool = False, **settings: object) -> Client:
+def a_client(number: int = CLIENT, /, secrets: tuple[ClientSecret, ...] = (), **settings: object) -> Client:
     """A third-party web client with codes and refresh tokens, except for what is named."""
     ordinary: dict[str, object] = {
         "client_name": "Budget Buddy",
@@ -60,7 +60,7 @@ def a_client(number: int = CLIENT, *, secrets: tuple[ClientSecret, ...] = (), di
         tenant=TENANT,
         client_id="budget-buddy",
         epoch=0,
-        disabled=disabled,
+        disabled=False,
         settings=kept,
         scopes=frozenset(kept.scopes),
         grant_types=frozenset(kept.grant_types),

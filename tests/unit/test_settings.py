@@ -28,7 +28,7 @@ def test_defaults_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert found.settings.listen.host == "127.0.0.1"
     assert found.data == tmp_path / "gatewright-data"
     assert found.key_file == tmp_path / "gatewright-data" / "root.key"
-    assert found.store_url == f"sqlite:{tmp_path}/gatewright-data/gatewright.sqlite3"
+    assert found.store_url == f"sqlite://{tmp_path}/gatewright-data/gatewright.sqlite3"
     assert set(found.origins.values()) == {"default"}
     assert weaknesses(found.settings) == ()
 
@@ -45,7 +45,7 @@ def test_a_later_source_wins_and_each_value_knows_where_it_came_from(tmp_path: P
 
 def test_names_of_files_count_from_the_settings_file(tmp_path: Path) -> None:
     found = loaded("data = 'here'\nkey_file = 'k'\n[store]\nurl = 'sqlite:db'\n", tmp_path)
-    assert (found.data, found.key_file, found.store_url) == (tmp_path / "here", tmp_path / "k", f"sqlite:{tmp_path}/db")
+    assert (found.data, found.key_file, found.store_url) == (tmp_path / "here", tmp_path / "k", f"sqlite://{tmp_path}/db")
 
 
 def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
