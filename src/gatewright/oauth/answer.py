@@ -1,0 +1,49 @@
+"""The answer to an authorization request: its parameters, and how they travel (RFC 6749 §4.1.2, RFC 9207, Form Post Response Mode)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from gatewright.oauth.errors import OAuthError
+from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.request import ReturnTo
+
+
+class Sent(Struct, frozen=True):
+    """An answer on its way. With `form` the browser posts it to `target`; without, `target` is where it goes."""
+
+    target: str
+    form: tuple[tuple[str, str], ...] | None = None
+
+
+def approve(code: str, back: ReturnTo, issuer: Issuer) -> Sent:
+    """Return the answer that brings a code (RFC 6749 §4.1.2); `iss` says who gives it (RFC 9207 §2)."""
+    return _sent([("code", code)], back, issuer)
+
+
+def refuse(error: OAuthError, back: ReturnTo, issuer: Issuer) -> Sent:
+    """Return the answer that says no (RFC 6749 §4.1.2.1)."""
+    return _sent([("error", error.code), ("error_description", _ascii(error.description))], back, issuer)
+
+
+def _sent(fields: list[tuple[str, str]], back: ReturnTo, issuer: Issuer) -> Sent:
+    if back.state is not None:
+        fields.append(("state", back.state))
+    fields.append(("iss", issuer.url))
+    if back.mode == "form_post":
+        return Sent(back.redirect_uri, tuple(fields))
+    return Sent(_joined(back.redirect_uri, "&".join([f"{name}={quote(value, safe='')}" for name, value in fields])))
+
+
+def _joined(uri: str, query: str) -> str:
+    """Return an address with more query; what it has is kept as it is (RFC 6749 §3.1.2)."""
+    if "?" not in uri:
+        return f"{uri}?{query}"
+    return f"{uri}{query}" if uri.endswith(("?", "&")) else f"{uri}&{query}"
+
+
+def _ascii(text: str) -> str:
+    # RFC 6749 §4.1.2.1: no quote, no backslash, nothing beyond printable ASCII.
+    return "".join(["'" if char == '"' else char if " " <= char <= "~" and char != "\\" else "?" for char in text])

@@ -1,0 +1,171 @@
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): take a request in, look where it stands, answer it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from gatewright.base import ids
+from gatewright.oauth import checks, refresh
+from gatewright.oauth.answer import Sent, approve, refuse
+from gatewright.oauth.authorization import CodeTerms, NewAuthorization
+from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.code import new_code
+from gatewright.oauth.errors import AccessDenied, InvalidRequest, PageError
+from gatewright.oauth.logout import read_hint
+from gatewright.oauth.next_step import Answer, AskConsent, Pending, Refuse, Situation, needs_account, next_step
+from gatewright.oauth.redirect_uri import match
+from gatewright.oauth.visit import Consent, Seat, Seats, Visitor
+
+if TYPE_CHECKING:
+    from gatewright.base.moment import Moment
+    from gatewright.oauth.ask import Ask
+    from gatewright.oauth.issuer import Issuer
+    from gatewright.oauth.request import AuthorizationRequest, Progress
+    from gatewright.oauth.visit import Front
+
+OPENED_BY: Final = "authorization_code"
+
+
+async def accept(ask: Ask, front: Front) -> AuthorizationRequest:
+    """Return the request that came, after every check (RFC 6749 §4.1.1).
+
+    Raises:
+        PageError: a fault before the address of the answer is proved.
+        checks.Refused: any other.
+    """
+    world, issuer, params = front.world, ask.issuer, ask.params
+    client_id, text = params.get("client_id"), params.get("id_token_hint")
+    client = None if client_id is None else await world.directory.client(issuer.tenant, client_id)
+    catalogue = await world.directory.catalogue(issuer.tenant)
+    hint = None if text is None else await read_hint(text, issuer, world)
+    return checks.examine(params, client, catalogue, hint=hint, now=ask.at.now)
+
+
+async def look(request: AuthorizationRequest, progress: Progress, cookie: str, issuer: Issuer, front: Front, at: Moment) -> Situation:
+    """Return where a request stands just now; two statements where somebody is signed in.
+
+    Raises:
+        PageError: the client was disabled meanwhile, or its address is no longer registered.
+    """
+    directory, tenant = front.world.directory, issuer.tenant
+    client = await directory.client(tenant, request.client_id)
+    if client is None or client.disabled:
+        raise PageError(InvalidRequest("no active client is registered here under this client_id"))
+    if match(request.back.redirect_uri, client) is None:
+        raise PageError(InvalidRequest("the parameter 'redirect_uri' is no longer registered for this client"))
+    catalogue = await directory.catalogue(tenant)
+    visitor = await front.visits.find(issuer, cookie, at) if cookie else None
+    situation = Situation(request=request, progress=progress, client=client, catalogue=catalogue, visitor=visitor)
+    return situation if visitor is None else replace(situation, seats=await _seats(situation, visitor, front))
+
+
+async def _seats(situation: Situation, visitor: Visitor, front: Front) -> Seats:
+    request, client = situation.request, situation.client
+    if not needs_account(request, client, situation.catalogue):
+        return Seats(given=await front.consents.without_account(client.tenant, client.id, visitor.person))
+    number = client.settings.account or ids.read(ids.ACCOUNT, request.account) or 0
+    slug = "" if number else request.account
+    if not number and not slug:
+        number = situation.done.account
+    return await front.consents.seats(client.tenant, client.id, visitor.person, number=number, slug=slug)
+
+
+async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment) -> Sent | Pending:
+    """Return the answer if the request is ready for one, else what the user must do first."""
+    step = next_step(situation)
+    if isinstance(step, Refuse):
+        return refuse(step.error, situation.request.back, issuer)
+    if isinstance(step, Answer):
+        return await _answered(situation, step, issuer, front, at)
+    return step
+
+
+async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: Front, at: Moment) -> Sent:
+    """Open an authorization and return its code. One statement, or a grant before it where a trusted client gets something new."""
+    client, request, visitor = situation.client, situation.request, _present(situation)
+    given = step.given
+    if step.give or given is None:
+        given = await front.consents.give(at, _consent(situation, step.seat, step.give, frozenset(), asked=False))
+    number = at.id()
+    code, digest = new_code(number, client.tenant, at)
+    terms = CodeTerms(
+        digest=digest,
+        expires_at=at.now + issuer.policy.code_lifetime,
+        challenge=request.challenge,
+        redirect_uri=request.back.redirect_uri if request.redirect_sent else None,
+    )
+    await front.world.ledger.open(_opened(situation, step, visitor, given.id, terms, number, issuer, at))
+    return approve(code, request.back, issuer)
+
+
+def _opened(
+    situation: Situation, step: Answer, visitor: Visitor, grant: int, code: CodeTerms, number: int, issuer: Issuer, at: Moment
+) -> NewAuthorization:
+    client, request, seat = situation.client, situation.request, step.seat
+    limits = refresh.terms(client, step.granted, issuer.policy, at.now)
+    return NewAuthorization(
+        id=number,
+        tenant=client.tenant,
+        issuer=issuer.url,
+        opened_by=OPENED_BY,
+        grant=grant,
+        client=client.id,
+        client_epoch=client.epoch,
+        person=visitor.person,
+        person_epoch=visitor.person_epoch,
+        account=0 if seat is None else seat.account,
+        account_epoch=0 if seat is None else seat.account_epoch,
+        membership=0 if seat is None else seat.membership,
+        session=visitor.session,
+        session_bound=limits.session_bound,
+        scopes=step.granted,
+        resources=request.resources,
+        claims=request.claims.kept(step.identity | step.granted),
+        nonce=request.nonce,
+        auth_time=visitor.auth_time,
+        acr=visitor.acr,
+        amr=visitor.amr,
+        access_secret=at.text(),
+        refresh_secret=at.text() if limits.issued else None,
+        refresh_idle_until=limits.idle_until,
+        refresh_until=limits.until,
+        code=code,
+        opened_at=at.now,
+        sweep_at=limits.sweep_at,
+    )
+
+
+async def allow(situation: Situation, step: AskConsent, ticked: frozenset[str], front: Front, at: Moment) -> bool:
+    """Remember what the user said yes and no to; tell whether it was yes to anything. What is of OpenID Connect is asked as a whole."""
+    known = situation.catalogue.scopes
+    yes = frozenset([number for number in step.asked if known[number].api == OPENID_API or known[number].name in ticked])
+    if not yes:
+        return False
+    granted = yes | (situation.catalogue.implied(yes) & step.possible)
+    await front.consents.give(at, _consent(situation, step.seat, granted, step.asked - granted, asked=True))
+    return True
+
+
+def _consent(situation: Situation, seat: Seat | None, granted: frozenset[int], declined: frozenset[int], *, asked: bool) -> Consent:
+    client = situation.client
+    return Consent(
+        tenant=client.tenant,
+        client=client.id,
+        person=_present(situation).person,
+        account=0 if seat is None else seat.account,
+        granted=granted,
+        declined=declined,
+        asked=asked,
+    )
+
+
+def _present(situation: Situation) -> Visitor:
+    assert situation.visitor is not None  # noqa: S101 - nothing is given or answered for nobody
+    return situation.visitor
+
+
+def deny(request: AuthorizationRequest, issuer: Issuer) -> Sent:
+    """Return the answer for a user who said no (RFC 6749 §4.1.2.1)."""
+    return refuse(AccessDenied("the user said no"), request.back, issuer)
