@@ -86,14 +86,22 @@ def code(found: Step) -> str:
     return found.error.code
 
 
-def asking(*, prompt: str = "", essential_acr: str = "", subject: str = "", **changed: Any) -> AuthorizationRequest:
+def asking(
+    *,
+    prompt: str = "",
+    essential_acr: str = "",
+    subject: str = "",
+    scopes: tuple[str, ...] = BOTH,
+    uri: str = "https://budget.example/callback",
+    **changed: object,
+) -> AuthorizationRequest:
     claims: dict[str, object] = {}
     if essential_acr:
         claims["acr"] = {"essential": True, "values": essential_acr.split()}
     if subject:
         claims["sub"] = {"value": subject}
     text = msgspec.json.encode({"id_token": claims}).decode() if claims else ""
-    return a_request(prompts=frozenset(prompt.split()), claims_text=text, **changed)
+    return msgspec.structs.replace(a_request(scopes, uri=uri), prompts=frozenset(prompt.split()), claims_text=text, **changed)
 
 
 US = ids.show(ids.USER, b.PERSON)
@@ -364,7 +372,8 @@ def test_whoever_said_no_to_everything_just_now_is_not_asked_again() -> None:
 def test_a_trusted_client_is_given_what_it_asks_for() -> None:
     found = step(client=FIRST, seats=Seats(a_seat(), 1))
     assert isinstance(found, Answer)
-    assert [found.granted, found.give, found.given] == [{OPENID, READ}, {OPENID, READ}, None]
+    assert found.given is None
+    assert [found.granted, found.give] == [{OPENID, READ}, {OPENID, READ}]
 
 
 def test_a_trusted_client_that_has_its_grant_causes_no_write() -> None:
