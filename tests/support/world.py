@@ -181,7 +181,7 @@ class Playground:
         """The acts in the audit log, in order."""
         return await self.store.all(Query(str, "SELECT act FROM audit ORDER BY id"))
 
-    async def add(self, client: Client | None = None, **settings: object) -> Client:
+    async def add(self, client: Client | None = None, /, **settings: object) -> Client:
         """Register a client with the usual secret, or put a changed one in its place."""
         made = client or b.a_client(secrets=(secret_of(1),), **settings)
         await self.write(

@@ -28,12 +28,12 @@ STANDING: Final = Query(
               k.until,
               a.standing_digest
          FROM {each} authorization_row AS a
-              LEFT JOIN consent_grant AS g ON g.id = a.consent_grant
-              LEFT JOIN client AS c ON c.id = a.client
-              LEFT JOIN person AS p ON p.id = a.person
-              LEFT JOIN membership AS m ON m.id = a.membership
-              LEFT JOIN account AS t ON t.id = a.account
-              LEFT JOIN session AS s ON s.id = a.session
+              LEFT JOIN consent_grant AS g ON g.id = a.consent_grant AND g.tenant = a.tenant
+              LEFT JOIN client AS c ON c.id = a.client AND c.tenant = a.tenant
+              LEFT JOIN person AS p ON p.id = a.person AND p.tenant = a.tenant
+              LEFT JOIN membership AS m ON m.id = a.membership AND m.tenant = a.tenant
+              LEFT JOIN account AS t ON t.id = a.account AND t.tenant = a.tenant
+              LEFT JOIN session AS s ON s.id = a.session AND s.tenant = a.tenant
               LEFT JOIN mark AS k ON k.name = a.tenant || ':' || :mark
         WHERE a.id = :id""",
     each={"id": int, "mark": str},
