@@ -1,29 +1,13 @@
-"""Passwords: argon2id digests (RFC 9106), and the few threads that may burn a core's time on them.
-
-A hash costs 25 ms and 19 MiB on purpose, so all of them go through one bounded queue: people at a page before programs at the token
-endpoint, and browsers that signed in before ahead of strangers.
-"""
+"""Passwords: what may be one, and the argon2id digest that is kept of it (RFC 9106)."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-import threading
 import unicodedata
-from collections import deque
-from collections.abc import Callable
-from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from argon2 import extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type, hash_secret, verify_secret
-from msgspec import Struct
-
-from gatewright.oauth.errors import TemporarilyUnavailable
-
-T = TypeVar("T")
 
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 19_456
@@ -31,31 +15,14 @@ PARALLELISM: Final = 1
 SALT_BYTES: Final = 16
 LONGEST: Final = 1024  # bytes of UTF-8
 
-PATIENCE_SECONDS: Final = 2.0
 _HASH_BYTES: Final = 32
-_NICE: Final = 10
 
 # The digest of nothing anybody knows: where there is no user, or no password, checking against it costs what checking costs.
 STAND_IN: Final = "$argon2id$v=19$m=19456,t=2,p=1$c3RhbmQtaW4gc2FsdCEhIQ$bttiD/N/bqbJfRStKif9f/VLGeYlddPTXdRTZ/WUFQc"
 _NOTHING: Final = b"\0"
 
 
-class Lane(IntEnum):
-    """Who is served first: a browser that signed in before, a person at a page, a program at the token endpoint."""
-
-    KNOWN = 0
-    PAGE = 1
-    TOKEN = 2
-
-
-class Checked(Struct, frozen=True):
-    """Whether a password fits, and its digest anew where the kept one was made with other parameters."""
-
-    fits: bool
-    renewed: str | None = None
-
-
-def fault(password: str) -> str | None:
+def password_fault(password: str) -> str | None:
     """Return why a text can be no password, or None."""
     if not password:
         return "a password is expected"
@@ -74,7 +41,7 @@ def digest_of(password: str, salt: bytes) -> str:
     Raises:
         ValueError: it can be no password.
     """
-    wrong = fault(password)
+    wrong = password_fault(password)
     if wrong is not None:
         raise ValueError(wrong)
     return hash_secret(_bytes(password), salt, TIME_COST, MEMORY_KIB, PARALLELISM, _HASH_BYTES, Type.ID).decode()
@@ -82,7 +49,7 @@ def digest_of(password: str, salt: bytes) -> str:
 
 def fits(digest: str | None, password: str) -> bool:
     """Tell whether a password belongs to a digest. No answer is quicker than the other, also where there is no digest."""
-    usable = fault(password) is None
+    usable = password_fault(password) is None
     kept = digest if usable and digest else STAND_IN
     try:
         verify_secret(kept.encode(), _bytes(password) if usable else _NOTHING, Type.ID)
@@ -102,145 +69,3 @@ def outdated(digest: str) -> bool:
 
 def _bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode()
-
-
-class _Job:
-    """One piece of work that somebody waits for. `lock` of the pool guards `left`: taken by a thread, or given up by its owner."""
-
-    __slots__ = ("future", "left", "loop", "work")
-
-    def __init__(self, work: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
-        self.work = work
-        self.loop = loop
-        self.future: asyncio.Future[object] = loop.create_future()
-        self.left = False
-
-    def run(self) -> None:
-        """Do the work and hand its outcome to the loop, which may be gone by now."""
-        try:
-            outcome: object = self.work()
-            failed = False
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
-            outcome, failed = error, True
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._settle, outcome, failed)
-
-    def _settle(self, outcome: object, failed: bool) -> None:  # noqa: FBT001 - called back by position
-        if self.future.done():
-            return
-        if failed and isinstance(outcome, Exception):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
-
-
-class PasswordPool:
-    """Hashes in threads of low priority. Its `verify` is the `Passwords` port; the pages ask `check`."""
-
-    __slots__ = ("_closed", "_lanes", "_limits", "_ready", "_threads", "_wanted", "patience")
-
-    def __init__(self, threads: int = 1, queue: int = 64, patience: float = PATIENCE_SECONDS) -> None:
-        self._wanted = threads
-        self._limits = {Lane.KNOWN: max(1, queue // 4), Lane.PAGE: queue, Lane.TOKEN: max(1, queue // 2)}
-        self._lanes: dict[Lane, deque[_Job]] = {lane: deque() for lane in Lane}
-        self._ready = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._closed = False
-        self.patience = patience
-
-    async def verify(self, digest: str, secret: str) -> bool:
-        """Tell whether the secret of a client belongs to its digest."""
-        return await self.run(Lane.TOKEN, lambda: fits(digest, secret))
-
-    async def check(self, digest: str | None, password: str, *, salt: bytes, known: bool) -> Checked:
-        """Check a person's password; None where there is no such person, at the same cost."""
-        return await self.run(Lane.KNOWN if known else Lane.PAGE, lambda: _checked(digest, password, salt))
-
-    async def make(self, password: str, salt: bytes) -> str:
-        """Return the digest of a new password."""
-        return await self.run(Lane.PAGE, lambda: digest_of(password, salt))
-
-    async def run(self, lane: Lane, work: Callable[[], T]) -> T:
-        """Do some work in a thread.
-
-        Raises:
-            TemporarilyUnavailable: too many wait already, or it waited for two seconds.
-        """
-        loop = asyncio.get_running_loop()
-        job = _Job(work, loop)
-        with self._ready:
-            if self._closed or len(self._lanes[lane]) >= self._limits[lane]:
-                raise _full("the queue is full")
-            self._lanes[lane].append(job)
-            self._start()
-            self._ready.notify()
-        timer = loop.call_later(self.patience, self._give_up, lane, job, _full("waited too long"))
-        try:
-            return await job.future  # type: ignore[return-value] # what the work returns
-        finally:
-            timer.cancel()
-            self._give_up(lane, job, None)
-
-    def close(self) -> None:
-        """Finish what was begun, refuse the rest."""
-        with self._ready:
-            self._closed = True
-            for lane in self._lanes.values():
-                while lane:
-                    job = lane.popleft()
-                    job.left = True
-                    job.loop.call_soon_threadsafe(job.future.cancel)
-            self._ready.notify_all()
-        for thread in self._threads:
-            thread.join()
-
-    def _give_up(self, lane: Lane, job: _Job, error: Exception | None) -> None:
-        with self._ready:
-            if job.left:
-                return
-            job.left = True
-            self._lanes[lane].remove(job)
-        if error is not None and not job.future.done():
-            job.future.set_exception(error)
-
-    def _start(self) -> None:
-        # Made when first needed: a worker process is forked from one that has no threads.
-        if len(self._threads) < self._wanted:
-            thread = threading.Thread(target=self._serve, name=f"passwords-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self) -> None:
-        _yield_to_others()
-        while (job := self._next()) is not None:
-            job.run()
-
-    def _next(self) -> _Job | None:
-        with self._ready:
-            while not self._closed:
-                for lane in Lane:
-                    if self._lanes[lane]:
-                        job = self._lanes[lane].popleft()
-                        job.left = True
-                        return job
-                self._ready.wait()
-        return None
-
-
-def _checked(digest: str | None, password: str, salt: bytes) -> Checked:
-    if not fits(digest, password):
-        return Checked(fits=False)
-    return Checked(fits=True, renewed=digest_of(password, salt) if digest is not None and outdated(digest) else None)
-
-
-def _full(why: str) -> TemporarilyUnavailable:
-    return TemporarilyUnavailable("many people are signing in right now; try again in a moment", retry_after=2, why=f"passwords: {why}")
-
-
-def _yield_to_others() -> None:
-    """Let everything else go first. Only Linux gives a thread a priority of its own; elsewhere it would be the whole process's."""
-    if sys.platform == "linux":
-        try:
-            os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-        except OSError:
-            return
