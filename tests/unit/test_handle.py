@@ -6,8 +6,6 @@ import pytest
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import handle
-from gatewright.oauth.authorization import Standing
-from gatewright.oauth.decision import Verdict
 from gatewright.oauth.handle import Handle
 from gatewright.oauth.issuer import Issuer
 from tests.support.builders import AUTHORIZATION, TENANT, a_standing, an_issuer
@@ -90,20 +88,6 @@ def test_bytes_of_another_shape_are_no_handle(plain: bytes) -> None:
 def test_a_handle_of_another_shape_is_never_made(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="holds a jti"):
         handle.pack(a_handle(**wrong), SECRET)
-
-
-@pytest.mark.parametrize(
-    ("exp", "epoch", "row", "verdict"),
-    [
-        (NOON + 1, 0, a_standing(), None),
-        (NOON, 0, a_standing(), Verdict.TOKEN_EXPIRED),
-        (NOON + 1, 0, a_standing(epoch=1), Verdict.TOKEN_REVOKED),
-        (NOON + 1, 2, a_standing(epoch=1), Verdict.TOKEN_REVOKED),
-        (NOON + 1, 0, a_standing(marked=NOON + 60), Verdict.TOKEN_REVOKED),
-    ],
-)
-def test_a_token_is_over_by_its_end_its_epoch_or_its_mark(exp: int, epoch: int, row: Standing, verdict: Verdict | None) -> None:
-    assert handle.fault(exp, epoch, row, NOON) is verdict
 
 
 def test_a_token_that_lives_until_revoked_is_known_by_its_digest_alone() -> None:

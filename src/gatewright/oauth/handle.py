@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from gatewright.base.digest import Kind, b64, digest, same, unb64, with_id
-from gatewright.oauth.decision import Verdict
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -79,15 +78,8 @@ def open_handle(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Handle |
 
 
 def authentic(handle: Handle, standing: Standing) -> bool:
-    """Tell whether the row's own secret made this handle. Whether it is still good, `fault` says."""
+    """Tell whether the row's own secret made this handle. Whether it is still good is another question: its end, its epoch, its mark."""
     return hmac.compare_digest(handle.mac, _mac(standing.access_secret, handle.signed))
-
-
-def fault(exp: int, epoch: int, standing: Standing, now: int) -> Verdict | None:
-    """Return why an access token that is authentic, opaque or JWT, is over before its row is, or None while it is good."""
-    if exp <= now:
-        return Verdict.TOKEN_EXPIRED
-    return Verdict.TOKEN_REVOKED if epoch != standing.epoch or standing.marked is not None else None
 
 
 def pack(handle: Handle, access_secret: str) -> bytes:
