@@ -1,14 +1,11 @@
 """A playground: the core over a real store in a temporary file, with a clock that a test moves. Only what leaves the machine is false."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import apsw
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -28,6 +25,7 @@ from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import FetchFailed, World
 from gatewright.oauth.token import token
 from gatewright.store import Query, Store, Tx, open_store
+from gatewright.store.migrate import migrate
 from gatewright_guard.jose import KeySet, parse, read_jwks
 from tests.support import builders as b
 from tests.support.clock import NOON, TestClock
@@ -299,8 +297,16 @@ def claims_of(jws: str) -> dict[str, Any]:
     return dict(parse(jws).payload)
 
 
+_EMPTY: dict[str, bytes] = {}
+
+
 async def open_playground(folder: Path) -> Playground:
     """A furnished playground over a new store in a folder."""
-    schema = resources.files("gatewright.store").joinpath("schema/0001_first.sql").read_text()
-    apsw.Connection(str(folder / "store.db")).execute(re.sub(r"\bID\b", "INTEGER PRIMARY KEY", schema))
-    return await Playground(await open_store(f"sqlite:///{folder / 'store.db'}", synchronous="OFF")).furnish()
+    file = folder / "store.db"
+    url = f"sqlite:///{file}"
+    if not _EMPTY:
+        # The schema is laid once for all tests of a run; each then begins with a copy of the file.
+        await migrate(url, now=NOON)
+        _EMPTY["store"] = file.read_bytes()
+    file.write_bytes(_EMPTY["store"])
+    return await Playground(await open_store(url, synchronous="OFF")).furnish()

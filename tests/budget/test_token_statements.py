@@ -1,0 +1,133 @@
+"""What the token endpoint asks of the store. Counted, never timed: one statement more is seen here first."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gatewright.oauth.catalogue import OPENID
+from gatewright.oauth.errors import InvalidGrant
+from gatewright.store import Counts
+from tests.protocol.test_client_credentials import ROBOT, a_service
+from tests.support import builders as b
+from tests.support.world import Playground, open_playground
+
+JWT_LIMIT = 900
+HANDLE_LIMIT = 200
+REFRESH_LIMIT = 70
+CODE_LIMIT = 70
+
+
+@pytest.fixture
+async def ground(tmp_path: Path) -> AsyncIterator[Playground]:
+    """One tenant over a store of its own."""
+    opened = await open_playground(tmp_path)
+    yield opened
+    await opened.store.close()
+
+
+class Cost:
+    """What was asked of a store since this was made."""
+
+    def __init__(self, ground: Playground) -> None:
+        self._ground = ground
+        self._before = self._now()
+
+    def _now(self) -> dict[str, int]:
+        counts: Counts = self._ground.store.counts
+        return {name: getattr(counts, name) for name in ("reads", "listings", "verbs", "units")}
+
+    @property
+    def spent(self) -> dict[str, int]:
+        """Only what is not nothing."""
+        return {name: spent for name, count in self._now().items() if (spent := count - self._before[name])}
+
+
+async def test_client_credentials_cost_no_statement_within_a_second_and_one_read_after_it(ground: Playground) -> None:
+    await ground.add(a_service())
+    await ground.serve(scope="read:images")
+    cost = Cost(ground)
+    for _ in range(10):
+        await ground.serve(scope="read:images")
+    assert cost.spent == {}
+    ground.clock.pass_(1)
+    for _ in range(10):
+        await ground.serve(scope="read:images")
+    assert cost.spent == {"reads": 1}
+
+
+@pytest.mark.parametrize("scope", ["read:balance", "read:balance transfer:funds"])
+async def test_an_opaque_token_of_a_service_costs_no_statement_either(ground: Playground, scope: str) -> None:
+    await ground.add_service_user(ROBOT, b.ACCOUNT)
+    await ground.add(a_service(service_user=ROBOT, scopes=(b.READ_BALANCE.id, b.TRANSFER.id)))
+    await ground.serve(scope=scope)
+    cost = Cost(ground)
+    for _ in range(10):
+        await ground.serve(scope=scope)
+    assert cost.spent == {}
+
+
+async def test_a_code_exchange_costs_one_read_and_one_write(ground: Playground) -> None:
+    client = await ground.add()
+    code = await ground.code(client, OPENID, b.READ_BALANCE.id)
+    cost = Cost(ground)
+    await ground.exchange(code)
+    assert cost.spent == {"reads": 1, "verbs": 1}
+
+
+async def test_a_refresh_costs_one_read_and_one_write(ground: Playground) -> None:
+    client = await ground.add()
+    token = (await ground.exchange(await ground.code(client, OPENID, b.READ_BALANCE.id)))["refresh_token"]
+    cost = Cost(ground)
+    await ground.renew(token)
+    assert cost.spent == {"reads": 1, "verbs": 1}
+
+
+async def test_a_repeat_within_the_overlap_costs_one_read(ground: Playground) -> None:
+    client = await ground.add()
+    token = (await ground.exchange(await ground.code(client, OPENID, b.READ_BALANCE.id)))["refresh_token"]
+    await ground.renew(token)
+    cost = Cost(ground)
+    await ground.renew(token)
+    assert cost.spent == {"reads": 1}
+
+
+async def test_a_narrowed_refresh_costs_no_more_once_its_set_of_scopes_is_known(ground: Playground) -> None:
+    client = await ground.add()
+    token = (await ground.exchange(await ground.code(client, OPENID, b.READ_BALANCE.id)))["refresh_token"]
+    token = (await ground.renew(token, scope="read:balance"))["refresh_token"]
+    cost = Cost(ground)
+    await ground.renew(token, scope="read:balance")
+    assert cost.spent == {"reads": 1, "verbs": 1}
+
+
+async def test_opening_an_authorization_costs_one_statement(ground: Playground) -> None:
+    client = await ground.add()
+    await ground.code(client, OPENID)
+    cost = Cost(ground)
+    await ground.code(client, OPENID)
+    # The grant that the playground makes beside it is a unit of its own.
+    assert cost.spent == {"verbs": 1, "units": 1}
+
+
+@pytest.mark.parametrize("kind", ["code", "refresh_token"])
+async def test_a_guess_costs_one_read_at_most(ground: Playground, kind: str) -> None:
+    client = await ground.add()
+    code = await ground.code(client, OPENID)
+    cost = Cost(ground)
+    wrong = {"code": code[:-2] + ("AA" if code[-2:] != "AA" else "BA"), "refresh_token": "gwr_" + "A" * 62}
+    with pytest.raises(InvalidGrant):
+        await (ground.exchange(wrong[kind]) if kind == "code" else ground.renew(wrong[kind]))
+    assert set(cost.spent) <= {"reads"}
+    assert cost.spent.get("reads", 0) <= 1
+
+
+async def test_tokens_keep_to_their_sizes(ground: Playground) -> None:
+    every = (OPENID, b.READ_BALANCE.id, b.TRANSFER.id, b.CREATE_EVENTS.id)
+    code = await ground.code(await ground.add(), *every)
+    reply = await ground.exchange(code, resource=b.EVENTS.audience)
+    again = await ground.renew(reply["refresh_token"], resource=b.BANK.audience)
+    assert len(code) <= CODE_LIMIT
+    assert len(reply["refresh_token"]) <= REFRESH_LIMIT
+    assert len(reply["access_token"]) <= JWT_LIMIT
+    assert len(again["access_token"]) <= HANDLE_LIMIT
