@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from gatewright.base import ids
@@ -54,6 +55,11 @@ async def authenticate_api(ask: Ask, world: World) -> Api:
     return named[0]
 
 
+@lru_cache(maxsize=1024)
+def _number(name: str) -> int | None:
+    return ids.read(ids.API, name)
+
+
 def _find(name: str, catalogue: Catalogue) -> Api | None:
-    number = ids.read(ids.API, name)
+    number = _number(name)
     return catalogue.apis_by_audience.get(name) if number is None else catalogue.apis.get(number)
