@@ -40,7 +40,8 @@ def test_a_batched_select_joins_its_callers_and_returns_their_number() -> None:
     assert query.sqlite == "SELECT a.id, a.name FROM t AS a WHERE a.id = ?1"
     assert query.postgres == "SELECT a.id, a.name FROM t AS a WHERE a.id = $1::bigint"
     assert flat(query.batch) == (
-        "SELECT a.id, a.name, each_.n_ FROM unnest($1::bigint[]) WITH ORDINALITY AS each_(id_, n_) CROSS JOIN t AS a WHERE a.id = each_.id_"
+        "SELECT a.id, a.name, each_.each_nth FROM unnest($1::bigint[]) WITH ORDINALITY AS each_(id_, each_nth)"
+        " CROSS JOIN t AS a WHERE a.id = each_.id_"
     )
 
 
@@ -49,8 +50,8 @@ def test_a_batched_update_takes_its_callers_as_another_table() -> None:
     assert query.names == ("name", "id")
     assert query.key_of(("x", 7)) == (7,)
     assert flat(query.batch) == (
-        "UPDATE t AS a SET name = each_.name_ FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS each_(name_, id_, n_)"
-        " WHERE a.id = each_.id_ RETURNING a.id, a.name , each_.n_"
+        "UPDATE t AS a SET name = each_.name_ FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS each_(name_, id_, each_nth)"
+        " WHERE a.id = each_.id_ RETURNING a.id, a.name , each_.each_nth"
     )
 
 
@@ -62,7 +63,7 @@ def test_sqlite_is_spared_the_alias_that_its_returning_does_not_know() -> None:
 
 def test_a_batched_update_without_returning_returns_nothing() -> None:
     query = Query(None, "UPDATE t AS a SET name = :name {each} WHERE a.id = :id", each={"id": int, "name": str})
-    assert "each_.n_" not in (query.batch or "").split("WHERE")[1]
+    assert "each_.each_nth" not in (query.batch or "").split("WHERE")[1]
 
 
 def test_a_batched_delete_uses_its_callers() -> None:
@@ -80,7 +81,7 @@ def test_a_batched_insert_finds_its_callers_by_the_key_it_returns() -> None:
     assert query.keyed
     assert flat(query.batch) == (
         "INSERT INTO t (id, name) SELECT each_.id_, each_.name_ FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS"
-        " each_(id_, name_, n_) WHERE true ON CONFLICT (id, name) DO NOTHING RETURNING id, name"
+        " each_(id_, name_, each_nth) WHERE true ON CONFLICT (id, name) DO NOTHING RETURNING id, name"
     )
 
 

@@ -13,12 +13,14 @@ from gatewright.store.errors import (
     UnitMisbehaved,
     Unstorable,
 )
+from gatewright.store.migrate import SCHEMA, migrate
 from gatewright.store.opening import open_store
 from gatewright.store.port import Counts, Readiness, Store, Tx, Watch
 from gatewright.store.query import EVERY, Query, Value
 
 __all__ = [
     "EVERY",
+    "SCHEMA",
     "BackupError",
     "BadQuery",
     "ConstraintBroken",
@@ -37,5 +39,6 @@ __all__ = [
     "Unstorable",
     "Value",
     "Watch",
+    "migrate",
     "open_store",
 ]

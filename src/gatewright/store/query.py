@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gatewright.store.errors import BadQuery, Unstorable
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 Value = int | str | None
 Kinds = Mapping[str, type[int] | type[str]]
@@ -27,13 +27,14 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_WRITES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _FROM_BEFORE: Final = re.compile(r"\bFROM\s*$", re.IGNORECASE)
 _RETURNING: Final = re.compile(r"\bRETURNING\b(.*)$", re.IGNORECASE | re.DOTALL)
 _ALIAS: Final = re.compile(r"^\s*(?:UPDATE|DELETE\s+FROM|INSERT\s+INTO)\s+\w+\s+AS\s+(\w+)", re.IGNORECASE)
 _NOT_IN_BATCH: Final = re.compile(r"\b(LIMIT|OFFSET|GROUP|DISTINCT|UNION|INTERSECT|EXCEPT|WINDOW)\b", re.IGNORECASE)
 
 
-class Query(Generic[R]):
+class Query(Generic[R_co]):
     """A statement in the common dialect: `TEXT` and `BIGINT` columns, parameters as `:name`.
 
     `record` is a `msgspec.Struct` whose fields are the columns in order, or `int` or `str` for the first column, or `None`
@@ -49,7 +50,22 @@ class Query(Generic[R]):
     `postgres` is a second text, for the rare statement that cannot be said in one; a test counts them.
     """
 
-    __slots__ = ("batch", "columns", "each", "key", "keyed", "make", "names", "postgres", "record", "sqlite", "text", "two_texts", "where")
+    __slots__ = (
+        "batch",
+        "columns",
+        "each",
+        "key",
+        "keyed",
+        "make",
+        "names",
+        "postgres",
+        "record",
+        "sqlite",
+        "text",
+        "two_texts",
+        "where",
+        "writes",
+    )
 
     @overload
     def __init__(
@@ -58,11 +74,11 @@ class Query(Generic[R]):
 
     @overload
     def __init__(
-        self, record: type[R], sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
+        self, record: type[R_co], sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
     ) -> None: ...
 
     def __init__(
-        self, record: type[R] | None, sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
+        self, record: type[R_co] | None, sql: str, *, each: Kinds | None = None, key: Sequence[str] = (), postgres: str | None = None
     ) -> None:
         caller = sys._getframe(1)  # noqa: SLF001 - names the statement in messages, once, at import
         self.where = f"{caller.f_globals.get('__name__', '?')}:{caller.f_lineno}"
@@ -74,6 +90,7 @@ class Query(Generic[R]):
         self.names = tuple(dict.fromkeys(token["name"] for token in _TOKEN.finditer(self.text) if token["name"]))
         self.sqlite = _numbered(_without_alias(self.text), "?", self.names, {})
         self.postgres = _numbered((postgres or self.text).strip(), "$", self.names, self.each)
+        self.writes = bool(_WRITES.search(_top_level(self.text)))
         self.key = tuple(self.names.index(name) for name in (key or list(self.each)[:1]))
         self.keyed = False
         self.batch: str | None = None
@@ -85,6 +102,11 @@ class Query(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<Query {self.where}>"
+
+    def reads_only(self) -> None:
+        """Refuse a statement that writes where only reading was meant."""
+        if self.writes:
+            raise BadQuery(f"{self.where}: this writes, so it goes through verb or a unit")
 
     def bind(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
         """Return the arguments in the order of the text's numbers, refusing what not both engines can keep."""
@@ -121,15 +143,15 @@ class Query(Generic[R]):
             self._check_insert(after)
         arrays = ", ".join(f"${number}::{_PG_TYPES[self.each[name]]}[]" for number, name in enumerate(self.names, 1))
         # The underscores keep a caller's `id` apart from the table's own where a statement says `id` alone.
-        rows = f"unnest({arrays}) WITH ORDINALITY AS each_({''.join(name + '_, ' for name in self.names)}n_)"
+        rows = f"unnest({arrays}) WITH ORDINALITY AS each_({''.join(name + '_, ' for name in self.names)}each_nth)"
         joined = _FROM_BEFORE.search(before)
         source = rows + " CROSS JOIN" if joined else ("USING " if verb == "DELETE" else "FROM ") + rows
         if verb == "SELECT":
             if not joined:
                 raise BadQuery(f"{self.where}: in a SELECT, {{each}} stands right after FROM")
-            before = before[: joined.start()].rstrip() + ", each_.n_ " + before[joined.start() :]
+            before = before[: joined.start()].rstrip() + ", each_.each_nth " + before[joined.start() :]
         elif verb != "INSERT" and _RETURNING.search(_top_level(after)):
-            after += "\n, each_.n_"
+            after += "\n, each_.each_nth"
         return _TOKEN.sub(_of_each, before + source + after)
 
     def _check_insert(self, after: str) -> None:
@@ -144,10 +166,10 @@ class Query(Generic[R]):
             self.keyed = True
 
 
-def _maker(record: type[R] | None, where: str) -> tuple[int, Callable[[Sequence[Any]], R]]:
+def _maker(record: type[R_co] | None, where: str) -> tuple[int, Callable[[Sequence[Any]], R_co]]:
     """Return how many columns a record takes and how it is made of a row."""
     if record is None or record is type(None):
-        return 0, lambda _row: None  # type: ignore[return-value]  # R is None here
+        return 0, lambda _row: None  # type: ignore[return-value]  # R_co is None here
     if record is int or record is str:
         return 1, lambda row: row[0]
     if not issubclass(record, Struct):
@@ -155,7 +177,7 @@ def _maker(record: type[R] | None, where: str) -> tuple[int, Callable[[Sequence[
     fields = record.__struct_fields__
     if any(parameter.kind is Parameter.KEYWORD_ONLY for parameter in signature(record).parameters.values()):
         raise BadQuery(f"{where}: {record.__name__} is made of a row by position, so it cannot be kw_only")
-    kind: Callable[..., R] = record
+    kind: Callable[..., R_co] = record
     return len(fields), lambda row: kind(*row)
 
 

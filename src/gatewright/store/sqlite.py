@@ -48,6 +48,7 @@ class SqliteStore:
 
     async def one(self, query: Query[R], **args: Value) -> R | None:
         self._check()
+        query.reads_only()
         self.counts.reads += 1
         try:
             # All rows are fetched, since a statement left half read would keep its snapshot.
@@ -58,6 +59,7 @@ class SqliteStore:
 
     async def all(self, query: Query[R], **args: Value) -> list[R]:
         self._check()
+        query.reads_only()
         if self._listing >= _LISTINGS:
             raise StoreBusy(f"{self._listing} listings are waiting already")
         self.counts.listings += 1

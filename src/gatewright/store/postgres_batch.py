@@ -1,0 +1,207 @@
+"""Statements of many callers, run as one: what waits goes when the last flush has returned; there is no timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from gatewright.store.errors import BadQuery, OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
+from gatewright.store.port import Counts
+from gatewright.store.postgres_line import Line, Lost
+from gatewright.store.query import Query, Value
+
+R = TypeVar("R")
+
+BATCH: Final = 128
+_MENDING: Final = 1.0  # seconds in which a lost connection may come back
+_PAUSE: Final = 0.05
+
+
+class Item:
+    """One caller's arguments."""
+
+    __slots__ = ("future", "key", "values")
+
+    def __init__(self, values: tuple[Value, ...], key: tuple[Value, ...], future: asyncio.Future[Any]) -> None:
+        self.values = values
+        self.key = key
+        self.future = future
+
+
+Alone = Callable[[Query[Any], tuple[Value, ...]], Awaitable[Any]]
+
+
+class Coalescer:
+    """Runs `each` statements over a few pinned lines, one flush of a statement at a time.
+
+    In one flush no two writes have their key in common, so that "were you first?" has one answer for each row; flushes are sorted
+    by key, so that nodes take their row locks in the same order (security rule 12).
+    """
+
+    def __init__(self, lines: list[Line], alone: Alone, counts: Counts, *, limit: int) -> None:
+        self._idle = lines
+        self._every = tuple(lines)
+        self._alone = alone
+        self._counts = counts
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._queues: dict[Query[Any], deque[Item]] = {}
+        self._ready: deque[Query[Any]] = deque()
+        self._flying: set[Query[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+        self._mending = 0
+        self._starting = False
+
+    def put(self, query: Query[R], values: tuple[Value, ...]) -> asyncio.Future[R | None]:
+        """Hand over one caller's arguments; return where the record, or None, will be."""
+        if self._mending:
+            raise StoreUnavailable("the connection to PostgreSQL was lost and is being made again")
+        if self._waiting >= self._limit:
+            raise StoreBusy(f"{self._waiting} statements are waiting already")
+        key = query.key_of(values)
+        if None in key:
+            raise BadQuery(f"{query.where}: the key of a batched statement cannot be None")
+        future: asyncio.Future[R | None] = self._loop.create_future()
+        queue = self._queues.get(query)
+        if queue is None:
+            queue = self._queues[query] = deque()
+        if not queue and query not in self._flying:
+            self._ready.append(query)
+        queue.append(Item(values, key, future))
+        self._waiting += 1
+        if self._idle and not self._starting:
+            # Not at once: what else this turn of the loop hands over comes along.
+            self._starting = True
+            self._loop.call_soon(self._start)
+        return future
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close the lines."""
+        while self._tasks or self._ready:
+            if not self._tasks:
+                self._start()
+            await asyncio.wait(self._tasks)
+        for line in self._every:
+            await line.close()
+
+    def _start(self) -> None:
+        self._starting = False
+        while self._idle and self._ready:
+            query = self._ready.popleft()
+            self._flying.add(query)
+            self._track(self._flush(self._idle.pop(), query, self._take(query)))
+
+    def _take(self, query: Query[Any]) -> list[Item]:
+        """Take what may go together: each key once, the rest stays in order for the next flush."""
+        queue = self._queues[query]
+        if len(queue) == 1 or not query.writes:
+            return [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+        chosen: dict[tuple[Value, ...], Item] = {}
+        left: list[Item] = []
+        while queue and len(chosen) < BATCH:
+            item = queue.popleft()
+            if chosen.setdefault(item.key, item) is not item:
+                left.append(item)
+        queue.extendleft(reversed(left))
+        return [chosen[key] for key in sorted(chosen)]
+
+    async def _flush(self, line: Line, query: Query[Any], items: list[Item]) -> None:
+        try:
+            _answer(query, items, await self._rows(line, query, items))
+        except (StoreUnavailable, OutcomeUnknown) as error:
+            # Lost, with nothing to ask any more: running them one by one would find nobody either.
+            _fail(items, error)
+        except StoreError:
+            # One of them is to blame, and fails alone. On other lines, so that the others need not wait for it.
+            for item in items:
+                self._track(self._single(query, item))
+        except BaseException as error:
+            _fail(items, error)
+            raise
+        finally:
+            self._waiting -= len(items)
+            self._flying.discard(query)
+            if self._queues[query]:
+                self._ready.append(query)
+            self._idle.append(line)
+            self._start()
+
+    async def _rows(self, line: Line, query: Query[Any], items: list[Item]) -> list[Any]:
+        arrays = list(zip(*[item.values for item in items], strict=True))
+        self._counts.flushes += 1
+        self._counts.commits += query.writes
+        text = query.batch or ""
+        try:
+            return await line.rows(text, arrays)
+        except Lost as lost:
+            # The same arguments again are the same attempts, so what was committed counts as first (security rule 13).
+            await self._mend(line, query, lost)
+        try:
+            return await line.rows(text, arrays)
+        except StoreError as error:
+            raise _after_loss(query, error) from error
+
+    async def _mend(self, line: Line, query: Query[Any], lost: Lost) -> None:
+        """Connect again, for a while; new callers are refused meanwhile instead of queueing."""
+        self._mending += 1
+        try:
+            async with asyncio.timeout(_MENDING):
+                while True:
+                    try:
+                        await line.up()
+                    except StoreUnavailable:
+                        await asyncio.sleep(_PAUSE)
+                    else:
+                        return
+        except TimeoutError:
+            raise _after_loss(query, lost) from lost
+        finally:
+            self._mending -= 1
+
+    async def _single(self, query: Query[Any], item: Item) -> None:
+        try:
+            result = await self._alone(query, item.values)
+        except StoreError as error:
+            _fail([item], error)
+        except BaseException as error:
+            _fail([item], error)
+            raise
+        else:
+            if not item.future.done():
+                item.future.set_result(result)
+
+    def _track(self, work: Any) -> None:  # noqa: ANN401 - a coroutine of this class
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _after_loss(query: Query[Any], error: StoreError) -> StoreError:
+    if query.writes:
+        return OutcomeUnknown(f"the connection was lost while committing, and could not be made again: {error}")
+    return error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error))
+
+
+def _answer(query: Query[Any], items: list[Item], rows: list[Any]) -> None:
+    """Give each caller its row; a caller that has gone gets none, but its write stays."""
+    if query.keyed:
+        size = len(query.key)
+        by_key = {tuple(row[:size]): query.make(row) for row in rows}
+        results = [by_key.get(item.key) for item in items]
+    else:
+        results = [None] * len(items)
+        for row in rows:
+            if results[row[-1] - 1] is None:
+                results[row[-1] - 1] = query.make(row[:-1])
+    for item, result in zip(items, results, strict=True):
+        if not item.future.done():
+            item.future.set_result(result)
+
+
+def _fail(items: list[Item], error: BaseException) -> None:
+    for item in items:
+        if not item.future.done():
+            item.future.set_exception(error)
