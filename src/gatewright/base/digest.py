@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
 _ID_BYTES: Final = 8
+# base64url is base64 with two other characters (RFC 4648 §5). What only the other alphabet has, and padding, is no character here.
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
 
 
 class Kind(StrEnum):
@@ -26,13 +29,13 @@ class Kind(StrEnum):
 
 def b64(raw: bytes) -> str:
     """Return base64url without padding."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def unb64(text: str) -> bytes | None:
     """Return the bytes of base64url text without padding, or None when it is not the one text for those bytes."""
     try:
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        raw = a2b_base64(text.encode().translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True)
     except ValueError:
         return None
     return raw if b64(raw) == text else None

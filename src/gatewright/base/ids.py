@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS: Final = tuple([first + second for first in _ALPHABET for second in _ALPHABET])  # 10 bits at once
 _VALUES: Final = {char: value for value, char in enumerate(_ALPHABET)}
 _LENGTH: Final = 13  # 13 x 5 bits hold 63
 _LIMIT: Final = 1 << 63
@@ -16,12 +17,9 @@ PREFIXES: Final = frozenset({TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE, CLIEN
 
 def show(prefix: str, number: int) -> str:
     """Return an id's text, such as `us_01h2v5c8n4k7e`; texts of one kind sort as their numbers do."""
-    chars = [""] * _LENGTH
-    rest = number
-    for place in range(_LENGTH - 1, -1, -1):
-        chars[place] = _ALPHABET[rest & 31]
-        rest >>= 5
-    return f"{prefix}_{''.join(chars)}"
+    pairs = _PAIRS
+    high = f"{_ALPHABET[number >> 60]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}{pairs[number >> 30 & 1023]}"
+    return f"{prefix}_{high}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
 
 
 def read(prefix: str, text: str) -> int | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from base64 import urlsafe_b64encode
 from typing import Protocol
+
+from gatewright.base.digest import b64
 
 _POOL_BYTES = 2048
 _ID_EPOCH_MS = 1_704_067_200_000  # 2024-01-01: 42 bits of milliseconds last until 2163
@@ -64,15 +65,17 @@ class IdMaker:
         raw = int.from_bytes(dice.bytes(4), "big")
         self._lock = threading.Lock()
         self._node = raw & 0x1FF
-        self._serial = self._start = (raw >> 9) & 0xFFF
+        self._serial = self._start = (raw >> 9) & 0x7FF
 
     def next(self, now_ms: int) -> int:
         """Return an id later than every other that this maker returned."""
         with self._lock:
             moment = max(now_ms - _ID_EPOCH_MS, self._last_ms, 0)
             if moment == self._last_ms:
-                self._serial = (self._serial + 1) & 0xFFF
-                if self._serial == self._start:
+                self._serial += 1
+                if self._serial > 0xFFF:
+                    # Never round to smaller numbers: an id is later than every other.
+                    self._serial = self._start
                     moment += 1
             else:
                 self._serial = self._start
@@ -97,7 +100,7 @@ class Moment:
 
     def text(self, count: int = 32) -> str:
         """Return `count` random bytes as base64url without padding (32 bytes are 43 characters)."""
-        return urlsafe_b64encode(self.dice.bytes(count)).rstrip(b"=").decode()
+        return b64(self.dice.bytes(count))
 
     def attempt(self) -> str:
         """Return a name for one attempt of a consuming verb, so that a retry of it is known as the same attempt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -88,6 +89,7 @@ class Catalogue:
         return frozenset(found)
 
 
+@lru_cache(maxsize=8192)
 def ids_of(text: str) -> frozenset[int]:
     """Return the ids of a stored list (decimal numbers joined by spaces)."""
     return frozenset(map(int, text.split()))
