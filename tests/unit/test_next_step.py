@@ -35,7 +35,7 @@ LOCAL = "http://127.0.0.1:5000/callback"
 
 
 def a_visitor(*, session: int = b.SESSION, person: int = b.PERSON, signed_in: int = NOON - 60, acr: str = ACR_PASSWORD) -> Visitor:
-    return Visitor(session, person, 0, "organizer@acme.test", "An organizer", signed_in, acr, "pwd", NOON, NOON + 60, NOON + 60, False, "d")
+    return Visitor(session, person, 0, "organizer@acme.test", "An organizer", signed_in, acr, "pwd", "digest")
 
 
 def a_seat(

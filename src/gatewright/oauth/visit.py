@@ -26,10 +26,6 @@ class Visitor(Struct, frozen=True):
     auth_time: int
     acr: str
     amr: str
-    seen_at: int
-    idle_until: int
-    until: int
-    lasting: bool
     proof: str
     """The digest of the cookie: what a form of this session is bound to."""
 
