@@ -1,5 +1,6 @@
 """The engines: what is remembered, on SQLite or PostgreSQL, from one SQL text. Knows SQL mechanics, no domain words."""
 
+from gatewright.store.changes import Change, ChangeFeed, announce
 from gatewright.store.errors import (
     BackupError,
     BadQuery,
@@ -23,6 +24,8 @@ __all__ = [
     "SCHEMA",
     "BackupError",
     "BadQuery",
+    "Change",
+    "ChangeFeed",
     "ConstraintBroken",
     "Counts",
     "NotUnique",
@@ -39,6 +42,7 @@ __all__ = [
     "Unstorable",
     "Value",
     "Watch",
+    "announce",
     "migrate",
     "open_store",
 ]
