@@ -67,14 +67,14 @@ class _Scan:
                 self._move(1)
                 here = self._within(self._key())
                 self._move(1)
-                self.lines.setdefault(here, self._line)
+                self._note(here, self._line)
             else:
                 self._pair(here)
 
     def _one_more(self, key: Path) -> Path:
         array = (*self._within(key[:-1]), key[-1])
         index = self._tables[array] = self._tables.get(array, -1) + 1
-        self.lines.setdefault(array, self._line)
+        self._note(array, self._line)
         self.lines[(*array, index)] = self._line
         return (*array, index)
 
@@ -86,11 +86,15 @@ class _Scan:
                 path = (*path, self._tables[path])
         return path
 
+    def _note(self, path: Path, line: int) -> None:
+        """Remember where a key stands; `[a.b]` is also where `a` stands, unless it was seen before."""
+        for length in range(1, len(path) + 1):
+            self.lines.setdefault(path[:length], line)
+
     def _pair(self, here: Path) -> None:
         line = self._line
         path = (*here, *self._key())
-        for length in range(len(here) + 1, len(path) + 1):
-            self.lines.setdefault(path[:length], line)
+        self._note(path, line)
         self._move(1)  # the equals sign
         self._value(path)
 
