@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
 from gatewright.base.check import Fault, Faults, Findings, check, choice
-from gatewright.base.duration import Duration
+from gatewright.base.duration import Duration, seconds
 from gatewright.base.secret import Secret
 from gatewright.base.source import SecretSource, reveal
 from gatewright.base.toml import TomlFault, key_lines, parse
@@ -70,7 +70,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     url: Annotated[
         str,
         Meta(
-            description="`sqlite:FILE` or `postgresql://user@host/database`. Empty: the file gatewright.sqlite3 in the data folder.",
+            description="`sqlite:///FILE` or `postgresql://user@host/database`. Empty: the file gatewright.sqlite3 in the data folder.",
             extra={"because": "one machine to start with, several nodes later"},
         ),
     ] = ""
@@ -216,12 +216,18 @@ class Loaded(Struct, frozen=True):
         return None if self.key_in_environment else self.data / "root.key"
 
     @property
+    def drain_seconds(self) -> int:
+        """How long requests under way may take to finish."""
+        return seconds(self.settings.listen.drain)
+
+    @property
     def store_url(self) -> str:
         """The address of the store, an SQLite file's as a whole path. Without its password."""
         url = self.settings.store.url
-        if not url:
-            return f"sqlite:{self.data / 'gatewright.sqlite3'}"
-        return f"sqlite:{self.path(url.removeprefix('sqlite:'))}" if url.startswith("sqlite:") else url
+        if url and not url.startswith("sqlite:"):
+            return url
+        named = unquote(urlsplit(url).path) if url else str(self.data / "gatewright.sqlite3")
+        return f"sqlite://{quote(str(self.path(named)))}"
 
     def store_password(self, environ: Mapping[str, str]) -> Secret | None:
         """Return the database user's password; raises SourceFault when it is not where it should be."""

@@ -86,7 +86,7 @@ class Entry(Struct, frozen=True):
 
 
 WRITE: Final = Query(
-    type(None),
+    None,
     """INSERT INTO audit (id, tenant, at, actor, act, subject, detail)
        VALUES (:id, :tenant, :at, :actor, :act, :subject, :detail)""",
 )

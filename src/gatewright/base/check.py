@@ -48,6 +48,7 @@ class Fault(Struct, frozen=True):
     rule: str
     cure: str = ""
     line: int | None = None
+    keys: Path = ()
 
     def __str__(self) -> str:
         place = f"line {self.line}: " if self.line is not None else ""
@@ -72,7 +73,7 @@ class Findings:
     def add(self, path: Path, rule: str, cure: str = "") -> None:
         """Note one fault."""
         line = line_of(self._lines, path)
-        self._faults.append((line or 0, Fault(show_path(path), rule, cure, line)))
+        self._faults.append((line or 0, Fault(show_path(path), rule, cure, line, path)))
 
     def __len__(self) -> int:
         return len(self._faults)

@@ -1,0 +1,1 @@
+"""Customer companies inside a tenant, and the users' memberships with their roles."""

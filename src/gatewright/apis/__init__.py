@@ -1,0 +1,1 @@
+"""What a tenant protects: APIs with their scopes, and the roles that hold them."""

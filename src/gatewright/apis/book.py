@@ -1,0 +1,258 @@
+"""The SQL of APIs, scopes and roles, each statement beside the act that uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from gatewright.audit.book import Act
+from gatewright.audit.deed import CATALOGUE_KIND, Deed
+from gatewright.base import ids
+from gatewright.oauth.catalogue import text_of
+from gatewright.store import Query
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
+
+
+class ApiRow(Struct, frozen=True):
+    """An API as stored."""
+
+    id: int
+    audience: str
+    name: str
+    roles: str
+    token_format: str
+    token_lifetime: int
+    token_alg: str
+    disabled_at: int | None
+
+
+class ScopeRow(Struct, frozen=True):
+    """A scope as stored; `implies` is a list of ids. A retired one is kept, so that its name never means something else."""
+
+    id: int
+    api: int
+    name: str
+    text: str
+    risk: str
+    reach: str
+    implies: str
+    retired_at: int | None
+
+
+class RoleRow(Struct, frozen=True):
+    """A role as stored; `scopes` is a list of ids."""
+
+    id: int
+    name: str
+    scopes: str
+    retired_at: int | None
+
+
+APIS: Final = Query(
+    ApiRow,
+    "SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at FROM api WHERE tenant = :tenant ORDER BY id",
+)
+SCOPES: Final = Query(
+    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at FROM scope WHERE tenant = :tenant ORDER BY id"
+)
+ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
+_MAKE_API: Final = Query(
+    None,
+    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at)
+       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now)""",
+)
+_CHANGE_API: Final = Query(
+    None,
+    """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
+                      token_alg = :token_alg
+        WHERE id = :id AND tenant = :tenant""",
+)
+_DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL")
+_ENABLE_API: Final = Query(None, "UPDATE api SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
+_MAKE_SCOPE: Final = Query(
+    None,
+    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, created_at)
+       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :now)""",
+)
+_CHANGE_SCOPE: Final = Query(
+    None,
+    "UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies WHERE id = :id AND tenant = :tenant",
+)
+_RETIRE_SCOPE: Final = Query(None, "UPDATE scope SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
+_MAKE_ROLE: Final = Query(None, "INSERT INTO role (id, tenant, name, scopes, created_at) VALUES (:id, :tenant, :name, :scopes, :now)")
+_CHANGE_ROLE: Final = Query(None, "UPDATE role SET scopes = :scopes WHERE id = :id AND tenant = :tenant")
+_RETIRE_ROLE: Final = Query(None, "UPDATE role SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
+_REVIVE_ROLE: Final = Query(
+    None, "UPDATE role SET retired_at = NULL, scopes = :scopes WHERE id = :id AND tenant = :tenant AND retired_at IS NOT NULL"
+)
+# A role that comes back by its name comes back to nobody.
+_STRIP_ROLE: Final = Query(
+    None,
+    """UPDATE membership SET roles = trim(replace(' ' || roles || ' ', :padded, ' '))
+        WHERE tenant = :tenant AND ' ' || roles || ' ' LIKE '%' || :padded || '%'""",
+)
+
+
+class ApiTerms(Struct, frozen=True, kw_only=True):
+    """What an admin may change of an API."""
+
+    name: str
+    roles: str
+    token_format: str
+    token_lifetime: int
+    token_alg: str
+
+
+class ScopeTerms(Struct, frozen=True, kw_only=True):
+    """What an admin may change of a scope."""
+
+    text: str
+    risk: str
+    reach: str
+
+
+async def apis_of(store: Store | Tx, tenant: int) -> list[ApiRow]:
+    """Return every API of a tenant, disabled ones too."""
+    return await store.all(APIS, tenant=tenant)
+
+
+async def scopes_of(store: Store | Tx, tenant: int) -> list[ScopeRow]:
+    """Return every scope of a tenant, retired ones too."""
+    return await store.all(SCOPES, tenant=tenant)
+
+
+async def roles_of(store: Store | Tx, tenant: int) -> list[RoleRow]:
+    """Return every role of a tenant, retired ones too."""
+    return await store.all(ROLES, tenant=tenant)
+
+
+async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
+    """Make an API and return its id."""
+    number = deed.at.id()
+    await deed.tx.do(
+        _MAKE_API,
+        id=number,
+        tenant=deed.tenant,
+        audience=audience,
+        name=terms.name,
+        roles=terms.roles,
+        token_format=terms.token_format,
+        token_lifetime=terms.token_lifetime,
+        token_alg=terms.token_alg,
+        now=deed.at.now,
+    )
+    await deed.note(Act.API_MADE, ids.show(ids.API, number), audience=audience)
+    await deed.announce(CATALOGUE_KIND)
+    return number
+
+
+async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
+    """Set what may change of an API; tokens that are out keep what they have until they expire."""
+    await deed.tx.do(
+        _CHANGE_API,
+        id=api.id,
+        tenant=deed.tenant,
+        name=terms.name,
+        roles=terms.roles,
+        token_format=terms.token_format,
+        token_lifetime=terms.token_lifetime,
+        token_alg=terms.token_alg,
+    )
+    await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience)
+    await deed.announce(CATALOGUE_KIND)
+
+
+async def disable_api(deed: Deed, api: ApiRow) -> bool:
+    """Stop giving the API's scopes; tell whether it was open until now."""
+    if not await deed.tx.do(_DISABLE_API, id=api.id, tenant=deed.tenant, now=deed.at.now):
+        return False
+    await deed.note(Act.API_DISABLED, ids.show(ids.API, api.id), audience=api.audience)
+    await deed.announce(CATALOGUE_KIND)
+    return True
+
+
+async def enable_api(deed: Deed, api: ApiRow) -> bool:
+    """Give the API's scopes again; tell whether it was disabled until now."""
+    if not await deed.tx.do(_ENABLE_API, id=api.id, tenant=deed.tenant):
+        return False
+    await deed.note(Act.API_ENABLED, ids.show(ids.API, api.id), audience=api.audience)
+    await deed.announce(CATALOGUE_KIND)
+    return True
+
+
+async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
+    """Make a scope and return its id."""
+    number = deed.at.id()
+    await deed.tx.do(
+        _MAKE_SCOPE,
+        id=number,
+        tenant=deed.tenant,
+        api=api,
+        name=name,
+        text=terms.text,
+        risk=terms.risk,
+        reach=terms.reach,
+        implies="",
+        now=deed.at.now,
+    )
+    await deed.note(Act.SCOPE_MADE, ids.show(ids.SCOPE, number), name=name)
+    await deed.announce(CATALOGUE_KIND)
+    return number
+
+
+async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, implies: frozenset[int]) -> None:
+    """Set what may change of a scope. A new implication counts for consents given from now on, and in roles at once."""
+    await deed.tx.do(
+        _CHANGE_SCOPE,
+        id=scope,
+        tenant=deed.tenant,
+        text=terms.text,
+        risk=terms.risk,
+        reach=terms.reach,
+        implies=text_of(implies),
+    )
+    await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name)
+    await deed.announce(CATALOGUE_KIND)
+
+
+async def retire_scope(deed: Deed, scope: ScopeRow) -> bool:
+    """Give a scope to nobody any more; its name is never used again. Tell whether it was live until now."""
+    if not await deed.tx.do(_RETIRE_SCOPE, id=scope.id, tenant=deed.tenant, now=deed.at.now):
+        return False
+    await deed.note(Act.SCOPE_RETIRED, ids.show(ids.SCOPE, scope.id), name=scope.name)
+    await deed.announce(CATALOGUE_KIND)
+    return True
+
+
+async def make_role(deed: Deed, name: str, scopes: frozenset[int]) -> int:
+    """Make a role and return its id."""
+    number = deed.at.id()
+    await deed.tx.do(_MAKE_ROLE, id=number, tenant=deed.tenant, name=name, scopes=text_of(scopes), now=deed.at.now)
+    await deed.note(Act.ROLE_MADE, ids.show(ids.ROLE, number), name=name, scopes=_shown(scopes))
+    await deed.announce(CATALOGUE_KIND)
+    return number
+
+
+async def change_role(deed: Deed, role: RoleRow, scopes: frozenset[int]) -> None:
+    """Set the scopes that a role holds; a retired role comes back, held by nobody."""
+    query = _CHANGE_ROLE if role.retired_at is None else _REVIVE_ROLE
+    await deed.tx.do(query, id=role.id, tenant=deed.tenant, scopes=text_of(scopes))
+    await deed.note(Act.ROLE_CHANGED, ids.show(ids.ROLE, role.id), name=role.name, scopes=_shown(scopes))
+    await deed.announce(CATALOGUE_KIND)
+
+
+async def retire_role(deed: Deed, role: RoleRow) -> bool:
+    """Take a role from everybody who holds it; tell whether it was live until now."""
+    if not await deed.tx.do(_RETIRE_ROLE, id=role.id, tenant=deed.tenant, now=deed.at.now):
+        return False
+    holders = await deed.tx.do(_STRIP_ROLE, tenant=deed.tenant, padded=f" {role.id} ")
+    await deed.note(Act.ROLE_RETIRED, ids.show(ids.ROLE, role.id), name=role.name, holders=holders)
+    await deed.announce(CATALOGUE_KIND)
+    return True
+
+
+def _shown(scopes: frozenset[int]) -> list[str]:
+    return [ids.show(ids.SCOPE, number) for number in sorted(scopes)]

@@ -1,0 +1,84 @@
+"""The catalogues of many tenants, from a bounded memory of at most a second's age. Its half of the port `Directory`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
+from gatewright.audit.deed import API_KIND, CATALOGUE_KIND
+from gatewright.base.kept import Kept
+from gatewright.oauth.catalogue import Api, Catalogue, Role, Scope, ids_of
+from gatewright.tenants import credentials
+
+if TYPE_CHECKING:
+    from gatewright.store import Store
+
+LIMIT: Final = 2000
+
+
+class Catalogues:
+    """What each tenant defines, and the digests of its APIs' secrets."""
+
+    def __init__(self, store: Store, fresh: Callable[[], bool], limit: int = LIMIT) -> None:
+        self._store = store
+        self._catalogues: Kept[int, Catalogue] = Kept(self._load, limit=limit, fresh=fresh)
+        self._secrets: Kept[tuple[int, int], tuple[str, ...]] = Kept(self._load_secrets, limit=limit, fresh=fresh)
+
+    async def get(self, tenant: int) -> Catalogue:
+        """Return a tenant's APIs, scopes and roles."""
+        found = await self._catalogues.get(tenant)
+        assert found is not None  # noqa: S101 - a tenant that defines nothing has an empty catalogue
+        return found
+
+    async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
+        """Return the digests of an API's live secrets."""
+        return await self._secrets.get((tenant, number)) or ()
+
+    def changed(self, kind: str, tenant: int, subject: int) -> None:
+        """Hear that something was changed, here or elsewhere."""
+        if kind == CATALOGUE_KIND:
+            self._catalogues.forget(tenant)
+        elif kind == API_KIND:
+            self._secrets.forget((tenant, subject))
+
+    def forget_all(self) -> None:
+        """Read everything anew: changes were missed."""
+        self._catalogues.forget_all()
+        self._secrets.forget_all()
+
+    async def _load(self, tenant: int) -> Catalogue:
+        apis = [_api(row) for row in await apis_of(self._store, tenant)]
+        scopes = [_scope(row) for row in await scopes_of(self._store, tenant) if row.retired_at is None]
+        roles = [_role(row) for row in await roles_of(self._store, tenant) if row.retired_at is None]
+        return Catalogue(apis, scopes, roles)
+
+    async def _load_secrets(self, holder: tuple[int, int]) -> tuple[str, ...]:
+        return tuple([row.digest for row in await credentials.live(self._store, *holder) if row.method == "sha256"])
+
+
+def _api(row: ApiRow) -> Api:
+    return msgspec.convert(
+        {
+            "id": row.id,
+            "audience": row.audience,
+            "name": row.name,
+            "roles": row.roles,
+            "token_format": row.token_format,
+            "token_lifetime": row.token_lifetime,
+            "token_alg": row.token_alg,
+            "disabled": row.disabled_at is not None,
+        },
+        Api,
+    )
+
+
+def _scope(row: ScopeRow) -> Scope:
+    document = {"id": row.id, "name": row.name, "api": row.api, "text": row.text, "risk": row.risk, "reach": row.reach}
+    return msgspec.convert({**document, "implies": sorted(ids_of(row.implies))}, Scope)
+
+
+def _role(row: RoleRow) -> Role:
+    return Role(row.id, row.name, ids_of(row.scopes))

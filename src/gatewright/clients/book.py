@@ -1,0 +1,114 @@
+"""The SQL of clients, each statement beside the act that uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.audit.book import Act
+from gatewright.audit.deed import CLIENT_KIND, Deed, Refused
+from gatewright.base import ids
+from gatewright.clients.rules import weaknesses
+from gatewright.oauth.client import ClientSettings
+from gatewright.store import Query
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
+
+
+class ClientRow(Struct, frozen=True):
+    """A client as stored; `settings` is a JSON document."""
+
+    id: int
+    tenant: int
+    client_id: str
+    settings: str
+    epoch: int
+    created_at: int
+    changed_at: int
+    disabled_at: int | None
+
+    @property
+    def terms(self) -> ClientSettings:
+        """Its settings."""
+        return msgspec.json.decode(self.settings, type=ClientSettings)
+
+
+BY_NAME: Final = Query(
+    ClientRow,
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+        WHERE tenant = :tenant AND client_id = :client_id""",
+)
+BY_ID: Final = Query(
+    ClientRow,
+    "SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client WHERE id = :id AND tenant = :tenant",
+)
+LIST: Final = Query(
+    ClientRow,
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+        WHERE tenant = :tenant AND client_id > :after ORDER BY client_id LIMIT :count""",
+)
+NUMBER_OF: Final = Query(int, "SELECT id FROM client WHERE tenant = :tenant AND client_id = :client_id")
+_MAKE: Final = Query(
+    None,
+    """INSERT INTO client (id, tenant, client_id, settings, epoch, created_at, changed_at)
+       VALUES (:id, :tenant, :client_id, :settings, 0, :now, :now)""",
+)
+_CHANGE: Final = Query(None, "UPDATE client SET settings = :settings, changed_at = :now WHERE id = :id AND tenant = :tenant")
+# A million authorizations may hang on a client: its epoch ends them all in one row, and the sweep takes them away.
+_DISABLE: Final = Query(
+    None, "UPDATE client SET disabled_at = :now, epoch = epoch + 1 WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL"
+)
+_ENABLE: Final = Query(None, "UPDATE client SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
+
+
+async def client_named(store: Store | Tx, tenant: int, client_id: str) -> ClientRow | None:
+    """Return a client by its public id."""
+    return await store.one(BY_NAME, tenant=tenant, client_id=client_id)
+
+
+async def make_client(deed: Deed, client_id: str, settings: ClientSettings) -> int:
+    """Register a client and return its row's id.
+
+    Raises:
+        Refused: the id is taken.
+    """
+    if await client_named(deed.tx, deed.tenant, client_id) is not None:
+        raise Refused(f"there is a client {client_id} already")
+    number = deed.at.id()
+    document = msgspec.json.encode(settings).decode()
+    await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, client_id=client_id, settings=document, now=deed.at.now)
+    await deed.note(Act.CLIENT_MADE, client_id, row=ids.show(ids.CLIENT, number), party=settings.party, weaknesses=weaknesses(settings))
+    await deed.announce(CLIENT_KIND, number)
+    return number
+
+
+async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings) -> None:
+    """Set a client's settings; they hold for what is already given from the next check on."""
+    old = msgspec.to_builtins(client.terms)
+    new = msgspec.to_builtins(settings)
+    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    document = msgspec.json.encode(settings).decode()
+    await deed.tx.do(_CHANGE, id=client.id, tenant=deed.tenant, settings=document, now=deed.at.now)
+    await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=changed, weaknesses=weaknesses(settings))
+    await deed.announce(CLIENT_KIND, client.id)
+
+
+async def disable_client(deed: Deed, client: ClientRow) -> bool:
+    """Refuse a client and end all that it was given; tell whether it was active until now."""
+    if not await deed.tx.do(_DISABLE, id=client.id, tenant=deed.tenant, now=deed.at.now):
+        return False
+    await deed.note(Act.CLIENT_DISABLED, client.client_id)
+    await deed.announce(CLIENT_KIND, client.id)
+    return True
+
+
+async def enable_client(deed: Deed, client: ClientRow) -> bool:
+    """Answer a client again; nothing that was ended is revived. Tell whether it was disabled until now."""
+    if not await deed.tx.do(_ENABLE, id=client.id, tenant=deed.tenant):
+        return False
+    await deed.note(Act.CLIENT_ENABLED, client.client_id)
+    await deed.announce(CLIENT_KIND, client.id)
+    return True

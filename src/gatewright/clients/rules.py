@@ -1,0 +1,146 @@
+"""What may be registered of a client. Each rule returns sentences; whoever asks knows which key each is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Final
+
+import msgspec
+
+from gatewright.base import ids
+from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID_IDS
+from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
+from gatewright.oauth.redirect_uri import fault as redirect_fault
+
+SHORT_SECRET: Final = 32  # characters: what others chose below this is kept as a slow digest (`decisions` §4)
+LONGEST_SECRET: Final = 1024
+SHORTEST_SECRET: Final = 8
+
+# Characters that need no encoding anywhere a client id stands: Basic credentials, addresses, logs.
+_CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,98}")
+
+Finding = tuple[str, str]
+"""The key that a sentence is about, and the sentence."""
+
+
+def client_id_fault(client_id: str) -> str | None:
+    """Return why a client cannot have this id, or None."""
+    if not _CLIENT_ID.fullmatch(client_id):
+        return "a client id has at most 99 letters, digits, dots, hyphens, underscores or tildes, and begins with a letter or digit"
+    if ids.reserved(client_id):
+        return f'a client id may not begin with "{client_id[:3]}": a `sub` could then be a client or a user'
+    return None
+
+
+def secret_fault(secret: str) -> str | None:
+    """Return why this cannot be a client's secret, or None."""
+    if len(secret) < SHORTEST_SECRET:
+        return f"a secret has at least {SHORTEST_SECRET} characters; without one, a good one is made"
+    if len(secret) > LONGEST_SECRET:
+        return f"a secret has at most {LONGEST_SECRET} characters"
+    return None
+
+
+def settings_faults(settings: ClientSettings) -> Iterator[Finding]:
+    """Yield everything that does not fit together in a client's settings."""
+    yield from _type_faults(settings)
+    yield from _proof_faults(settings)
+    yield from _address_faults(settings)
+    yield from _scope_faults(settings)
+
+
+def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
+    grants = settings.grant_types
+    if settings.type == "service" and grants != ("client_credentials",):
+        yield "grant_types", 'a service has no user: "client_credentials" is its only grant type'
+    if settings.type in PUBLIC_TYPES and "client_credentials" in grants:
+        yield "grant_types", f'"client_credentials" is for clients that can keep a secret; a {settings.type} client cannot'
+    if "refresh_token" in grants and "authorization_code" not in grants:
+        yield "grant_types", '"refresh_token" renews what "authorization_code" began, which is missing'
+    if not grants:
+        yield "grant_types", "at least one is needed"
+    if settings.lasting_session and (settings.type != "native" or settings.party != "first"):
+        yield "lasting_session", "a lasting session is for native first-party clients alone"
+    if (settings.account or settings.service_user) and "client_credentials" not in grants:
+        yield "service_user" if settings.service_user else "account", 'only "client_credentials" acts for an account or a service user'
+
+
+def _proof_faults(settings: ClientSettings) -> Iterator[Finding]:
+    method = settings.token_endpoint_auth_method
+    if settings.type in PUBLIC_TYPES and method != "none":
+        yield "token_endpoint_auth_method", f'a {settings.type} client cannot keep a secret: "none" is expected'
+    if settings.type not in PUBLIC_TYPES and method == "none":
+        yield "token_endpoint_auth_method", f'a {settings.type} client proves itself: "none" is for spa, native and device clients'
+    if method == "none" and settings.pkce == "optional":
+        yield "pkce", "a client without a secret has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
+    if method == "none" and settings.introspects:
+        yield "introspects", "introspection is for clients that prove themselves (RFC 7662 §2.1)"
+    if settings.jwks is not None and settings.jwks_uri is not None:
+        yield "jwks_uri", "give the keys either as jwks or as jwks_uri (RFC 7591 §2)"
+    if method == "private_key_jwt" and settings.jwks is None and settings.jwks_uri is None:
+        yield "token_endpoint_auth_method", '"private_key_jwt" needs the client\'s public keys: jwks_uri or jwks'
+    if settings.jwks is not None:
+        yield from (("jwks", sentence) for sentence in _key_set_faults(settings.jwks))
+
+
+def _key_set_faults(text: str) -> Iterator[str]:
+    """RFC 7517 §5, public keys only."""
+    document = msgspec.json.decode(text)
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) and isinstance(key.get("kty"), str) for key in keys):
+        yield 'a key set with at least one key is expected: { keys = [ { kty = "EC", … } ] }'
+        return
+    if any(part in key for key in keys for part in ("d", "p", "q", "k")):
+        yield "this holds a private or secret key: make a new pair, and write only the public half here"
+
+
+def _address_faults(settings: ClientSettings) -> Iterator[Finding]:
+    wants = "authorization_code" in settings.grant_types
+    if wants and not settings.redirect_uris:
+        yield "redirect_uris", "at least one is needed, since the answer of a sign-in goes there"
+    if settings.redirect_uris and not wants:
+        yield "redirect_uris", 'nothing goes there without the grant type "authorization_code"'
+    for name, uris in (("redirect_uris", settings.redirect_uris), ("post_logout_redirect_uris", settings.post_logout_redirect_uris)):
+        for index, uri in enumerate(uris):
+            sentence = redirect_fault(uri, settings.type)
+            if sentence is not None:
+                yield f"{name}.{index}", sentence
+            elif uri in uris[:index]:
+                yield f"{name}.{index}", "this stands here twice"
+    for index, text in enumerate(settings.allowed_ips):
+        try:
+            ip_network(text)
+        except ValueError as fault:
+            yield f"allowed_ips.{index}", f'"{text}" is no address or network: {fault}'
+    if settings.jwks_uri is not None and not settings.jwks_uri.startswith(
+        ("https://", "http://localhost", "http://127.0.0.1", "http://[::1]")
+    ):
+        yield "jwks_uri", "https is expected"
+
+
+def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
+    if settings.type == "service" and not OPENID_IDS.isdisjoint(settings.scopes):
+        yield "scopes", "the scopes of OpenID Connect tell of a user, and a service has none"
+    if OFFLINE_ACCESS in settings.scopes and "refresh_token" not in settings.grant_types:
+        yield "scopes", '"offline_access" means a refresh token, so the grant type "refresh_token" is needed'
+
+
+def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
+    """Return what makes a client less safe than its defaults, in the words of the vocabulary."""
+    found = []
+    if settings.pkce == "optional":
+        found.append("pkce_optional")
+    if settings.scopes_policy == "all_allowed":
+        found.append("scopes_all_allowed")
+    if settings.party == "first" and settings.token_endpoint_auth_method == "none":
+        found.append("first_party_without_secret")
+    if (
+        settings.refresh_absolute is None
+        and settings.party == "third"
+        and settings.refresh_idle is not None
+        and settings.refresh_idle > 90 * 86_400
+    ):
+        found.append("long_refresh")
+    return tuple(found)

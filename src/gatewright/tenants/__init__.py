@@ -1,0 +1,1 @@
+"""White-label platforms and their domains, each of which is an issuer."""

@@ -1,0 +1,86 @@
+"""The SQL of tenants and domains, each statement beside the verb that uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gatewright.audit.book import Act
+from gatewright.audit.deed import TENANT_KIND, Deed, Refused
+from gatewright.base import ids
+from gatewright.oauth.issuer import PathPreset, Policy
+from gatewright.store import Query
+from gatewright.tenants.records import DomainRow, Look, TenantRow
+from gatewright.tenants.rules import Origin
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
+
+BY_SLUG: Final = Query(TenantRow, "SELECT id, slug, name, paths, brand, policy, created_at, disabled_at FROM tenant WHERE slug = :slug")
+BY_ID: Final = Query(TenantRow, "SELECT id, slug, name, paths, brand, policy, created_at, disabled_at FROM tenant WHERE id = :id")
+EVERY: Final = Query(
+    TenantRow, "SELECT id, slug, name, paths, brand, policy, created_at, disabled_at FROM tenant WHERE id > :after ORDER BY id LIMIT :count"
+)
+DOMAINS: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE tenant = :tenant ORDER BY position, id")
+DOMAIN_OF_HOST: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE host = :host")
+_MAKE: Final = Query(
+    None,
+    """INSERT INTO tenant (id, slug, name, paths, brand, policy, created_at) VALUES (:id, :slug, :name, :paths, :brand, :policy, :now)""",
+)
+_CHANGE: Final = Query(None, "UPDATE tenant SET name = :name, paths = :paths, brand = :brand WHERE id = :id")
+_ADD_DOMAIN: Final = Query(
+    None,
+    """INSERT INTO domain (id, tenant, origin, host, position, created_at) VALUES (:id, :tenant, :origin, :host, :position, :now)""",
+)
+_PLACE_DOMAIN: Final = Query(None, "UPDATE domain SET position = :position WHERE id = :id AND tenant = :tenant")
+_REMOVE_DOMAIN: Final = Query(None, "DELETE FROM domain WHERE id = :id AND tenant = :tenant")
+
+
+async def tenant_named(store: Store | Tx, slug: str) -> TenantRow | None:
+    """Return a tenant by its slug."""
+    return await store.one(BY_SLUG, slug=slug)
+
+
+async def make_tenant(deed: Deed, slug: str, name: str, paths: tuple[PathPreset, ...], look: Look) -> None:
+    """Make the tenant that the deed is for."""
+    document = msgspec.json.encode(look).decode()
+    policy = msgspec.json.encode(Policy()).decode()
+    await deed.tx.do(_MAKE, id=deed.tenant, slug=slug, name=name, paths=" ".join(paths), brand=document, policy=policy, now=deed.at.now)
+    await deed.note(Act.TENANT_MADE, ids.show(ids.TENANT, deed.tenant), slug=slug, name=name)
+
+
+async def change_tenant(deed: Deed, name: str, paths: tuple[PathPreset, ...], look: Look) -> None:
+    """Set what an admin may change of a tenant, domains aside."""
+    await deed.tx.do(_CHANGE, id=deed.tenant, name=name, paths=" ".join(paths), brand=msgspec.json.encode(look).decode())
+    await deed.note(Act.TENANT_CHANGED, ids.show(ids.TENANT, deed.tenant), name=name, paths=paths)
+    await deed.announce(TENANT_KIND)
+
+
+async def add_domain(deed: Deed, origin: Origin, position: int) -> None:
+    """Make an origin an issuer of the tenant.
+
+    Raises:
+        Refused: a tenant has this host already.
+    """
+    taken = await deed.tx.one(DOMAIN_OF_HOST, host=origin.host)
+    if taken is not None:
+        raise Refused(f"the domain {origin.url} belongs to {'this tenant' if taken.tenant == deed.tenant else 'another tenant'} already")
+    await deed.tx.do(
+        _ADD_DOMAIN, id=deed.at.id(), tenant=deed.tenant, origin=origin.url, host=origin.host, position=position, now=deed.at.now
+    )
+    await deed.note(Act.DOMAIN_ADDED, origin.url)
+    await deed.announce(TENANT_KIND)
+
+
+async def place_domain(deed: Deed, domain: DomainRow, position: int) -> None:
+    """Move a domain in the order of the tenant's domains."""
+    await deed.tx.do(_PLACE_DOMAIN, id=domain.id, tenant=deed.tenant, position=position)
+    await deed.announce(TENANT_KIND)
+
+
+async def remove_domain(deed: Deed, domain: DomainRow) -> None:
+    """Stop answering at a domain; what was issued there is refused everywhere from now on."""
+    await deed.tx.do(_REMOVE_DOMAIN, id=domain.id, tenant=deed.tenant)
+    await deed.note(Act.DOMAIN_REMOVED, domain.origin)
+    await deed.announce(TENANT_KIND)

@@ -1,0 +1,67 @@
+"""The records of tenants and their domains."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gatewright.oauth.issuer import PathPreset, Policy
+
+HexColor = Annotated[str, Meta(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z", extra={"form": 'a colour such as "#0b6e4f" is expected'})]
+WebAddress = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>\\]+\Z", max_length=2000, extra={"form": "a web address is expected"})]
+LogoName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(?:svg|png|jpe?g|webp|ico)\Z",
+        extra={"form": "the name of an image file is expected, without a folder"},
+    ),
+]
+
+
+class Look(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a tenant's pages look: a colour, a logo's file name, and the addresses of its terms and privacy notice."""
+
+    color: HexColor | None = None
+    logo: LogoName | None = None
+    terms: WebAddress | None = None
+    privacy: WebAddress | None = None
+
+
+class TenantRow(Struct, frozen=True):
+    """A tenant as it is stored; `paths` is a list joined by spaces, `brand` and `policy` are JSON documents."""
+
+    id: int
+    slug: str
+    name: str
+    paths: str
+    brand: str
+    policy: str
+    created_at: int
+    disabled_at: int | None
+
+    @property
+    def look(self) -> Look:
+        """How its pages look."""
+        return msgspec.json.decode(self.brand, type=Look)
+
+    @property
+    def rules(self) -> Policy:
+        """Its policy."""
+        return msgspec.json.decode(self.policy, type=Policy)
+
+    @property
+    def presets(self) -> tuple[PathPreset, ...]:
+        """The path presets on which it answers."""
+        return msgspec.convert(self.paths.split(), tuple[PathPreset, ...])
+
+
+class DomainRow(Struct, frozen=True):
+    """A domain as it is stored: `position` 0 is the one that links lead to."""
+
+    id: int
+    tenant: int
+    origin: str
+    host: str
+    position: int

@@ -1,0 +1,99 @@
+"""Which issuer is asked? Found by the Host of a request, from a bounded memory of at most a second's age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.audit.deed import TENANT_KIND
+from gatewright.base.kept import Kept
+from gatewright.oauth.issuer import Issuer, PathPreset, Policy
+from gatewright.store import Query
+from gatewright.tenants.book import BY_ID
+from gatewright.tenants.records import Look
+from gatewright.tenants.rules import host_key
+
+if TYPE_CHECKING:
+    from gatewright.store import Store
+
+LIMIT: Final = 2000  # a host with a thousand path presets is no bigger than one with one, so this bounds bytes as well
+
+
+class _Found(Struct, frozen=True):
+    tenant: int
+    origin: str
+    host: str
+    name: str
+    paths: str
+    policy: str
+
+
+_SITE: Final = Query(
+    _Found,
+    """SELECT d.tenant, d.origin, d.host, t.name, t.paths, t.policy
+         FROM domain d JOIN tenant t ON t.id = d.tenant
+        WHERE d.host = :host AND t.disabled_at IS NULL""",
+)
+
+
+class Sites:
+    """The issuers of a deployment. A host that nobody has is looked for each time, so that a new domain answers at once."""
+
+    def __init__(self, store: Store, fresh: Callable[[], bool], limit: int = LIMIT) -> None:
+        self._store = store
+        self._issuers: Kept[str, Issuer] = Kept(self._load, limit=limit, fresh=fresh)
+        self._looks: Kept[int, Look] = Kept(self._load_look, limit=limit, fresh=fresh)
+        self._keys: dict[bytes, str | None] = {}
+
+    async def find(self, host_header: bytes) -> Issuer | None:
+        """Return the issuer that answers under a Host header, or None when no tenant has that host."""
+        key = self._keys.get(host_header)
+        if key is None:
+            key = host_key(host_header)
+            if key is None:
+                return None
+        found = await self._issuers.get(key)
+        if found is not None and host_header not in self._keys:
+            self._remember(host_header, key)
+        return found
+
+    async def look(self, tenant: int) -> Look:
+        """Return how a tenant's pages look."""
+        return await self._looks.get(tenant) or Look()
+
+    def changed(self, kind: str, tenant: int, subject: int) -> None:
+        """Hear that something was changed, here or elsewhere."""
+        if kind == TENANT_KIND:
+            self._issuers.forget_where(lambda _, issuer: issuer.tenant == tenant)
+            self._looks.forget(tenant)
+
+    def forget_all(self) -> None:
+        """Read everything anew: changes were missed."""
+        self._issuers.forget_all()
+        self._looks.forget_all()
+
+    def _remember(self, header: bytes, key: str) -> None:
+        # Spellings of hosts that exist; whoever sends a thousand spellings of one host only makes the list start anew.
+        if len(self._keys) >= 2 * LIMIT:
+            self._keys.clear()
+        self._keys[header] = key
+
+    async def _load(self, host: str) -> Issuer | None:
+        found = await self._store.one(_SITE, host=host)
+        if found is None:
+            return None
+        return Issuer(
+            url=found.origin,
+            tenant=found.tenant,
+            host=found.host,
+            policy=msgspec.json.decode(found.policy, type=Policy),
+            paths=msgspec.convert(found.paths.split(), tuple[PathPreset, ...]),
+            name=found.name,
+        )
+
+    async def _load_look(self, tenant: int) -> Look | None:
+        row = await self._store.one(BY_ID, id=tenant)
+        return None if row is None else row.look

@@ -1,0 +1,1 @@
+"""People and service users: their names, their status and their credentials."""
