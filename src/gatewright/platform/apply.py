@@ -1,0 +1,170 @@
+"""Plan and apply: read, examine, compare; then, for an apply, make it true in one transaction that finds the same differences again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from gatewright.audit.book import Act
+from gatewright.audit.deed import Deed
+from gatewright.base import ids
+from gatewright.base.check import Faults
+from gatewright.base.moment import Moment
+from gatewright.base.secret import Secret
+from gatewright.base.toml import Path as Keys
+from gatewright.clients.rules import SHORT_SECRET, weaknesses
+from gatewright.platform.apps import app_notices
+from gatewright.platform.client_steps import client_steps
+from gatewright.platform.current import Current, load
+from gatewright.platform.definition import api_steps, role_steps, tenant_steps
+from gatewright.platform.impact import counted
+from gatewright.platform.people import account_steps, user_steps
+from gatewright.platform.present import named_settings
+from gatewright.platform.pruning import left_over, prune_steps
+from gatewright.platform.reading import Reading
+from gatewright.platform.rules import examine
+from gatewright.platform.steps import Change, MadeSecret, Names, SlowWork, Step, Unprepared, Work
+from gatewright.platform.terms import client_terms
+from gatewright.store import NotUnique, Query, StoreBusy
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
+
+_TRIES: Final = 5
+_REMEMBER: Final = Query(
+    None,
+    """INSERT INTO applied (id, tenant, kind, name) VALUES (:id, :tenant, :kind, :name)
+       ON CONFLICT (tenant, kind, name) DO NOTHING""",
+)
+_FORGET: Final = Query(None, "DELETE FROM applied WHERE tenant = :tenant AND kind = :kind AND name = :name")
+
+
+class Plan(Struct, frozen=True):
+    """What an apply would do, whom it would hit, and what the reader should know besides."""
+
+    tenant: str
+    changes: tuple[Change, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def ends_access(self) -> bool:
+        """Whether somebody loses something."""
+        return any(change.sign == "-" or change.hits for change in self.changes)
+
+
+class Applied(Struct, frozen=True):
+    """What an apply did, and the secrets that it made; they are shown once."""
+
+    plan: Plan
+    secrets: tuple[MadeSecret, ...] = ()
+
+
+@dataclass(slots=True)
+class _Job:
+    """One file on its way: what it says, the secrets that it names, slow digests, the id that a new tenant gets."""
+
+    reading: Reading
+    at: Moment
+    actor: str
+    new_tenant: int
+    slow: SlowWork
+    secrets: dict[Keys, Secret]
+
+    def steps(self, current: Current) -> list[Step]:
+        """Return what is to be done, in its order."""
+        assert self.reading.tenant is not None  # noqa: S101 - without a tenant there are faults
+        found = [
+            *tenant_steps(self.reading.tenant, current),
+            *api_steps(self.reading, current, self.secrets),
+            *role_steps(self.reading, current),
+            *account_steps(self.reading, current),
+            *user_steps(self.reading, current, self.secrets, self.slow),
+            *client_steps(self.reading, current, self.secrets, self.slow, self.at.now),
+        ]
+        return found + (list(prune_steps(self.reading, current)) if self.reading.prune else [])
+
+
+async def plan(store: Store, reading: Reading, at: Moment, environ: Mapping[str, str]) -> Plan:
+    """Return what an apply would do; nothing is changed.
+
+    Raises:
+        Faults: everything that is wrong with the file.
+    """
+    _, found, _ = await _prepared(store, reading, at, "", environ)
+    return found
+
+
+async def apply(store: Store, reading: Reading, at: Moment, environ: Mapping[str, str], actor: str) -> Applied:
+    """Make true what a file says, whole or not at all. A second time changes nothing and writes nothing.
+
+    Raises:
+        Faults: everything that is wrong with the file.
+        Refused: somebody else changed the same in this moment.
+    """
+    for _ in range(_TRIES):
+        job, found, steps = await _prepared(store, reading, at, actor, environ)
+        if not steps:
+            return Applied(found)
+        job.slow.closed = True
+        try:
+            return Applied(found, await store.run(_carry_out, job))
+        except (Unprepared, NotUnique):
+            continue  # somebody changed the same in between: look again
+    raise StoreBusy("what the file names is being changed by somebody else; apply it again")
+
+
+async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, environ: Mapping[str, str]) -> tuple[_Job, Plan, list[Step]]:
+    current = await load(store, reading)
+    examined = examine(reading, current, environ)
+    if examined.faults or reading.tenant is None:
+        raise Faults(examined.faults)
+    number = current.tenant.id if current.tenant is not None else 0
+    job = _Job(reading, at, actor, at.id(), SlowWork(at), examined.secrets)
+    steps = job.steps(current)
+    changes = [await counted(store, number, step.change, current) for step in steps if step.shown]
+    found = Plan(reading.tenant.value.slug, tuple(changes), _notices(reading, current, examined.secrets))
+    return job, found, steps
+
+
+async def _carry_out(tx: Tx, job: _Job) -> tuple[MadeSecret, ...]:
+    """The unit: the differences are found again inside the transaction, so that nothing is done twice or on old knowledge."""
+    current = await load(tx, job.reading)
+    tenant = current.tenant.id if current.tenant is not None else job.new_tenant
+    work = Work(Deed(tx, job.at, tenant, job.actor), Names.of(current), job.slow)
+    steps = job.steps(current)
+    for step in steps:
+        await step.run(work)
+        if step.forget is not None:
+            await tx.do(_FORGET, tenant=tenant, kind=step.forget[0], name=step.forget[1])
+        if step.remember is not None:
+            await tx.do(_REMEMBER, id=job.at.id(), tenant=tenant, kind=step.remember[0], name=step.remember[1])
+    if steps:
+        counts = {word: sum(step.shown and step.change.sign == sign for step in steps) for sign, word in _WORDS.items()}
+        await work.deed.note(Act.PLATFORM_APPLIED, ids.show(ids.TENANT, tenant), file=job.reading.file.name, **counts)
+    return tuple(work.made)
+
+
+_WORDS: Final = {"+": "made", "~": "changed", "-": "taken_away"}
+
+
+def _notices(reading: Reading, current: Current, secrets: Mapping[Keys, Secret]) -> tuple[str, ...]:
+    found = list(app_notices(reading))
+    named = {part.value.client_id for part in reading.clients}
+    disabled = [name for name, row in current.clients.items() if row.disabled_at is not None and name in named]
+    found += [
+        f"client {name} is disabled; apply leaves that as it is" for name in disabled if ("pruned client", name) not in current.applied
+    ]
+    for part in reading.clients:
+        row = current.clients.get(part.value.client_id)
+        terms = client_terms(part, None if row is None else named_settings(row, current))
+        found += [f"weakness: client {part.value.client_id}: {weakness}" for weakness in weaknesses(terms.settings)]
+        secret = secrets.get((*part.keys, "secret"))
+        if secret is not None and len(secret.reveal()) < SHORT_SECRET:
+            found.append(f"weakness: the secret of client {part.value.client_id} has fewer than {SHORT_SECRET} characters")
+    if not reading.prune:
+        for kind, names in left_over(reading, current).items():
+            found.append(f"no longer named, but left alone without prune = true: {kind} {', '.join(names)}")
+    return tuple(found)

@@ -1,0 +1,220 @@
+"""Steps for what a tenant defines: itself, its domains, its APIs with their scopes, and its roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from gatewright.apis import book as apis
+from gatewright.apis.book import ApiRow, ApiTerms, RoleRow, ScopeRow, ScopeTerms
+from gatewright.base import duration
+from gatewright.base.digest import Kind, digest, same
+from gatewright.base.secret import Secret
+from gatewright.base.toml import Path as Keys
+from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
+from gatewright.platform.current import Current
+from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, TenantPart
+from gatewright.platform.reading import Part, Reading
+from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in
+from gatewright.platform.terms import api_terms, implied_names, scope_terms
+from gatewright.tenants import book as tenants
+from gatewright.tenants import credentials
+from gatewright.tenants.records import DomainRow, Look, TenantRow
+from gatewright.tenants.rules import Origin, parse_origin
+
+SECRET_LABEL = "platform file"
+
+
+def tenant_steps(part: Part[TenantPart], current: Current) -> Iterator[Step]:
+    """Yield the steps for the tenant and its domains."""
+    row, wanted = current.tenant, part.value
+    look = _look(part, row)
+    paths = wanted.paths if row is None or "paths" in part.given else row.presets
+    after = {"name": wanted.name, "paths": list(paths), **msgspec.to_builtins(look)}
+    if row is None:
+        change = Change("+", "tenant", wanted.slug, details({}, after))
+        yield Step(change, partial(_make_tenant, wanted.slug, wanted.name, paths, look))
+    else:
+        found = details({"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look)}, after)
+        if found:
+            yield Step(Change("~", "tenant", wanted.slug, found), partial(_change_tenant, wanted.name, paths, look))
+    for position, text in enumerate(wanted.domains):
+        yield from _domain_steps(parse_origin(text), position, current)
+
+
+def _look(part: Part[TenantPart], row: TenantRow | None) -> Look:
+    if row is None or "brand" not in part.given:
+        return part.value.brand if row is None else row.look
+    named = {name: getattr(part.value.brand, name) for name in part.given["brand"]}
+    return msgspec.convert({**msgspec.to_builtins(row.look), **named}, Look)
+
+
+def _domain_steps(origin: Origin, position: int, current: Current) -> Iterator[Step]:
+    row = current.domains.get(origin.url)
+    if row is None:
+        run = partial(_add_domain, origin, position)
+        yield Step(Change("+", "domain", origin.url), run, remember=("domain", origin.url))
+    elif row.position != position:
+        change = Change("~", "domain", origin.url, (Detail("position", row.position, position),))
+        yield Step(change, partial(_place_domain, row, position))
+
+
+async def _make_tenant(slug: str, name: str, paths: tuple[Any, ...], look: Look, work: Work) -> None:
+    await tenants.make_tenant(work.deed, slug, name, paths, look)
+
+
+async def _change_tenant(name: str, paths: tuple[Any, ...], look: Look, work: Work) -> None:
+    await tenants.change_tenant(work.deed, name, paths, look)
+
+
+async def _add_domain(origin: Origin, position: int, work: Work) -> None:
+    await tenants.add_domain(work.deed, origin, position)
+
+
+async def _place_domain(row: DomainRow, position: int, work: Work) -> None:
+    await tenants.place_domain(work.deed, row, position)
+
+
+def api_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]) -> Iterator[Step]:
+    """Yield the steps for APIs, then those for scopes: new ones first, since others may imply them."""
+    for part in reading.apis:
+        yield from _api_steps(part, current, secrets.get((*part.keys, "secret")))
+    later: list[Step] = []
+    for part in reading.apis:
+        for name in part.value.scopes:
+            for step in _scope_steps(part, name, current):
+                if step.change.sign == "+" and step.shown:
+                    yield step
+                else:
+                    later.append(step)
+    yield from later
+
+
+def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None) -> Iterator[Step]:
+    audience = part.value.audience
+    row = current.apis.get(audience)
+    terms = api_terms(part, row)
+    if row is None:
+        change = Change("+", "api", audience, details({}, _shown(terms)))
+        yield Step(change, partial(_make_api, audience, terms), remember=("api", audience))
+    else:
+        if row.disabled_at is not None and ("pruned api", audience) in current.applied:
+            enabled = Change("~", "api", audience, (Detail("disabled", True, False),))
+            yield Step(enabled, partial(_enable_api, row), remember=("api", audience), forget=("pruned api", audience))
+        found = details(_shown(_present(row)), _shown(terms))
+        if found:
+            yield Step(Change("~", "api", audience, found), partial(_change_api, row, terms))
+    if secret is not None and not _knows(secret, row, current):
+        yield Step(Change("+", "api secret", audience), partial(_add_api_secret, audience, secret))
+
+
+def _knows(secret: Secret, row: ApiRow | None, current: Current) -> bool:
+    if row is None or current.tenant is None:
+        return False
+    wanted = digest(Kind.API_SECRET, current.tenant.id, secret.reveal())
+    return any(same(kept.digest, wanted) for kept in current.secrets.get(row.id, []))
+
+
+def _present(row: ApiRow) -> ApiTerms:
+    return ApiTerms(
+        name=row.name, roles=row.roles, token_format=row.token_format, token_lifetime=row.token_lifetime, token_alg=row.token_alg
+    )
+
+
+def _shown(terms: ApiTerms) -> dict[str, Any]:
+    lifetime = UNTIL_REVOKED_WORD if terms.token_lifetime == UNTIL_REVOKED else duration.show(terms.token_lifetime)
+    token = {"token.format": terms.token_format, "token.lifetime": lifetime, "token.alg": terms.token_alg}
+    return {"name": terms.name, "roles": terms.roles, **token}
+
+
+async def _make_api(audience: str, terms: ApiTerms, work: Work) -> None:
+    work.names.apis[audience] = await apis.make_api(work.deed, audience, terms)
+
+
+async def _change_api(row: ApiRow, terms: ApiTerms, work: Work) -> None:
+    await apis.change_api(work.deed, row, terms)
+
+
+async def _enable_api(row: ApiRow, work: Work) -> None:
+    await apis.enable_api(work.deed, row)
+
+
+async def _add_api_secret(audience: str, secret: Secret, work: Work) -> None:
+    kept = digest(Kind.API_SECRET, work.deed.tenant, secret.reveal())
+    number = id_in(work.names.apis, audience)
+    await credentials.add(work.deed, "api", number, audience, method="sha256", digest=kept, label=SECRET_LABEL)
+
+
+def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[Step]:
+    value, given = part.value.scopes[name], part.given["scopes"][name]
+    row = current.scopes.get(name)
+    terms = scope_terms(value, given, row)
+    implies = implied_names(value, given, row, current.live_scope_names)
+    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "implies": list(implies)}
+    if row is None:
+        change = Change("+", "scope", name, details({"risk": "normal", "reach": "account", "implies": []}, after))
+        yield Step(change, partial(_make_scope, part.value.audience, name, terms), remember=("scope", name))
+        if implies:
+            yield Step(change, partial(_change_scope, name, terms, implies), shown=False)
+        return
+    live = current.live_scope_names
+    present = sorted(live[number] for number in ids_of(row.implies) if number in live)
+    found = details({"text": row.text, "risk": row.risk, "reach": row.reach, "implies": present}, after)
+    if found:
+        yield Step(Change("~", "scope", name, found), partial(_change_scope, name, terms, implies))
+
+
+async def _make_scope(audience: str, name: str, terms: ScopeTerms, work: Work) -> None:
+    work.names.scopes[name] = await apis.make_scope(work.deed, id_in(work.names.apis, audience), name, terms)
+
+
+async def _change_scope(name: str, terms: ScopeTerms, implies: tuple[str, ...], work: Work) -> None:
+    await apis.change_scope(work.deed, id_in(work.names.scopes, name), name, terms, ids_in(work.names.scopes, implies))
+
+
+def role_steps(reading: Reading, current: Current) -> Iterator[Step]:
+    """Yield the steps for roles."""
+    live = current.live_scope_names
+    for part in reading.roles:
+        name, row = part.value.name, current.roles.get(part.value.name)
+        scopes = sorted(set(part.value.scopes))
+        run = partial(_set_role, name, tuple(scopes), row)
+        if row is None or row.retired_at is not None:
+            yield Step(Change("+", "role", name, details({}, {"scopes": scopes})), run, remember=("role", name))
+            continue
+        present = sorted(live[number] for number in ids_of(row.scopes) if number in live)
+        found = details({"scopes": present}, {"scopes": scopes})
+        if found:
+            yield Step(Change("~", "role", name, found), run)
+
+
+async def _set_role(name: str, scopes: tuple[str, ...], row: RoleRow | None, work: Work) -> None:
+    wanted = ids_in(work.names.scopes, scopes)
+    if row is None:
+        work.names.roles[name] = await apis.make_role(work.deed, name, wanted)
+    else:
+        await apis.change_role(work.deed, row, wanted)
+        work.names.roles[name] = row.id
+
+
+async def retire_scope(row: ScopeRow, work: Work) -> None:
+    """Take a scope away."""
+    await apis.retire_scope(work.deed, row)
+
+
+async def retire_role(row: RoleRow, work: Work) -> None:
+    """Take a role away."""
+    await apis.retire_role(work.deed, row)
+
+
+async def disable_api(row: ApiRow, work: Work) -> None:
+    """Take an API away, its row and its scopes kept."""
+    await apis.disable_api(work.deed, row)
+
+
+async def remove_domain(row: DomainRow, work: Work) -> None:
+    """Take a domain away."""
+    await tenants.remove_domain(work.deed, row)

@@ -1,0 +1,180 @@
+"""The shape of a platform file. Keys that have a name in RFC 7591 carry it; `examples/platform.example.toml` shows them in use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from gatewright.base.duration import Duration
+from gatewright.base.source import SecretSource
+from gatewright.oauth.client import AuthMethod, GrantTypeName
+from gatewright.oauth.issuer import PathPreset
+from gatewright.tenants.records import Look
+
+UNTIL_REVOKED_WORD: Final = "until_revoked"
+
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z",
+        extra={"form": "small letters, digits and hyphens are expected, at most 63, beginning with a letter or digit"},
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+Uri = Annotated[str, Meta(min_length=1, max_length=2000)]
+Lifetime = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[0-9]{1,6}[smhd]|until_revoked)\Z",
+        examples=["15m", "2h", UNTIL_REVOKED_WORD],
+        extra={"form": 'a duration or "until_revoked" is expected'},
+    ),
+]
+
+
+class TenantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The white-label platform itself."""
+
+    slug: Slug
+    name: Name
+    domains: Annotated[tuple[Uri, ...], Meta(min_length=1)]
+    paths: Annotated[tuple[PathPreset, ...], Meta(min_length=1)] = ("standard",)
+    brand: Look = Look()
+
+
+class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an API's access tokens are made. Without a lifetime: 15 minutes for a JWT, an hour for an opaque token."""
+
+    format: Literal["jwt", "opaque"] = "jwt"
+    lifetime: Lifetime | None = None
+    alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
+
+
+class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A scope with more than its description."""
+
+    text: Text
+    risk: Literal["normal", "high"] = "normal"
+    reach: Literal["account", "tenant"] = "account"
+    implies: tuple[Name, ...] = ()
+
+
+class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A protected resource."""
+
+    audience: Uri
+    name: Name
+    roles: Literal["required", "off"] = "required"
+    token: TokenPart = TokenPart()
+    secret: SecretSource | None = None
+    scopes: dict[str, Text | ScopePart] = {}
+
+
+class RolePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named set of scopes."""
+
+    name: Name
+    scopes: tuple[Name, ...]
+
+
+class AccountPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A customer company."""
+
+    slug: Slug
+    name: Name
+
+
+class MembershipPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A user's place in an account."""
+
+    account: Name
+    roles: tuple[Name, ...] = ()
+
+
+class UserPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person or a service user. `profile` holds standard claims (OpenID Connect Core §5.1)."""
+
+    email: Name
+    name: Annotated[str, Meta(max_length=200)] = ""
+    kind: Literal["person", "service"] = "person"
+    email_verified: bool = False
+    profile: dict[str, Any] = {}
+    password: SecretSource | None = None
+    memberships: tuple[MembershipPart, ...] = ()
+
+
+class RefreshPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long access renews itself: `when` says whether always or only with `offline_access`."""
+
+    idle: Duration | None = None
+    absolute: Duration | None = None
+    when: Literal["always", "offline"] = "always"
+
+
+class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client. What is left out is decided by its type."""
+
+    client_id: Name
+    client_name: Name
+    type: Literal["web", "spa", "native", "device", "service"] = "web"
+    party: Literal["first", "third"] = "third"
+    consent: Literal["auto", "always"] = "auto"
+    grant_types: tuple[GrantTypeName, ...] = ()
+    redirect_uris: tuple[Uri, ...] = ()
+    post_logout_redirect_uris: tuple[Uri, ...] = ()
+    scopes: tuple[Name, ...] = ()
+    scopes_policy: Literal["required", "all_allowed"] = "required"
+    unknown_scopes: Literal["refuse", "ignore"] = "refuse"
+    roles: tuple[Name, ...] = ()
+    pkce: Literal["required", "optional"] = "required"
+    token_endpoint_auth_method: AuthMethod = "secret"
+    jwks: dict[str, Any] | None = None
+    jwks_uri: Uri | None = None
+    id_token_signed_response_alg: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    refresh: RefreshPart = RefreshPart()
+    audience: Literal["strict", "first"] = "strict"
+    account: Name | None = None
+    service_user: Name | None = None
+    allowed_ips: tuple[Name, ...] = ()
+    introspects: bool = False
+    lasting_session: bool = False
+    secret: SecretSource | None = None
+
+
+class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An app of the marketplace, by its manifest's file. Read and checked, but not yet made."""
+
+    slug: Slug
+    manifest: Name
+
+
+class ManifestAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an app wants of a user."""
+
+    redirect_uri: Uri
+    scopes: tuple[Name, ...] = ()
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An app's manifest."""
+
+    name: Name
+    description: Text
+    version: Name
+    icon: Name | None = None
+    auth: ManifestAuth | None = None
+
+
+class Platform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole file: one tenant. `prune` removes what an earlier apply of the file made and it names no longer."""
+
+    tenant: TenantPart
+    apis: tuple[ApiPart, ...] = ()
+    roles: tuple[RolePart, ...] = ()
+    accounts: tuple[AccountPart, ...] = ()
+    users: tuple[UserPart, ...] = ()
+    clients: tuple[ClientPart, ...] = ()
+    apps: tuple[AppPart, ...] = ()
+    prune: bool = False

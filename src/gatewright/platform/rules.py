@@ -1,0 +1,255 @@
+"""What must fit together in a platform file, beyond the shape of its keys. Everything that does not is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from gatewright.apis.rules import LONGEST_JWT, LONGEST_OPAQUE, SHORTEST_API_SECRET, audience_fault, cycle, scope_fault
+from gatewright.base.check import Fault, Findings, choice
+from gatewright.base.secret import Secret
+from gatewright.base.source import SecretSource, SourceFault, reveal
+from gatewright.base.toml import Path as Keys
+from gatewright.clients.rules import client_id_fault, secret_fault, settings_faults
+from gatewright.oauth.catalogue import OPENID_SCOPES, UNTIL_REVOKED
+from gatewright.oauth.client import ClientSettings
+from gatewright.platform.current import Current, names_known
+from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
+from gatewright.platform.present import named_settings
+from gatewright.platform.reading import Part, Reading
+from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names
+from gatewright.tenants.rules import BadOrigin, parse_origin
+from gatewright.users.passwords import password_fault
+from gatewright.users.rules import email_fault, email_key, profile_faults
+
+_OPENID = {scope.name: scope.id for scope in OPENID_SCOPES}
+
+
+@dataclass(slots=True)
+class Examined:
+    """The faults of a file against what is there, and the secrets that it names, by the keys of their places."""
+
+    faults: tuple[Fault, ...] = ()
+    secrets: dict[Keys, Secret] = field(default_factory=dict)
+
+
+class _Examiner:
+    def __init__(self, reading: Reading, current: Current, environ: Mapping[str, str]) -> None:
+        self.reading = reading
+        self.current = current
+        self.known = names_known(reading, current)
+        self.found = Findings(reading.lines)
+        self.secrets: dict[Keys, Secret] = {}
+        self._environ = environ
+        self._folder: Path = reading.file.parent
+
+    def reveal(self, keys: Keys, source: SecretSource | None) -> Secret | None:
+        """Return a secret that the file names, and tell when it is not there."""
+        if source is None:
+            return None
+        try:
+            secret = self.secrets[keys] = reveal(source, self._environ, self._folder)
+        except SourceFault as fault:
+            self.found.add(keys, str(fault))
+            return None
+        return secret
+
+    def refers(self, keys: Keys, name: str, what: str, section: str, *, openid: bool = False) -> None:
+        """Tell when a name refers to nothing."""
+        known = self.known[section]
+        looked = email_key(name) if section == "users" else name
+        if looked not in known and not (openid and name in _OPENID):
+            self.found.add(keys, f'there is no {what} "{name}"', choice(name, sorted(known)))
+
+    def twice(self, what: str, names: Iterable[tuple[Keys, str]]) -> None:
+        """Tell of names that stand in the file twice."""
+        seen: set[str] = set()
+        for keys, name in names:
+            if name in seen:
+                self.found.add(keys, f'the {what} "{name}" stands here twice')
+            seen.add(name)
+
+
+def examine(reading: Reading, current: Current, environ: Mapping[str, str]) -> Examined:
+    """Return everything that is wrong with a file, its shape included, and the secrets that it names."""
+    examiner = _Examiner(reading, current, environ)
+    if reading.tenant is not None:
+        _tenant(examiner, reading.tenant)
+    _apis(examiner)
+    _roles(examiner)
+    examiner.twice("account", [((*part.keys, "slug"), part.value.slug) for part in reading.accounts])
+    examiner.twice("user", [((*part.keys, "email"), email_key(part.value.email)) for part in reading.users])
+    for user in reading.users:
+        _user(examiner, user)
+    examiner.twice("client", [((*part.keys, "client_id"), part.value.client_id) for part in reading.clients])
+    for client in reading.clients:
+        _client(examiner, client)
+    examiner.twice("app", [((*part.keys, "slug"), part.value.slug) for part in reading.apps])
+    faults = sorted((*reading.faults, *examiner.found.all()), key=lambda fault: fault.line or 0)
+    return Examined(tuple(faults), examiner.secrets)
+
+
+def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
+    hosts: list[tuple[Keys, str]] = []
+    for index, text in enumerate(part.value.domains):
+        keys: Keys = ("tenant", "domains", index)
+        try:
+            origin = parse_origin(text)
+        except BadOrigin as fault:
+            examiner.found.add(keys, str(fault))
+            continue
+        hosts.append((keys, origin.host))
+        other = examiner.current.taken.get(origin.url)
+        if other is not None:
+            examiner.found.add(keys, f"its host is taken already by {other or 'another tenant'}")
+    examiner.twice("host", hosts)
+
+
+def _apis(examiner: _Examiner) -> None:
+    reading = examiner.reading
+    examiner.twice("audience", [((*part.keys, "audience"), part.value.audience) for part in reading.apis])
+    examiner.twice("scope", [((*part.keys, "scopes", name), name) for part in reading.apis for name in part.value.scopes])
+    for part in reading.apis:
+        _api(examiner, part)
+    edges = {
+        name: implied_names(
+            value, part.given.get("scopes", {}).get(name), examiner.current.scopes.get(name), examiner.current.live_scope_names
+        )
+        for part in reading.apis
+        for name, value in part.value.scopes.items()
+    }
+    circle = cycle(edges)
+    if circle:
+        place = next(part.keys for part in reading.apis if circle[0] in part.value.scopes)
+        examiner.found.add((*place, "scopes", circle[0]), f"scopes imply each other in a circle: {' → '.join(circle)}")
+
+
+def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
+    api, found = part.value, examiner.found
+    sentence = audience_fault(api.audience)
+    if sentence is not None:
+        found.add((*part.keys, "audience"), sentence)
+    terms = api_terms(part, examiner.current.apis.get(api.audience))
+    place = (*part.keys, "token", "lifetime")
+    if terms.token_lifetime == UNTIL_REVOKED and api.token.lifetime is not None and api.token.lifetime != "until_revoked":
+        found.add(place, "a lifetime of nothing", "at least 1s is expected")
+    elif terms.token_lifetime == UNTIL_REVOKED and terms.token_format == "jwt":
+        found.add(place, "a JWT cannot be valid until it is revoked: APIs believe it without asking", 'write format = "opaque"')
+    elif terms.token_lifetime > (LONGEST_OPAQUE if terms.token_format == "opaque" else LONGEST_JWT):
+        found.add(place, "an access token lives at most 24h", 'a refresh token renews it, or an opaque token is valid "until_revoked"')
+    secret = examiner.reveal((*part.keys, "secret"), api.secret)
+    if secret is not None and len(secret.reveal()) < SHORTEST_API_SECRET:
+        found.add((*part.keys, "secret"), f"an API's secret has at least {SHORTEST_API_SECRET} characters")
+    for name, value in api.scopes.items():
+        _scope(examiner, (*part.keys, "scopes", name), name, value, api.audience)
+
+
+def _scope(examiner: _Examiner, keys: Keys, name: str, value: str | ScopePart, audience: str) -> None:
+    sentence = scope_fault(name)
+    if sentence is not None:
+        examiner.found.add(keys, sentence)
+    row = examiner.current.scopes.get(name)
+    if row is not None:
+        owner = next((api.audience for api in examiner.current.apis.values() if api.id == row.api), "")
+        if row.retired_at is not None:
+            examiner.found.add(keys, "this name was retired and is never used again: consents given to it would come back", "take another")
+        elif owner != audience:
+            examiner.found.add(keys, f"this scope belongs to {owner}", "a scope's name is one in the whole tenant")
+    for index, implied in enumerate(value.implies if isinstance(value, ScopePart) else ()):
+        examiner.refers((*keys, "implies", index), implied, "scope", "scopes")
+
+
+def _roles(examiner: _Examiner) -> None:
+    parts = examiner.reading.roles
+    examiner.twice("role", [((*part.keys, "name"), part.value.name) for part in parts])
+    for part in parts:
+        for index, name in enumerate(part.value.scopes):
+            keys = (*part.keys, "scopes", index)
+            if name in _OPENID:
+                examiner.found.add(keys, "scopes of OpenID Connect need no role: every user has them")
+            else:
+                examiner.refers(keys, name, "scope", "scopes")
+
+
+def _user(examiner: _Examiner, part: Part[UserPart]) -> None:
+    user, found = part.value, examiner.found
+    sentence = email_fault(user.email)
+    if sentence is not None:
+        found.add((*part.keys, "email"), sentence)
+    for name, why in profile_faults(user.profile):
+        found.add((*part.keys, "profile", name), why)
+    row = examiner.current.users.get(email_key(user.email))
+    if row is not None and "kind" in part.given and row.kind != user.kind:
+        found.add(
+            (*part.keys, "kind"), f"this user is a {row.kind} user, which cannot change", "delete the user first, or take another address"
+        )
+    if row is None:
+        password = examiner.reveal((*part.keys, "password"), user.password)
+        sentence = password_fault(password.reveal()) if password is not None else None
+        if sentence is not None:
+            found.add((*part.keys, "password"), sentence)
+    kind = user.kind if row is None else row.kind
+    others = _other_accounts(examiner, part)
+    if kind == "service" and len(user.memberships) + others != 1:
+        found.add((*part.keys, "memberships"), "a service user belongs to exactly one account")
+    examiner.twice("account", [((*part.keys, "memberships", index), one.account) for index, one in enumerate(user.memberships)])
+    for index, membership in enumerate(user.memberships):
+        keys = (*part.keys, "memberships", index)
+        examiner.refers((*keys, "account"), membership.account, "account", "accounts")
+        for place, role in enumerate(membership.roles):
+            examiner.refers((*keys, "roles", place), role, "role", "roles")
+
+
+def _other_accounts(examiner: _Examiner, part: Part[UserPart]) -> int:
+    """Return in how many accounts a user is beside those that the file names."""
+    row = examiner.current.users.get(email_key(part.value.email))
+    named = {examiner.current.accounts[one.account].id for one in part.value.memberships if one.account in examiner.current.accounts}
+    return len(set(examiner.current.memberships.get(row.id, {})) - named) if row is not None else 0
+
+
+def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    client, found, current = part.value, examiner.found, examiner.current
+    sentence = client_id_fault(client.client_id)
+    if sentence is not None:
+        found.add((*part.keys, "client_id"), sentence)
+    row = current.clients.get(client.client_id)
+    terms = client_terms(part, None if row is None else named_settings(row, current))
+    for index, name in enumerate(client.scopes):
+        examiner.refers((*part.keys, "scopes", index), name, "scope", "scopes", openid=True)
+    for index, name in enumerate(client.roles):
+        examiner.refers((*part.keys, "roles", index), name, "role", "roles")
+    if client.account is not None:
+        examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
+    if client.service_user is not None:
+        examiner.refers((*part.keys, "service_user"), client.service_user, "user", "users")
+        _service_user(examiner, part)
+    for key, sentence in settings_faults(_with_stand_ins(terms)):
+        name, _, place = key.partition(".")
+        found.add((*part.keys, name, *([int(place)] if place else ())), sentence)
+    secret = examiner.reveal((*part.keys, "secret"), client.secret)
+    sentence = secret_fault(secret.reveal()) if secret is not None else None
+    if client.secret is not None and terms.settings.token_endpoint_auth_method in ("none", "private_key_jwt"):
+        sentence = "this client proves itself without a secret"
+    if sentence is not None:
+        found.add((*part.keys, "secret"), sentence)
+
+
+def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
+    """Return settings that refer to as much as the names do, for rules that ask whether and not whom."""
+    openid = tuple(_OPENID[name] for name in terms.scopes if name in _OPENID)
+    account, service_user = int(terms.account is not None), int(terms.service_user is not None)
+    return msgspec.structs.replace(terms.settings, scopes=openid, account=account, service_user=service_user)
+
+
+def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    key = email_key(part.value.service_user or "")
+    row = examiner.current.users.get(key)
+    in_file = next((user.value.kind for user in examiner.reading.users if email_key(user.value.email) == key), None)
+    kind = row.kind if row is not None else in_file
+    if kind == "person":
+        examiner.found.add((*part.keys, "service_user"), "this is a person: a client acts for service users alone")
+    if part.value.account is not None:
+        examiner.found.add((*part.keys, "account"), "a service user brings its own account", "leave it out")

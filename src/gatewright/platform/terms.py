@@ -1,0 +1,105 @@
+"""From a part of the file to what is stored: only keys that the file names count where something is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.apis.book import ApiRow, ApiTerms, ScopeRow, ScopeTerms
+from gatewright.base.duration import seconds
+from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
+from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
+from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, ScopePart, TokenPart
+from gatewright.platform.reading import Part
+
+_LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
+# Keys of a client's table that mean the same as the setting of their name, and are copied as they are.
+_PLAIN: Final = (
+    "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
+    "unknown_scopes", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience", "allowed_ips",
+    "introspects", "lasting_session",
+)  # fmt: skip
+
+
+class NamedSettings(Struct, frozen=True):
+    """A client's settings with the names of what they refer to, in their own order; `settings` has no ids of these."""
+
+    settings: ClientSettings
+    scopes: tuple[str, ...]
+    roles: tuple[str, ...]
+    account: str | None
+    service_user: str | None
+
+
+def api_terms(part: Part[ApiPart], row: ApiRow | None) -> ApiTerms:
+    """Return what an API is to be."""
+    wanted, token = part.value, part.value.token
+    given = part.given.get("token", {})
+    lifetime = None if token.lifetime is None else lifetime_of(token)
+    if row is None:
+        default = lifetime if lifetime is not None else _LIFETIMES[token.format]
+        return ApiTerms(name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg)
+    return ApiTerms(
+        name=wanted.name,
+        roles=wanted.roles if "roles" in part.given else row.roles,
+        token_format=token.format if "format" in given else row.token_format,
+        token_lifetime=lifetime if lifetime is not None else row.token_lifetime,
+        token_alg=token.alg if "alg" in given else row.token_alg,
+    )
+
+
+def lifetime_of(token: TokenPart) -> int:
+    """Return the lifetime that a token part names, in seconds."""
+    return UNTIL_REVOKED if token.lifetime == UNTIL_REVOKED_WORD else seconds(token.lifetime or "0s")
+
+
+def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> ScopeTerms:
+    """Return what a scope is to be, implications aside."""
+    if isinstance(value, str):
+        return ScopeTerms(text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account")
+    named = given if isinstance(given, Mapping) else {}
+    return ScopeTerms(
+        text=value.text,
+        risk=value.risk if row is None or "risk" in named else row.risk,
+        reach=value.reach if row is None or "reach" in named else row.reach,
+    )
+
+
+def implied_names(value: str | ScopePart, given: object, row: ScopeRow | None, names: Mapping[int, str]) -> tuple[str, ...]:
+    """Return the names of the scopes that a scope is to imply."""
+    if row is not None and not (isinstance(given, Mapping) and "implies" in given):
+        return tuple(sorted(names[number] for number in ids_of(row.implies) if number in names))
+    return tuple(sorted(set(value.implies))) if isinstance(value, ScopePart) else ()
+
+
+def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> NamedSettings:
+    """Return what a client is to be. A new one gets what its type makes sensible; of a present one, unnamed keys stay."""
+    wanted, given = part.value, part.given
+    old = present.settings if present is not None else None
+    document: dict[str, Any] = msgspec.to_builtins(old) if old is not None else _by_type(wanted)
+    plain = msgspec.to_builtins(wanted)
+    document |= {name: plain[name] for name in _PLAIN if name in given}
+    if "jwks" in given:
+        document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
+    named = given.get("refresh", {})
+    document |= {f"refresh_{name}": seconds(named[name]) for name in ("idle", "absolute") if name in named}
+    if "when" in named:
+        document["refresh"] = wanted.refresh.when
+    settings = msgspec.convert({**document, "scopes": [], "roles": [], "account": 0, "service_user": 0}, ClientSettings)
+    return NamedSettings(
+        settings=settings,
+        scopes=tuple(sorted(set(wanted.scopes))) if present is None or "scopes" in given else present.scopes,
+        roles=tuple(sorted(set(wanted.roles))) if present is None or "roles" in given else present.roles,
+        account=wanted.account if present is None or "account" in given else present.account,
+        service_user=wanted.service_user if present is None or "service_user" in given else present.service_user,
+    )
+
+
+def _by_type(wanted: ClientPart) -> dict[str, Any]:
+    kind = wanted.type
+    grants = ("client_credentials",) if kind == "service" else ("authorization_code", "refresh_token")
+    method = "none" if kind in PUBLIC_TYPES else "private_key_jwt" if wanted.jwks or wanted.jwks_uri else "secret"
+    return {"client_name": wanted.client_name, "type": kind, "grant_types": grants, "token_endpoint_auth_method": method}
