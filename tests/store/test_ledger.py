@@ -1,0 +1,226 @@
+"""The ledger on each engine: races between nodes have one winner, and a crash anywhere leaves either all of an act or nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatewright.ledger import grants
+from gatewright.ledger.back_end import BackEnd
+from gatewright.ledger.book import Book, end_authorization
+from gatewright.ledger.grants import Giving, Grants
+from gatewright.oauth.catalogue import EMAIL, OPENID, text_of
+from gatewright.oauth.client import Client
+from gatewright.oauth.errors import InvalidGrant
+from gatewright.oauth.handle import ALL
+from gatewright.oauth.ports import Redemption
+from gatewright.store import SCHEMA, Query, Store
+from tests.protocol.test_client_credentials import a_service
+from tests.support import builders as b
+from tests.support.clock import NOON
+from tests.support.crash import crash_everywhere
+from tests.support.engines import Nodes
+from tests.support.world import Playground
+
+Act = Callable[[Any], Awaitable[object]]
+
+# Everything that an act of the ledger could leave behind, as one text.
+LEFT = Query(
+    str,
+    """SELECT 'grant ' || id || ' ' || granted || ' ' || COALESCE(ended_because, 'live') FROM consent_grant
+       UNION ALL SELECT 'row ' || id || ' ' || scopes || ' ' || COALESCE(ended_because, 'live') FROM authorization_row
+       UNION ALL SELECT 'set ' || id FROM scope_set
+       UNION ALL SELECT 'audit ' || act || ' ' || subject FROM audit
+        ORDER BY 1""",
+)
+
+
+@pytest.fixture
+def schema() -> Path:
+    return SCHEMA
+
+
+@pytest.fixture
+async def ground(store: Store) -> Playground:
+    """A tenant over the engine's store."""
+    return await Playground(store).furnish()
+
+
+@pytest.fixture
+async def books(store: Store, nodes: Nodes, ground: Playground) -> tuple[Book, Book]:
+    """The ledgers of two nodes on the same data."""
+    return Book(store, ground.clock), Book(await nodes(), ground.clock)
+
+
+async def opened(ground: Playground, *scopes: int) -> int:
+    """The id of an authorization with an unused code."""
+    await ground.code(await ground.add(), *(scopes or (OPENID,)))
+    return (await ground.row()).id
+
+
+# ---------------------------------------------------------------- races
+
+
+async def test_of_fifty_redeemers_on_two_nodes_one_is_first(ground: Playground, books: tuple[Book, Book]) -> None:
+    number = await opened(ground)
+    answers = await asyncio.gather(*[books[n % 2].redeem(number, attempt=f"attempt {n}", now=NOON) for n in range(50)])
+    assert sorted(answer.value for answer in answers) == ["first"] + ["used"] * 49
+
+
+async def test_a_redeemer_whose_answer_was_lost_is_first_again_on_another_node(ground: Playground, books: tuple[Book, Book]) -> None:
+    number = await opened(ground)
+    assert await books[0].redeem(number, attempt="mine", now=NOON) is Redemption.FIRST
+    assert await books[1].redeem(number, attempt="mine", now=NOON) is Redemption.FIRST
+    assert await books[1].redeem(number, attempt="another's", now=NOON) is Redemption.USED
+
+
+async def test_nobody_redeems_what_has_ended(ground: Playground, books: tuple[Book, Book]) -> None:
+    number = await opened(ground)
+    await books[0].end(number, because="uninstalled", now=NOON)
+    assert await books[1].redeem(number, attempt="mine", now=NOON, standing_digest="kept") is Redemption.ENDED
+    assert await books[1].redeem(12345, attempt="mine", now=NOON) is Redemption.ENDED
+    assert (await ground.row(number)).standing_digest is None
+
+
+async def test_a_chain_moves_one_step_at_a_time_however_many_push(ground: Playground, books: tuple[Book, Book]) -> None:
+    number = await opened(ground)
+    for generation in range(5):
+        pushes = [
+            books[n % 2].rotate(number, generation=generation, attempt=f"{generation}/{n}", now=NOON, idle_until=NOON + 60)
+            for n in range(20)
+        ]
+        assert sum(await asyncio.gather(*pushes)) == 1
+        assert (await ground.row(number)).generation == generation + 1
+
+
+async def test_many_chains_move_at_once_each_for_itself(ground: Playground, books: tuple[Book, Book]) -> None:
+    numbers = [await opened(ground) for _ in range(20)]
+    moved = await asyncio.gather(
+        *[books[n % 2].rotate(number, generation=0, attempt=f"{n}", now=NOON, idle_until=None) for number in numbers for n in range(3)]
+    )
+    assert sum(moved) == 20
+    assert {(await ground.row(number)).generation for number in numbers} == {1}
+
+
+async def test_a_mark_is_set_by_one_of_two_nodes(books: tuple[Book, Book]) -> None:
+    answers = await asyncio.gather(*[books[n % 2].first_time("jti", tenant=1, attempt=f"{n}", until=NOON) for n in range(30)])
+    assert sum(answers) == 1
+    assert await books[1].first_time("jti", tenant=2, attempt="x", until=NOON)
+
+
+async def test_an_end_has_one_cause_and_one_entry_in_the_log(ground: Playground, books: tuple[Book, Book]) -> None:
+    number = await opened(ground)
+    await asyncio.gather(*[books[n % 2].end(number, because="replay", now=NOON, replayed="code") for n in range(10)])
+    await books[0].end(number, because="withdrawn", now=NOON)
+    assert (await ground.row(number)).ended_because == "replay"
+    assert (await ground.audited()).count("code.replayed") == 1
+    assert "authorization.ended" not in await ground.audited()
+
+
+async def test_consents_given_on_two_nodes_at_once_are_all_kept(ground: Playground, store: Store, nodes: Nodes) -> None:
+    rooms = (Grants(store), Grants(await nodes()))
+    at = ground.clock.moment()
+
+    def giving(number: int) -> Giving:
+        return Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({number}))
+
+    await asyncio.gather(*[rooms[n % 2].give(at, giving(n)) for n in range(1, 13)])
+    found = await rooms[0].find(1, 1, 1, 0)
+    assert found is not None
+    assert found.granted == text_of(tuple(range(1, 13)))
+    assert await ground.number("SELECT COUNT(*) FROM consent_grant") == 1
+
+
+async def test_a_service_on_two_nodes_has_one_row(ground: Playground, books: tuple[Book, Book]) -> None:
+    client = await ground.add(a_service())
+    calls = [books[n % 2].back_end(client, b.URL, account=0, person=0, now=NOON) for n in range(20)]
+    assert len({row.id for row in await asyncio.gather(*calls)}) == 1
+    assert await ground.number("SELECT COUNT(*) FROM authorization_row") == 1
+
+
+async def test_a_set_of_scopes_has_one_number_on_all_nodes(books: tuple[Book, Book]) -> None:
+    members = frozenset({1, 2})
+    numbers = await asyncio.gather(*[books[n % 2].scope_set(1, 1, members) for n in range(10)])
+    assert len(set(numbers) - {ALL}) == 1
+    assert {await book.scope_set_members(numbers[0]) for book in books} == {members}
+
+
+async def test_a_code_shown_on_two_nodes_at_once_buys_tokens_once_and_then_nothing(ground: Playground, nodes: Nodes) -> None:
+    code = await ground.code(await ground.add(), OPENID, b.READ_BALANCE.id)
+    other = Playground(await nodes(), ground.clock)
+    await other.add()
+    answers = await asyncio.gather(*[(ground, other)[n % 2].exchange(code) for n in range(20)], return_exceptions=True)
+    tokens = [answer for answer in answers if isinstance(answer, dict)]
+    assert len(tokens) == 1
+    assert all(isinstance(answer, dict | InvalidGrant) for answer in answers)
+    with pytest.raises(InvalidGrant):
+        await other.renew(tokens[0]["refresh_token"])
+
+
+async def test_two_nodes_refreshing_at_once_get_the_same_refresh_token(ground: Playground, nodes: Nodes) -> None:
+    token = (await ground.exchange(await ground.code(await ground.add(), OPENID)))["refresh_token"]
+    other = Playground(await nodes(), ground.clock)
+    await other.add()
+    answers = await asyncio.gather(*[(ground, other)[n % 2].renew(token) for n in range(20)])
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    assert (await ground.row(token)).generation == 1
+
+
+# ---------------------------------------------------------------- crashes
+
+
+async def unharmed(store: Store, act: Act) -> int:
+    """Crashes an act at each of its statements; nothing may be left. Returns how many there were."""
+    before = await store.all(LEFT)
+
+    async def nothing_is_left(_statement: int) -> None:
+        assert await store.all(LEFT) == before
+
+    _, crashes = await crash_everywhere(store, act, nothing_is_left)
+    assert await store.all(LEFT) != before
+    return crashes
+
+
+async def test_a_consent_is_written_with_its_entry_or_not_at_all(ground: Playground, store: Store) -> None:
+    at = ground.clock.moment()
+    for granted in (OPENID, EMAIL):
+        giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({granted}))
+        assert await unharmed(store, lambda broken, giving=giving: Grants(broken).give(at, giving)) >= 3
+
+
+async def test_a_grant_that_ran_out_is_replaced_whole(ground: Playground, store: Store) -> None:
+    at = ground.clock.moment()
+    giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({OPENID}), expires_at=NOON)
+    await ground.grants.give(at, giving)
+    assert await unharmed(store, lambda broken: Grants(broken).give(at, giving)) >= 5
+
+
+async def test_ends_are_written_with_their_entries_or_not_at_all(ground: Playground, store: Store) -> None:
+    number = await opened(ground)
+    grant = (await ground.row(number)).grant
+    at = ground.clock.moment()
+    assert await unharmed(store, lambda broken: Book(broken, ground.clock).end(number, because="revoked", now=NOON)) >= 2
+    ending = {"tenant": b.TENANT, "because": "withdrawn", "actor": "us_x"}
+    assert await unharmed(store, lambda broken: broken.run(grants.end, at, number=grant, **ending)) >= 2
+    await ground.grant(await ground.add(), OPENID)
+    assert await unharmed(store, lambda broken: broken.run(grants.end_of, at, prefix="us", number=b.PERSON, **ending)) >= 2
+    assert not await store.run(end_authorization, at, number, "by_admin")
+
+
+async def test_a_services_row_is_opened_changed_and_replaced_whole(ground: Playground, store: Store) -> None:
+    def asked(client: Client) -> Act:
+        return lambda broken: BackEnd(broken, ground.clock).standing(client, b.URL, account=b.ACCOUNT, person=0, now=NOON)
+
+    client = await ground.add(a_service(account=b.ACCOUNT))
+    assert await unharmed(store, asked(client)) >= 5
+    narrower = await ground.add(a_service(account=b.ACCOUNT, scopes=(b.READ_IMAGES.id,)))
+    assert await unharmed(store, asked(narrower)) >= 5
+    await ground.sql("UPDATE account SET epoch = epoch + 1")
+    assert await unharmed(store, asked(narrower)) >= 5
+    assert await ground.number("SELECT COUNT(*) FROM authorization_row WHERE ended_at IS NULL") == 1
+
+
+async def test_a_set_of_scopes_is_interned_whole(ground: Playground, store: Store) -> None:
+    assert await unharmed(store, lambda broken: Book(broken, ground.clock).scope_set(1, 1, frozenset({5}))) >= 3
