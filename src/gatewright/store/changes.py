@@ -57,8 +57,8 @@ class ChangeFeed:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._callbacks: list[Callable[[Change], None]] = []
-        self._gaps: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[Change], object]] = []
+        self._gaps: list[Callable[[], object]] = []
         self._seen = 0
         self._heard_at = float("-inf")
         self._woken = asyncio.Event()
@@ -78,11 +78,11 @@ class ChangeFeed:
         """Return the number of the last change that was heard."""
         return self._seen
 
-    def on_change(self, callback: Callable[[Change], None]) -> None:
+    def on_change(self, callback: Callable[[Change], object]) -> None:
         """Have `callback` called for every change from now on."""
         self._callbacks.append(callback)
 
-    def on_gap(self, callback: Callable[[], None]) -> None:
+    def on_gap(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when changes were missed for good, so that everything cached must go."""
         self._gaps.append(callback)
 
