@@ -58,18 +58,18 @@ async def look(request: AuthorizationRequest, progress: Progress, cookie: str, i
     catalogue = await directory.catalogue(tenant)
     visitor = await front.visits.find(issuer, cookie, at) if cookie else None
     situation = Situation(request=request, progress=progress, client=client, catalogue=catalogue, visitor=visitor)
-    return situation if visitor is None else replace(situation, seats=await _seats(situation, visitor, front))
+    return situation if visitor is None else replace(situation, seats=await _seats(situation, visitor, front, at.now))
 
 
-async def _seats(situation: Situation, visitor: Visitor, front: Front) -> Seats:
+async def _seats(situation: Situation, visitor: Visitor, front: Front, now: int) -> Seats:
     request, client = situation.request, situation.client
     if not needs_account(request, client, situation.catalogue):
-        return Seats(given=await front.consents.without_account(client.tenant, client.id, visitor.person))
+        return Seats(given=await front.consents.without_account(client.tenant, client.id, visitor.person, now))
     number = client.settings.account or ids.read(ids.ACCOUNT, request.account) or 0
     slug = "" if number else request.account
     if not number and not slug:
         number = situation.done.account
-    return await front.consents.seats(client.tenant, client.id, visitor.person, number=number, slug=slug)
+    return await front.consents.seats(client.tenant, client.id, visitor.person, number=number, slug=slug, now=now)
 
 
 async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment) -> Sent | Pending:

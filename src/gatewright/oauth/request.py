@@ -103,24 +103,32 @@ _decode: Final = msgspec.msgpack.Decoder(Flow).decode
 
 def seal(flow: Flow, issuer: Issuer, sealer: Sealer, at: Moment) -> str | None:
     """Return a flow as text that only this issuer can read, good until the next step; None when it would be too long."""
-    plain = _encode(msgspec.structs.replace(flow, sealed_at=at.now))
-    sealed = sealer.seal(issuer.tenant, _purpose(issuer), plain, now=at.now, nonce=at.dice.bytes(_NONCE_BYTES))
-    text = Kind.STEP + b64(sealed)
+    text = seal_bytes(_encode(msgspec.structs.replace(flow, sealed_at=at.now)), "flow", issuer, sealer, at)
     return text if len(text) <= LONGEST_TEXT else None
 
 
 def unseal(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Flow | None:
     """Return the flow of a text, or None when it is none of this issuer or took too long."""
-    if len(text) > LONGEST_TEXT or not text.startswith(Kind.STEP):
-        return None
-    sealed = unb64(text[len(Kind.STEP) :])
-    plain = None if sealed is None else sealer.unseal(issuer.tenant, _purpose(issuer), sealed, now=now)
+    plain = unseal_bytes(text, "flow", issuer, sealer, now)
     if plain is None:
         return None
     flow = _decode(plain)
     return None if flow.over(now) else flow
 
 
-def _purpose(issuer: Issuer) -> str:
-    # An issuer's URL begins with http, so no sealed token is ever a flow, nor the other way round.
-    return f"flow of {issuer.url}"
+def seal_bytes(plain: bytes, purpose: str, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
+    """Return bytes as text that only this issuer can read, and only for the same purpose."""
+    return Kind.STEP + b64(sealer.seal(issuer.tenant, _place(purpose, issuer), plain, now=at.now, nonce=at.dice.bytes(_NONCE_BYTES)))
+
+
+def unseal_bytes(text: str, purpose: str, issuer: Issuer, sealer: Sealer, now: int) -> bytes | None:
+    """Return what was sealed for this purpose, or None when it was not."""
+    if len(text) > LONGEST_TEXT or not text.startswith(Kind.STEP):
+        return None
+    sealed = unb64(text[len(Kind.STEP) :])
+    return None if sealed is None else sealer.unseal(issuer.tenant, _place(purpose, issuer), sealed, now=now)
+
+
+def _place(purpose: str, issuer: Issuer) -> str:
+    # An issuer's URL begins with http, so no sealed token is ever taken for one of these, nor the other way round.
+    return f"{purpose} at {issuer.url}"

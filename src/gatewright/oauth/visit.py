@@ -89,16 +89,16 @@ class Visits(Protocol):
 class Consents(Protocol):
     """What users gave to clients, and where they may act (`consents` implements it)."""
 
-    async def seats(self, tenant: int, client: int, person: int, *, number: int, slug: str) -> Seats:
+    async def seats(self, tenant: int, client: int, person: int, *, number: int, slug: str, now: int) -> Seats:
         """Return the seat in the account of this number or slug; with neither, the one chosen last. One statement."""
 
-    async def without_account(self, tenant: int, client: int, person: int) -> Given | None:
+    async def without_account(self, tenant: int, client: int, person: int, now: int) -> Given | None:
         """Return what was given outside any account. One statement."""
 
     async def all_seats(self, tenant: int, person: int) -> tuple[Seat, ...]:
         """Return every account of a user, for the picker."""
 
-    async def choose(self, membership: int, now: int) -> None:
+    async def choose(self, membership: int, person: int, now: int) -> None:
         """Remember the account that was picked last."""
 
     async def give(self, at: Moment, consent: Consent) -> Given:
