@@ -185,9 +185,13 @@ async def unharmed(store: Store, act: Act) -> int:
 
 async def test_a_consent_is_written_with_its_entry_or_not_at_all(ground: Playground, store: Store) -> None:
     at = ground.clock.moment()
-    for granted in (OPENID, EMAIL):
-        giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({granted}))
-        assert await unharmed(store, lambda broken, giving=giving: Grants(broken).give(at, giving)) >= 3
+
+    def given(scope: int) -> Act:
+        giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({scope}))
+        return lambda broken: Grants(broken).give(at, giving)
+
+    for scope in (OPENID, EMAIL):
+        assert await unharmed(store, given(scope)) >= 3
 
 
 async def test_a_grant_that_ran_out_is_replaced_whole(ground: Playground, store: Store) -> None:
