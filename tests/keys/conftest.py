@@ -1,16 +1,5 @@
-"""A store of its own for each test of keys."""
+"""Keys are kept on either engine."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from tests.support.engines import engine, nodes, postgres_server, schema, store, templates, url
 
-import pytest
-
-from gatewright.store import Store
-from tests.support.world import open_playground
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    ground = await open_playground(tmp_path)
-    yield ground.store
-    await ground.store.close()
+__all__ = ["engine", "nodes", "postgres_server", "schema", "store", "templates", "url"]

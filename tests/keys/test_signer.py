@@ -17,6 +17,7 @@ from gatewright.keys.signer import AHEAD, AHEAD_BY_HAND, EVERY, KNOWN_FOR, LONGE
 from gatewright.store import Query, Store, Tx
 from gatewright_guard.jose import parse, read_jwks, verify
 from tests.support.clock import NOON, TestClock
+from tests.support.engines import Nodes
 
 ROOT = RootKey(bytes(range(32)))
 ONE, OTHER = 1001, 1002
@@ -77,9 +78,9 @@ async def test_a_signature_costs_no_statement(store: Store) -> None:
     assert (counts.reads, counts.listings, counts.verbs, counts.units) == before
 
 
-async def test_however_many_need_the_first_key_one_is_made(store: Store) -> None:
-    nodes = [Node(store) for _ in range(3)]
-    kids = await asyncio.gather(*(node.kid(alg) for node in nodes for alg in ("ES256", "EdDSA") for _ in range(5)))
+async def test_however_many_need_the_first_key_one_is_made(store: Store, nodes: Nodes) -> None:
+    several = [Node(store), Node(await nodes()), Node(await nodes())]
+    kids = await asyncio.gather(*(node.kid(alg) for node in several for alg in ("ES256", "EdDSA") for _ in range(5)))
     assert len(set(kids)) == 2
     assert sorted(await audited(store)) == ["key.made"] * 2
 
@@ -153,8 +154,8 @@ async def test_a_successor_is_published_a_day_before_it_signs_and_the_old_one_fo
     assert await node.published() == [made.kid]
 
 
-async def test_a_due_key_is_followed_once_whichever_nodes_try(store: Store) -> None:
-    one, other = Node(store), Node(store)
+async def test_a_due_key_is_followed_once_whichever_nodes_try(store: Store, nodes: Nodes) -> None:
+    one, other = Node(store), Node(await nodes())
     await one.kid()
     one.clock.now = other.clock.now = NOON + EVERY
     found = await asyncio.gather(*(node.signer.rotate_due(node.clock.moment()) for node in (one, other, one)))

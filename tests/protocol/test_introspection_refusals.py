@@ -200,6 +200,16 @@ def _raw(token: str) -> bytes:
     return raw
 
 
+async def test_a_token_that_lives_until_revoked_is_nothing_at_another_issuer(ground: Playground) -> None:
+    await ground.add(scopes=(b.USE_APP.id,))
+    pair = await a_pair(ground, b.USE_APP.id)
+    header = as_api(ground, b.APPS)
+    wrong = pair["access_token"][:-2] + ("AA" if not pair["access_token"].endswith("AA") else "BB")
+    assert await introspected(ground, wrong, header) == INACTIVE
+    ground.issuer = b.an_issuer("https://login.acme.test")
+    assert await introspected(ground, pair["access_token"], header) == INACTIVE
+
+
 async def test_a_token_of_one_issuer_is_nothing_at_another_of_the_tenant(ground: Playground) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id)
     events = await a_pair(ground, b.CREATE_EVENTS.id)
