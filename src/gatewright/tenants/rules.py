@@ -93,7 +93,7 @@ def _split(text: str) -> tuple[str, str | None]:
 def _canonical(name: str) -> str | None:
     if name.startswith("["):
         try:
-            address = IPv6Address(name.strip("[]"))
+            address = IPv6Address(name[1:-1])
         except ValueError:
             return None
         return None if address.scope_id else f"[{address}]"
