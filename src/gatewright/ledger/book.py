@@ -89,10 +89,10 @@ _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLA
 
 
 async def end_authorization(
-    tx: Tx, at: Moment, number: int, because: EndedBecause, replayed: Literal["code", "refresh_token"] | None = None
+    tx: Tx, at: Moment, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
 ) -> bool:
     """End one authorization; the first cause wins. Tell whether it was live. A unit of work."""
-    ended = await tx.one(END, id=number, now=at.now, because=because)
+    ended = await tx.one(END, id=number, now=now, because=because)
     if ended is None:
         return False
     detail = {"because": because, "user": ids.show(ids.USER, ended.person) if ended.person else ""}
@@ -155,7 +155,7 @@ class Book:
 
     async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
         """End an authorization."""
-        await self._store.run(end_authorization, self._clock.moment(), number, because, replayed)
+        await self._store.run(end_authorization, self._clock.moment(), number, because=because, now=now, replayed=replayed)
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user."""
