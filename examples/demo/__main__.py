@@ -76,8 +76,7 @@ def environment(layout: Layout, folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         **SECRETS,
-        "GATEWRIGHT_STORE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
-        "GATEWRIGHT_KEY_FILE": str(folder / "root.key"),
+        "GATEWRIGHT_DATA": str(folder),
         "GATEWRIGHT_LISTEN_HOST": "127.0.0.1",
         "GATEWRIGHT_LISTEN_PORT": str(layout.base),
     }

@@ -51,6 +51,11 @@ class Kept(Generic[K, V]):
         self._values.clear()
         self._loading.clear()
 
+    def forget_all(self) -> None:
+        """Forget everything, for whoever cannot know what was changed."""
+        self._values.clear()
+        self._loading.clear()
+
     def __len__(self) -> int:
         return len(self._values)
 

@@ -63,13 +63,13 @@ class Supervisor:
     """Runs `work(number, lifeline)` in as many forked processes as asked.
 
     `lifeline` is a file descriptor that becomes readable when the supervisor is gone, so that no worker is left behind.
-    `say` tells the operator what happened (event, facts).
+    `say` hears of a worker's end: its number, exit status, and the milliseconds until its successor starts.
     """
 
     work: Callable[[int, int], None]
     count: int
     clock: Clock
-    say: Callable[..., None]
+    say: Callable[[int, int, int], None]
     drain_seconds: int = 30
     workers: list[Worker] = field(default_factory=list)
     stopping: bool = False
@@ -147,7 +147,7 @@ class Supervisor:
             worker.quick_deaths = worker.quick_deaths + 1 if quick else 0
             pause = PAUSES_MS[min(worker.quick_deaths, len(PAUSES_MS)) - 1] if quick else 0
             worker.start_at_ms = now + pause
-            self.say("worker_died", worker=worker.number, status=os.waitstatus_to_exitcode(status), restart_in_ms=pause)
+            self.say(worker.number, os.waitstatus_to_exitcode(status), pause)
             if worker.quick_deaths >= GIVE_UP_AFTER:
                 self.failed = self.stopping = True
 

@@ -137,6 +137,10 @@ class KeySigner:
         """Hear that changes were missed, so that nothing kept is certain."""
         self._rings.forget_where(lambda _tenant, _ring: True)
 
+    def forget_all(self) -> None:
+        """Hear that changes were missed, so that nothing kept may be believed."""
+        self._rings.forget_all()
+
     # ------------------------------------------------------------ one follows another
 
     async def rotate_due(self, at: Moment) -> list[Rotated]:

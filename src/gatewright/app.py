@@ -1,0 +1,206 @@
+"""Builds the house, once for each process: settings, store, rooms, and the bundle that the core awaits. No container, no globals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from gatewright.apis.catalogues import Catalogues
+from gatewright.audit.usage import Counters
+from gatewright.base.log import Event, Level, Log
+from gatewright.base.moment import Clock
+from gatewright.clients.registry import Registry
+from gatewright.consents.front import RoomConsents
+from gatewright.keys.book import belongs
+from gatewright.keys.fetch import WebFetch
+from gatewright.keys.remote import RemoteFetch
+from gatewright.keys.root import RootKey, read_root_key
+from gatewright.keys.sealer import RootSealer, Wrapper
+from gatewright.keys.signer import KeySigner
+from gatewright.ledger.book import Book
+from gatewright.ledger.grants import Grants
+from gatewright.oauth.ports import World
+from gatewright.oauth.visit import Front
+from gatewright.settings import Loaded, Network, networks, weaknesses
+from gatewright.signin.pool import PasswordPool
+from gatewright.signin.sessions import Sessions
+from gatewright.signin.throttle import Throttle
+from gatewright.store import Store, open_store
+from gatewright.store.changes import Change, ChangeFeed
+from gatewright.store.migrate import migrate
+from gatewright.tenants.logos import Logos
+from gatewright.tenants.sites import Sites
+
+SKEW_WARNS_MS: Final = 2_000
+SKEW_STOPS_MS: Final = 5_000
+
+
+class RoomDirectory:
+    """The `Directory` port: what an admin defines, each part answered by the room that keeps it."""
+
+    __slots__ = ("api_credentials", "catalogue", "client", "client_by_row")
+
+    def __init__(self, catalogues: Catalogues, registry: Registry) -> None:
+        self.catalogue = catalogues.get
+        self.api_credentials = catalogues.api_credentials
+        self.client = registry.client
+        self.client_by_row = registry.client_by_row
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything of one process that is open."""
+
+    loaded: Loaded
+    clock: Clock
+    log: Log
+    store: Store
+    feed: ChangeFeed
+    sites: Sites
+    world: World
+    front: Front
+    grants: Grants
+    sessions: Sessions
+    passwords: PasswordPool
+    throttle: Throttle
+    usage: Counters
+    signer: KeySigner
+    logos: Logos
+    trusted_proxies: tuple[Network, ...]
+
+    async def rotate_due(self) -> None:
+        """Make, publish and retire signing keys whose time has come; any node may."""
+        await self.signer.rotate_due(self.clock.moment())
+
+    async def not_ready(self) -> str | None:
+        """Return why this process should get no requests, or None (`security-rules` 18)."""
+        state = await self.store.ready()
+        skew = state.skew_ms(self.clock.moment().now_ms)
+        if skew > SKEW_STOPS_MS:
+            return f"this machine's clock is {skew / 1000:.1f} s off the database's"
+        if skew > SKEW_WARNS_MS:
+            self.log.tell(Event.CLOCK_OFF, milliseconds=skew)
+        return None
+
+
+class Keeps(Protocol):
+    """A room that keeps something in memory."""
+
+    def changed(self, kind: str, tenant: int, subject: int) -> None:
+        """Hear that something was changed."""
+
+    def forget_all(self) -> None:
+        """Hear that changes were missed."""
+
+
+def _listen(feed: ChangeFeed, rooms: tuple[Keeps, ...]) -> None:
+    def hear(change: Change) -> None:
+        for room in rooms:
+            room.changed(change.kind, change.tenant, change.subject)
+
+    def forget() -> None:
+        for room in rooms:
+            room.forget_all()
+
+    feed.on_change(hear)
+    feed.on_gap(forget)
+
+
+def make_log(loaded: Loaded, clock: Clock) -> Log:
+    """Return the log that the settings ask for."""
+    settings = loaded.settings.log
+    return Log(clock, style=settings.style, level=Level[settings.level.upper()])
+
+
+def store_address(loaded: Loaded, environ: Mapping[str, str]) -> str:
+    """Return the URL of the store with the database user's password in it, if there is one; never to be shown."""
+    password = loaded.store_password(environ)
+    parts = urlsplit(loaded.store_url)
+    if password is None or parts.username is None:
+        return loaded.store_url
+    who = f"{parts.username}:{quote(password.reveal(), safe='')}@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=who))
+
+
+async def open_the_store(loaded: Loaded, environ: Mapping[str, str]) -> Store:
+    """Open the store that the settings name; its schema must be current."""
+    return await open_store(store_address(loaded, environ), synchronous=loaded.settings.store.synchronous.upper())
+
+
+def root_key(loaded: Loaded, environ: Mapping[str, str]) -> RootKey:
+    """Return the deployment's root key."""
+    return read_root_key(loaded.key_file, environ.get("GATEWRIGHT_KEY"))
+
+
+async def prepare(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, str] = os.environ) -> None:
+    """Bring the schema up to date and see that the root key is this store's; done once before workers start.
+
+    Raises:
+        KeyFault, StoreError: with a sentence for the operator.
+    """
+    key = root_key(loaded, environ)
+    await migrate(store_address(loaded, environ), now=clock.moment().now, say=lambda step: log.tell(Event.STORE_MIGRATED, step=step))
+    store = await open_the_store(loaded, environ)
+    try:
+        await belongs(store, key)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_house(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, str] = os.environ) -> AsyncIterator[House]:
+    """Open everything over a prepared store, and close it behind."""
+    async with AsyncExitStack() as stack:
+        key = root_key(loaded, environ)
+        store = await open_the_store(loaded, environ)
+        stack.push_async_callback(store.close)
+        feed = ChangeFeed(store)
+        house = _furnish(loaded, clock, log, store, feed, key, stack)
+        await feed.start()
+        stack.push_async_callback(feed.close)
+        for name, meaning in weaknesses(loaded.settings):
+            log.tell(Event.SETTING_WEAK, setting=name, meaning=meaning)
+        log.tell(Event.STORE_OPENED, engine=store.engine)
+        yield house
+
+
+def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeFeed, key: RootKey, stack: AsyncExitStack) -> House:
+    def fresh() -> bool:
+        return feed.fresh
+
+    settings = loaded.settings
+    sites = Sites(store, fresh)
+    catalogues = Catalogues(store, fresh)
+    registry = Registry(store, fresh)
+    sealer = RootSealer(key)
+    signer = KeySigner(store, clock, Wrapper(key), fresh)
+    passwords = PasswordPool(threads=settings.passwords.threads, queue=settings.passwords.queue)
+    stack.callback(passwords.close)
+    _listen(feed, (sites, catalogues, registry, signer))
+    usage = Counters()
+    grants = Grants(store)
+    sessions = Sessions(store)
+    fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
+    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage)
+    return House(
+        loaded=loaded,
+        clock=clock,
+        log=log,
+        store=store,
+        feed=feed,
+        sites=sites,
+        world=world,
+        front=Front(world, sessions, RoomConsents(store, grants)),
+        grants=grants,
+        sessions=sessions,
+        passwords=passwords,
+        throttle=Throttle(store, sealer),
+        usage=usage,
+        signer=signer,
+        logos=Logos(loaded.data / "logos"),
+        trusted_proxies=networks(settings.listen.trusted_proxies),
+    )

@@ -1,0 +1,86 @@
+"""`gatewright serve`: checks everything in one child process, then holds the socket and the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+
+from gatewright.app import make_log, open_house, prepare
+from gatewright.base.log import Event, Log
+from gatewright.base.moment import Clock, SystemClock
+from gatewright.cli.supervisor import PortTaken, Supervisor, listen
+from gatewright.jobs.runner import Jobs
+from gatewright.keys.root import KeyFault
+from gatewright.settings import Loaded
+from gatewright.store import StoreError
+from gatewright.web.server import serve
+
+
+def run(loaded: Loaded) -> int:
+    """Serve until a signal; return the exit status."""
+    clock = SystemClock()
+    log = make_log(loaded, clock)
+    settings = loaded.settings.listen
+    try:
+        sock = listen(settings.host, settings.port)
+    except PortTaken as taken:
+        raise click.ClickException(str(taken)) from None
+    # In a child, since the workers are forked from this process: no loop, no thread, no connection may have lived in it.
+    if _in_child(lambda: _prepared(loaded, clock, log)) != 0:
+        return 1
+    host, port = sock.getsockname()[:2]
+    log.tell(Event.SERVER_STARTED, address=f"http://{host}:{port}", workers=settings.workers)
+
+    def work(number: int, lifeline: int) -> None:
+        async def worker() -> None:
+            about = log.about(worker=number)
+            async with open_house(loaded, clock, about) as house:
+                jobs = Jobs(house)
+                jobs.start()
+                about.tell(Event.WORKER_STARTED, pid=os.getpid())
+                try:
+                    await serve(house, sock, lifeline=lifeline, drain_seconds=loaded.drain_seconds)
+                finally:
+                    await jobs.stop()
+
+        _loop(worker())
+
+    def say(worker: int, status: int, pause: int) -> None:
+        log.tell(Event.WORKER_DIED, worker=worker, status=status, restart_in_ms=pause)
+
+    status = Supervisor(work, settings.workers, clock, say, drain_seconds=loaded.drain_seconds + 5).run()
+    log.tell(Event.SERVER_STOPPED)
+    return status
+
+
+def _prepared(loaded: Loaded, clock: Clock, log: Log) -> int:
+    try:
+        _loop(prepare(loaded, clock, log))
+    except (KeyFault, StoreError) as fault:
+        print(f"Error: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _loop(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(work)
+
+
+def _in_child(act: Callable[[], int]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = act()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

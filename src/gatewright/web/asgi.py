@@ -1,0 +1,147 @@
+"""The door: one dict of paths, and for each request one walk from top to bottom. No framework stands on this path."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.app import House
+from gatewright.base.log import Event, incident
+from gatewright.base.moment import Moment
+from gatewright.oauth.ask import Ask, Params
+from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
+from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.paths import PATHS
+from gatewright.store import StoreBusy, StoreError
+from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
+from gatewright.web.oauth import ENDPOINTS, Endpoint
+from gatewright.web.pages.door import PageDoor
+from gatewright.web.reply import CORS_ANY, NO_STORE, PREFLIGHT, error_reply, send_json, send_raw
+
+READY: Final = "/-/ready"
+STATES: Final = frozenset({"/-/health", READY})
+
+
+class Gate:
+    """The ASGI application of one process, over one open house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._world = house.world
+        self._pages = PageDoor(house)
+        self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; anything but http is refused by closing."""
+        if scope["type"] != "http":
+            return
+        at = self._house.clock.moment()
+        head = heads(scope["headers"])
+        path = scope["path"]
+        if path in STATES:
+            # A balancer asks by address, not by a tenant's host.
+            await self._state(path, send)
+            return
+        found = self._endpoints.get(path)
+        cors = [] if found is None or not found[0].cors or b"origin" not in head else CORS_ANY
+        try:
+            issuer = await self._house.sites.find(head.get(b"host", b""))
+            if issuer is None:
+                raise HttpFault(421, "no tenant is served under this host name")
+            if found is None or not found[1].intersection(issuer.paths):
+                await self._pages(scope, receive, send, head, issuer, at)
+                return
+            await self._protocol(found[0], scope, receive, send, head, issuer, at, cors)
+        except HttpFault as fault:
+            extra = [NO_STORE, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
+            await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
+        except OAuthError as error:
+            await self._refuse(send, error, at, cors, scope)
+        except StoreError as error:
+            await self._refuse(send, _unavailable(error), at, cors, scope)
+        except Exception as crash:  # noqa: BLE001 - a bug answers too, with an incident id and nothing else
+            name = incident(at)
+            self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=scope["path"])
+            extra = [(b"request-id", name.encode()), *cors]
+            await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
+
+    async def _protocol(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        head: dict[bytes, bytes],
+        issuer: Issuer,
+        at: Moment,
+        cors: list[tuple[bytes, bytes]],
+    ) -> None:
+        method = scope["method"]
+        if method not in endpoint.methods:
+            if method == "OPTIONS" and endpoint.cors:
+                await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            raise HttpFault(405, f"use {' or '.join(endpoint.methods)} here", ((b"allow", ", ".join(endpoint.methods).encode()),))
+        params = await _form(receive, head, endpoint) if method == "POST" else Params({})
+        ask = Ask(params, issuer, at, authorization=_authorization(head), address=self._address(scope, head))
+        reply = await endpoint.run(ask, self._world)
+        extra = reply.headers + cors if cors else reply.headers
+        await send_json(send, reply.status, reply.body, extra)
+
+    async def _state(self, path: str, send: Send) -> None:
+        """Tell whether this process lives, or whether it should get requests."""
+        why = None
+        if path == READY:
+            try:
+                why = await self._house.not_ready()
+            except StoreError:
+                why = "the store does not answer"
+        if why is not None:
+            self._house.log.tell(Event.SERVER_NOT_READY, why=why)
+        await send_json(send, 200 if why is None else 503, {"status": "ok" if why is None else "not ready"}, [])
+
+    def _address(self, scope: Scope, head: dict[bytes, bytes]) -> str:
+        return address(scope, head.get(b"x-forwarded-for", b""), self._house.trusted_proxies)
+
+    async def _refuse(self, send: Send, error: OAuthError, at: Moment, cors: list[tuple[bytes, bytes]], scope: Scope) -> None:
+        request = incident(at)
+        self._house.log.tell(
+            Event.REQUEST_REFUSED, request=request, path=scope["path"], error=error.code, why=error.why or error.description
+        )
+        reply = error_reply(error)
+        await send_json(send, reply.status, reply.body, [*reply.headers, (b"request-id", request.encode()), *cors])
+
+
+def _table() -> dict[str, tuple[Endpoint, frozenset[str]]]:
+    """Return path → endpoint and the presets under which it answers there."""
+    table: dict[str, tuple[Endpoint, frozenset[str]]] = {}
+    for preset, paths in PATHS.items():
+        for name, places in paths.items():
+            endpoint = ENDPOINTS.get(name)
+            for place in places if endpoint is not None else ():
+                presets = table[place][1] if place in table else frozenset()
+                table[place] = (ENDPOINTS[name], presets | {preset})
+    return table
+
+
+async def _form(receive: Receive, head: dict[bytes, bytes], endpoint: Endpoint) -> Params:
+    raw = await body(receive, head.get(b"content-length", b""))
+    if not raw and endpoint.body_optional:
+        return Params({})
+    if not is_form(head.get(b"content-type", b"")):
+        raise HttpFault(415, "send the parameters as application/x-www-form-urlencoded")
+    return parameters(raw)
+
+
+def _authorization(head: dict[bytes, bytes]) -> str | None:
+    raw = head.get(b"authorization")
+    if raw is None:
+        return None
+    if raw == REPEATED:
+        raise InvalidRequest("the Authorization header was sent more than once")
+    return raw.decode("latin-1")
+
+
+def _unavailable(error: StoreError) -> TemporarilyUnavailable:
+    retry = error.retry_after if isinstance(error, StoreBusy) else 1
+    return TemporarilyUnavailable("the server cannot answer right now; try again shortly", retry_after=retry, why=str(error))

@@ -1,0 +1,131 @@
+"""Runs the door in one process: uvicorn on an open socket, with limits on what a request's head may be, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gatewright.app import House
+from gatewright.web.asgi import Gate
+
+HEAD_LIMIT: Final = 32 * 1024  # bytes of request line and headers; an id_token_hint in a query fits several times
+REQUEST_SECONDS: Final = 20  # how long a request may take to arrive, head and body
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+class HeadTooLarge(Exception):
+    """Stops the parser; uvicorn answers 400 and closes."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which by itself keeps any amount of headers and waits for ever for the first of them."""
+
+    _size = 0
+    _whole = False
+    _clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its parent has it
+        """Start the clock for the first request."""
+        super().connection_made(transport)
+        self._clock = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take data; a request that does not come in one piece is under the clock until it is whole."""
+        super().data_received(data)
+        if self._whole:
+            self._stop_clock()
+        elif self._clock is None:
+            self._clock = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._size = 0
+        self._whole = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._whole = True
+        super().on_message_complete()
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, more: int) -> None:
+        self._size += more
+        if self._size > HEAD_LIMIT:
+            raise HeadTooLarge
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told to stop by us instead of by signals, so that the house is closed in order behind it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+    def stop(self, *_: object) -> None:
+        """Take no more requests, finish those under way."""
+        self.should_exit = True
+
+
+async def serve(house: House, sock: socket.socket, *, lifeline: int | None = None, drain_seconds: int = 30) -> None:
+    """Answer requests on a listening socket until SIGTERM, SIGINT, or the end of the lifeline's other side."""
+    config = uvicorn.Config(
+        Gate(house),
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+    server = Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    if lifeline is not None:
+        loop.add_reader(lifeline, _cut, loop, lifeline, server)
+    await server.serve(sockets=[sock])
+
+
+def _cut(loop: asyncio.AbstractEventLoop, lifeline: int, server: Server) -> None:
+    with suppress(OSError):
+        if os.read(lifeline, 1):
+            return
+    loop.remove_reader(lifeline)
+    server.stop()
+
+
+def application(house: House) -> Any:  # noqa: ANN401 - an ASGI application, for tests in process
+    """Return the ASGI application of a house."""
+    return Gate(house)
