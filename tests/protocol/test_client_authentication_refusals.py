@@ -5,12 +5,15 @@ from base64 import b64encode
 import msgspec
 import pytest
 
+from gatewright.oauth.client_auth import Presented
+from gatewright.oauth.client_auth.private_key_jwt import TYPE as ASSERTION
 from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from tests.protocol.test_client_authentication import SHORT, basic, slow
 from tests.protocol.test_client_credentials import a_service
 from tests.support import builders as b
 from tests.support.clock import NOON
+from tests.support.signer import signing
 from tests.support.world import SECRET, Param, Playground, secret_of
 
 FAILED = "client authentication failed"
@@ -86,6 +89,13 @@ async def test_two_ways_or_two_clients_in_one_request_are_refused(ground: Playgr
     ground.authorization = basic("budget-buddy", SECRET)
     with pytest.raises(InvalidRequest):
         await ground.serve(scope="read:images", **extra)
+
+
+async def test_a_secret_and_an_assertion_are_one_too_many(ground: Playground) -> None:
+    await ground.add(a_service())
+    assertion = signing("ES256").sign("JWT", b'{"sub":"budget-buddy"}')
+    with pytest.raises(InvalidRequest, match="more than one way"):
+        await ground.serve(scope="read:images", client_assertion=assertion, client_assertion_type=ASSERTION)
 
 
 async def test_a_secret_without_its_client_is_refused(ground: Playground) -> None:
@@ -171,3 +181,4 @@ async def test_a_refusal_prints_no_secret(ground: Playground) -> None:
     await ground.add(a_service())
     refusal = await refused(ground, client_secret="gws_another-secret")
     assert "gws_" not in f"{refusal!r} {refusal.why} {refusal.description}"
+    assert "gws_" not in repr(Presented("client_secret_post", "budget-buddy", "gws_another-secret"))

@@ -11,12 +11,13 @@ from gatewright.ledger import grants
 from gatewright.ledger.back_end import BackEnd
 from gatewright.ledger.book import Book, end_authorization
 from gatewright.ledger.grants import Giving, Grants
+from gatewright.oauth.authorization import NewAuthorization
 from gatewright.oauth.catalogue import EMAIL, OPENID, text_of
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import InvalidGrant
 from gatewright.oauth.handle import ALL
 from gatewright.oauth.ports import Redemption
-from gatewright.store import SCHEMA, Query, Store
+from gatewright.store import SCHEMA, NotUnique, Query, Store, StoreBusy, StoreError, Tx, Value
 from tests.protocol.test_client_credentials import a_service
 from tests.support import builders as b
 from tests.support.clock import NOON
@@ -228,3 +229,75 @@ async def test_a_services_row_is_opened_changed_and_replaced_whole(ground: Playg
 
 async def test_a_set_of_scopes_is_interned_whole(ground: Playground, store: Store) -> None:
     assert await unharmed(store, lambda broken: Book(broken, ground.clock).scope_set(1, 1, frozenset({5}))) >= 3
+
+
+# ---------------------------------------------------------------- what hardly ever happens
+
+
+class LosingTx:
+    """A transaction in which somebody else is always faster."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+
+    async def one(self, query: Query[Any], **args: Value) -> Any:  # noqa: ANN401 - whatever the statement yields
+        return await self._tx.one(query, **args)
+
+    async def do(self, query: Query[Any], **args: Value) -> int:
+        return 0
+
+
+class LosingStore:
+    """A store in which every unit finds its row opened by somebody else."""
+
+    def __init__(self, store: Store) -> None:
+        self.one = store.one
+
+    async def run(self, *_args: object) -> int:
+        raise NotUnique("somebody else was faster")
+
+
+async def test_whoever_is_always_too_late_is_told_to_come_back(ground: Playground, store: Store) -> None:
+    at = ground.clock.moment()
+    giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({OPENID}))
+
+    async def loses(tx: Tx) -> object:
+        losing: Any = LosingTx(tx)
+        return await grants.give(losing, at, giving)
+
+    with pytest.raises(StoreBusy):
+        await store.run(loses)
+    losing: Any = LosingStore(store)
+    with pytest.raises(StoreBusy):
+        await BackEnd(losing, ground.clock).standing(await ground.add(a_service()), b.URL, account=0, person=0, now=NOON)
+
+
+async def test_an_id_that_is_taken_opens_nothing(ground: Playground, store: Store) -> None:
+    number = await opened(ground)
+    new = NewAuthorization(
+        id=number, tenant=1, issuer=b.URL, opened_by="authorization_code", grant=1, client=1, client_epoch=0, access_secret="mine",
+        opened_at=1, sweep_at=1,
+    )  # fmt: skip
+    before = await ground.row(number)
+    with pytest.raises(NotUnique):
+        await ground.ledger.open(new)
+    assert await ground.row(number) == before
+
+
+async def test_a_client_whose_row_is_gone_gets_nothing(ground: Playground) -> None:
+    client = await ground.add(a_service())
+    await ground.sql("DELETE FROM client")
+    with pytest.raises(StoreError):
+        await ground.ledger.back_end(client, b.URL, account=0, person=0, now=NOON)
+
+
+async def test_caches_are_bounded_and_right_all_the_same(ground: Playground, store: Store) -> None:
+    small = Book(store, ground.clock, limit=2)
+    client = await ground.add(a_service())
+    numbers = [await small.scope_set(1, 1, frozenset({n})) for n in range(5)]
+    assert [await small.scope_set_members(number) for number in numbers] == [frozenset({n}) for n in range(5)]
+    assert [await small.scope_set(1, 1, frozenset({n})) for n in range(5)] == numbers
+    issuers = [f"https://{n}.acme.test" for n in range(5)]
+    rows = [await small.back_end(client, issuer, account=0, person=0, now=NOON) for issuer in issuers]
+    assert [row.issuer for row in rows] == issuers
+    assert [await small.back_end(client, issuer, account=0, person=0, now=NOON) for issuer in issuers] == rows

@@ -31,7 +31,7 @@ FIND: Final = Query(
 ALLOW: Final = Query(None, "UPDATE authorization_row SET scopes = :scopes WHERE id = :id AND ended_at IS NULL")
 CLOSE: Final = Query(None, "UPDATE authorization_row SET ended_at = :now, ended_because = :because WHERE id = :id AND ended_at IS NULL")
 
-_KEPT: Final = 4096
+LIMIT: Final = 4096  # entries of a cache
 _TRIES: Final = 5
 _Key = tuple[int, str, int, int]
 
@@ -45,9 +45,10 @@ class _Entry(Struct, frozen=True):
 class BackEnd:
     """Finds such rows; what was read is served again within the same second, for issuing only (`decisions` §5)."""
 
-    __slots__ = ("_clock", "_entries", "_store")
+    __slots__ = ("_clock", "_entries", "_limit", "_store")
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, limit: int = LIMIT) -> None:
+        self._limit = limit
         self._store = store
         self._clock = clock
         self._entries: dict[_Key, _Entry] = {}
@@ -63,7 +64,7 @@ class BackEnd:
             found = await self._store.one(STANDING, id=entry.standing.id, mark="")
         if found is None or not _current(found, client, now):
             found = await self._brought_up(client, issuer, account, person)
-        if len(self._entries) >= _KEPT:
+        if len(self._entries) >= self._limit:
             self._entries.clear()
         self._entries[key] = _Entry(found, client.scopes, now)
         return found

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
-from gatewright.ledger.back_end import BackEnd
+from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import STANDING
 from gatewright.oauth.catalogue import ids_of, text_of
@@ -84,7 +84,6 @@ ADD_SET: Final = Query(
 SET_MEMBERS: Final = Query(str, "SELECT members FROM scope_set WHERE id = :id")
 
 SETS_OF_A_CLIENT: Final = 64
-_KEPT: Final = 4096  # entries of each cache
 _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
 
 
@@ -120,12 +119,13 @@ async def _intern(tx: Tx, at: Moment, tenant: int, client: int, members: str) ->
 class Book:
     """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself."""
 
-    __slots__ = ("_back_end", "_clock", "_members", "_sets", "_store")
+    __slots__ = ("_back_end", "_clock", "_limit", "_members", "_sets", "_store")
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, limit: int = LIMIT) -> None:
+        self._limit = limit
         self._store = store
         self._clock = clock
-        self._back_end = BackEnd(store, clock)
+        self._back_end = BackEnd(store, clock, limit)
         self._sets: dict[tuple[int, int, frozenset[int]], int] = {}
         self._members: dict[int, frozenset[int]] = {}
 
@@ -170,7 +170,7 @@ class Book:
         known = self._sets.get((tenant, client, members))
         if known is None:
             known = await self._store.run(_intern, self._clock.moment(), tenant, client, text_of(members))
-            _keep(self._sets, (tenant, client, members), known)
+            self._keep(self._sets, (tenant, client, members), known)
         return known
 
     async def scope_set_members(self, number: int) -> frozenset[int]:
@@ -181,11 +181,10 @@ class Book:
             if text is None:
                 return frozenset()
             known = ids_of(text)
-            _keep(self._members, number, known)
+            self._keep(self._members, number, known)
         return known
 
-
-def _keep(cache: dict[K, V], key: K, value: V) -> None:
-    if len(cache) >= _KEPT:
-        cache.clear()
-    cache[key] = value
+    def _keep(self, cache: dict[K, V], key: K, value: V) -> None:
+        if len(cache) >= self._limit:
+            cache.clear()
+        cache[key] = value
