@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
 from gatewright.base import ids
-from gatewright.base.digest import Kind, b64
-from gatewright.oauth.catalogue import OPENID, Catalogue
+from gatewright.base.digest import Kind, b64, digest, unb64
+from gatewright.oauth import handle
+from gatewright.oauth.catalogue import OPENID, Api, Catalogue, Scope
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from gatewright.oauth.introspect import introspect
-from tests.protocol.asking import API_SECRET, a_pair, as_api, basic, introspected, members
+from tests.protocol.asking import API_SECRET, a_pair, as_api, basic, introspected, members, revoked
 from tests.support import builders as b
 from tests.support.world import SECRET, Playground
 
@@ -182,22 +185,60 @@ async def test_nonsense_is_inactive(ground: Playground, text: str) -> None:
     assert await introspected(ground, text) == INACTIVE
 
 
+async def a_forgery(ground: Playground, token: str) -> str:
+    """A handle on the same row that lives longer, sealed with the right key by somebody who has not seen the row."""
+    found = handle.open_handle(token, ground.issuer, ground.sealer, ground.clock.now)
+    assert found is not None
+    return handle.seal(msgspec.structs.replace(found, exp=found.exp + 60), "a guess", ground.issuer, ground.sealer, ground.clock.moment())
+
+
 async def test_a_stranger_with_the_sealing_key_forges_nothing(ground: Playground) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id)
-    raw = ground.sealer.unseal(b.TENANT, b.URL, _raw(pair["access_token"]), now=ground.clock.now)
+    forged = await a_forgery(ground, pair["access_token"])
+    assert await introspected(ground, forged) == INACTIVE
+    before = replace(ground.store.counts)
+    await revoked(ground, forged)
+    assert (ground.store.counts.verbs, ground.store.counts.units) == (before.verbs, before.units)
+
+
+async def test_a_token_for_one_api_has_no_scope_of_another(ground: Playground) -> None:
+    client = await ground.add(introspects=True)
+    pair = await ground.exchange(await ground.code(client, OPENID, b.READ_BALANCE.id, b.CREATE_EVENTS.id), resource=b.BANK.audience)
+    found = await introspected(ground, pair["access_token"], basic("budget-buddy", SECRET))
+    assert (found["scope"], found["aud"]) == ("openid read:balance", b.BANK.audience)
+    assert (await introspected(ground, pair["access_token"]))["scope"] == "read:balance"
+
+
+async def test_a_refresh_token_that_would_not_be_accepted_is_inactive(ground: Playground) -> None:
+    await ground.add(introspects=True)
+    header = basic("budget-buddy", SECRET)
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    token, here = pair["refresh_token"], ground.issuer
+    raw = unb64(token[len(Kind.REFRESH) :])
     assert raw is not None
-    later = bytearray(raw)
-    later[-17 - 4] ^= 1
-    forged = ground.sealer.seal(b.TENANT, b.URL, bytes(later), now=ground.clock.now, nonce=bytes(12))
-    assert await introspected(ground, Kind.ACCESS + b64(forged)) == INACTIVE
+    assert (await introspected(ground, token, header))["active"]
+    assert await introspected(ground, Kind.REFRESH + b64(raw[:-1] + bytes([raw[-1] ^ 1])), header) == INACTIVE
+    ground.issuer = b.an_issuer("https://login.acme.test")
+    assert await introspected(ground, token, header) == INACTIVE
+    ground.issuer = here
+    ground.clock.pass_(30 * 86400)
+    assert await introspected(ground, token, header) == INACTIVE
+    ground.clock.pass_(-1)
+    assert (await introspected(ground, token, header))["active"]
+    await ground.sql("UPDATE consent_grant SET ended_at = 1")
+    assert await introspected(ground, token, header) == INACTIVE
 
 
-def _raw(token: str) -> bytes:
-    from gatewright.base.digest import unb64
-
-    raw = unb64(token[len(Kind.ACCESS) :])
-    assert raw is not None
-    return raw
+async def test_a_token_that_lives_until_revoked_is_for_the_api_that_was_named(ground: Playground) -> None:
+    other = Api(id=105, audience="https://more.acme.test", name="More", roles="off", token_format="opaque", token_lifetime=0)
+    use_other = Scope(208, "use:more", other.id, "Use more")
+    ground.directory.catalogues[b.TENANT] = Catalogue([b.APPS, other], [b.USE_APP, use_other], [])
+    client = await ground.add(scopes=(b.USE_APP.id, use_other.id))
+    code = await ground.code(client, b.USE_APP.id, use_other.id, resources=(other.audience,))
+    pair = await ground.exchange(code, resource=other.audience)
+    assert await introspected(ground, pair["access_token"], as_api(ground, b.APPS)) == INACTIVE
+    found = await introspected(ground, pair["access_token"], as_api(ground, other))
+    assert (found["active"], found["scope"]) == (True, "use:more")
 
 
 async def test_a_token_that_lives_until_revoked_is_nothing_at_another_issuer(ground: Playground) -> None:
@@ -226,8 +267,6 @@ async def test_a_token_of_one_tenant_is_nothing_at_another(ground: Playground) -
     # Not even the API of the one is one of the other: its secret's digest is bound to its tenant.
     with pytest.raises(InvalidClient):
         await introspected(ground, pair["access_token"])
-    from gatewright.base.digest import digest
-
     ground.directory.api_digests[b.BANK.id] = (digest(Kind.API_SECRET, 1002, API_SECRET),)
     assert await introspected(ground, pair["access_token"], basic(ids.show(ids.API, b.BANK.id), API_SECRET)) == INACTIVE
 

@@ -77,6 +77,18 @@ async def test_the_first_cause_wins(ground: Playground) -> None:
     assert (row.ended_at, row.ended_because) == (5, "uninstalled")
 
 
+async def test_what_is_over_already_is_not_written_again(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    await revoked(ground, pair["access_token"])
+    before = replace(ground.store.counts)
+    await revoked(ground, pair["access_token"])
+    assert (ground.store.counts.verbs, ground.store.counts.units) == (before.verbs, before.units)
+    await revoked(ground, pair["refresh_token"])
+    before = replace(ground.store.counts)
+    await revoked(ground, pair["refresh_token"])
+    assert (ground.store.counts.verbs, ground.store.counts.units) == (before.verbs, before.units)
+
+
 @pytest.mark.parametrize("hint", ["refresh_token", "access_token", "id_token", "nonsense"])
 async def test_a_wrong_hint_misleads_nobody(ground: Playground, hint: str) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from gatewright.base import ids
@@ -13,7 +14,7 @@ from gatewright.oauth.errors import InsufficientScope, InvalidRequest, InvalidTo
 from gatewright.oauth.userinfo import userinfo
 from tests.protocol.asking import a_pair, members, revoked, who
 from tests.support import builders as b
-from tests.support.world import Param, Playground
+from tests.support.world import Param, Playground, claims_of
 
 SUBJECT = ids.show(ids.USER, b.PERSON)
 ACCOUNT = {"account_id": ids.show(ids.ACCOUNT, b.ACCOUNT), "account": "acme-dev"}
@@ -43,8 +44,6 @@ async def test_a_token_for_an_api_opens_userinfo_where_openid_was_granted(ground
 
 
 async def test_the_subject_is_that_of_the_id_token(ground: Playground) -> None:
-    from tests.support.world import claims_of
-
     pair = await a_pair(ground, OPENID)
     assert claims_of(pair["id_token"])["sub"] == (await who(ground, pair["access_token"]))["sub"]
 
@@ -109,6 +108,17 @@ async def test_a_token_without_openid_is_not_enough(ground: Playground) -> None:
 async def test_a_service_is_nobody(ground: Playground) -> None:
     await ground.add(grant_types=("client_credentials",), type="service", scopes=(b.READ_IMAGES.id,))
     token = (await ground.serve(scope="read:images"))["access_token"]
+    with pytest.raises(InsufficientScope):
+        await who(ground, token)
+
+
+async def test_a_service_is_nobody_even_with_openid_in_its_row(ground: Playground) -> None:
+    await ground.add(grant_types=("client_credentials",), type="service", scopes=(OPENID, b.READ_IMAGES.id))
+    claims = claims_of((await ground.serve(scope="read:images"))["access_token"])
+    ids_ = f"{OPENID} {b.READ_IMAGES.id}"
+    await ground.sql("UPDATE authorization_row SET scopes = :ids", ids=ids_)
+    await ground.sql("UPDATE consent_grant SET granted = :ids", ids=ids_)
+    token = await ground.signer.sign(b.TENANT, "ES256", "at+jwt", msgspec.json.encode(claims | {"scope": "openid read:images"}))
     with pytest.raises(InsufficientScope):
         await who(ground, token)
 

@@ -7,12 +7,13 @@ import pytest
 
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID, Catalogue
+from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from gatewright.oauth.why import DETAILS, why
 from gatewright_guard.reasons import SERVER_KNOWS
 from tests.protocol.asking import a_pair, as_api, basic, explained, members, revoked
 from tests.support import builders as b
-from tests.support.world import SECRET, Playground
+from tests.support.world import SECRET, Playground, claims_of
 
 STRANGER = {"cause": "unknown", "detail": "", "because": "", "scopes": {}}
 DAY = 86400
@@ -54,6 +55,17 @@ async def test_a_scope_that_this_token_left_out_was_not_requested(ground: Playgr
     narrowed = await ground.renew(pair["refresh_token"], scope="read:balance")
     found = await explained(ground, narrowed["access_token"], scope="read:balance transfer:funds")
     assert found["scopes"] == {"read:balance": "granted", "transfer:funds": "scope_not_requested"}
+
+
+async def test_a_scope_beyond_the_row_was_not_requested_whatever_the_token_says(ground: Playground) -> None:
+    client = await ground.add()
+    await ground.sql("UPDATE membership SET roles = :roles", roles=f"{b.ORGANIZER.id} {b.PARTICIPANT.id}")
+    await ground.grant(client, b.CREATE_EVENTS.id, b.VIEW_EVENTS.id)
+    pair = await a_pair(ground, b.CREATE_EVENTS.id)
+    claims = claims_of(pair["access_token"]) | {"scope": "create:events view:events"}
+    token = await ground.signer.sign(b.TENANT, "ES256", "at+jwt", msgspec.json.encode(claims))
+    found = await explained(ground, token, as_api(ground, b.EVENTS), scope="create:events view:events")
+    assert found["scopes"] == {"create:events": "granted", "view:events": "scope_not_requested"}
 
 
 async def test_a_lost_role_is_told_as_such(ground: Playground) -> None:
@@ -180,6 +192,4 @@ def test_every_sentence_is_fit_for_a_header() -> None:
 
 
 def test_the_guard_knows_every_cause_that_we_give() -> None:
-    from gatewright.oauth.decision import Verdict
-
     assert set(Verdict) - {Verdict.GRANTED} <= set(SERVER_KNOWS)
