@@ -96,9 +96,9 @@ def run(layout: Layout, folder: Path, workers: int) -> int:
     platform.write_text(layout.platform(), encoding="utf-8")
     if not (folder / "root.key").exists():
         command("keys", "init", env=env)
-    command("apply", str(platform), env=env)
+    command("apply", str(platform), "--yes", env=env)
     server = subprocess.Popen(
-        [sys.executable, "-m", "gatewright", "serve", "--workers", str(workers), "--demo-logins"],
+        [sys.executable, "-m", "gatewright", "serve", "--workers", str(workers)],
         env=env,
         start_new_session=True,  # Ctrl-C reaches us; we stop the server in order
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import FastAPI
-from gatewright_guard import Caller, Guard
-from gatewright_guard.fastapi import protect, requires
+from gatewright_guard.fastapi import Caller, Guard, protect, requires
 
 from examples.demo.layout import SECRETS, Layout
 

@@ -72,9 +72,12 @@ class House:
     logos: Logos
     trusted_proxies: tuple[Network, ...]
 
-    async def rotate_due(self) -> None:
-        """Make, publish and retire signing keys whose time has come; any node may."""
-        await self.signer.rotate_due(self.clock.moment())
+    async def rotate_due(self) -> int:
+        """Make, publish and retire signing keys whose time has come, and return how many were made; any node may."""
+        made = await self.signer.rotate_due(self.clock.moment())
+        for key in made:
+            self.log.tell(Event.KEY_MADE, tenant=key.tenant, alg=key.alg, kid=key.kid, signs_from=key.signs_from)
+        return len(made)
 
     async def not_ready(self) -> str | None:
         """Return why this process should get no requests, or None (`security-rules` 18)."""

@@ -263,7 +263,7 @@ async def test_after_a_gap_nothing_kept_is_believed(store: Store) -> None:
     one, other = Node(store), Node(store)
     await other.kid()
     (made,) = await one.signer.rotate(one.clock.moment(), ONE, actor="")
-    other.signer.missed()
+    other.signer.forget_all()
     assert made.kid in await other.published()
 
 

@@ -47,11 +47,6 @@ class Kept(Generic[K, V]):
         self._loading.clear()
 
     def forget_all(self) -> None:
-        """Forget everything: changes were missed."""
-        self._values.clear()
-        self._loading.clear()
-
-    def forget_all(self) -> None:
         """Forget everything, for whoever cannot know what was changed."""
         self._values.clear()
         self._loading.clear()

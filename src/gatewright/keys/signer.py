@@ -133,10 +133,6 @@ class KeySigner:
         if kind == KEYS_KIND:
             self._rings.forget(tenant)
 
-    def missed(self) -> None:
-        """Hear that changes were missed, so that nothing kept is certain."""
-        self._rings.forget_where(lambda _tenant, _ring: True)
-
     def forget_all(self) -> None:
         """Hear that changes were missed, so that nothing kept may be believed."""
         self._rings.forget_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gatewright.base.log import Event, incident
-from gatewright.oauth.errors import OAuthError, ServerError, TemporarilyUnavailable
+from gatewright.oauth.errors import OAuthError, PageError, ServerError, TemporarilyUnavailable
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.tenants.logos import POLICY
@@ -54,6 +54,8 @@ class PageDoor:
         try:
             asked = await self._asked(scope, receive, head, asked)
             reply = await handler(asked, self._house)
+        except PageError as error:
+            reply = await failed(asked, self._house, error.error)
         except OAuthError as error:
             reply = await failed(asked, self._house, error)
         except StoreError as error:
