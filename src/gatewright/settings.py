@@ -6,6 +6,7 @@ policy and lives in the store. A field's `because` names the seed, the standard 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -25,6 +26,8 @@ PREFIX: Final = "GATEWRIGHT_"
 DEFAULT_FILE: Final = "gatewright.toml"
 # Read elsewhere, and not part of the tree: the root key itself, and where the settings are.
 OTHER_VARIABLES: Final = ("GATEWRIGHT_KEY", "GATEWRIGHT_SETTINGS")
+
+_PASSWORD_IN_URL: Final = re.compile(r"(://[^/@:]*:)[^@]*@")
 
 Network = IPv4Network | IPv6Network
 Cidr = Annotated[str, Meta(min_length=1)]
@@ -246,6 +249,16 @@ def value_of(settings: Settings, name: str) -> object:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def shown_value(settings: Settings, name: str) -> str | int | list[str]:
+    """Return a leaf's value as it may be shown: a password in an address is hidden."""
+    value = value_of(settings, name)
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
+    if isinstance(value, int):
+        return value
+    return _PASSWORD_IN_URL.sub(r"\1(hidden)@", "" if value is None else str(value))
 
 
 def load(environ: Mapping[str, str], *, file: Path | None = None, options: Mapping[str, object] | None = None) -> Loaded:

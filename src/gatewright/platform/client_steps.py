@@ -21,7 +21,7 @@ from gatewright.platform.current import Current
 from gatewright.platform.definition import SECRET_LABEL
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Reading
-from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, user_key
+from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
 from gatewright.platform.terms import NamedSettings, client_terms
 from gatewright.tenants import credentials
 
@@ -36,7 +36,7 @@ def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]
         present = None if row is None else named_settings(row, current)
         terms = client_terms(part, present)
         if row is None or present is None:
-            change = Change("+", "client", client_id, details(_shown(_DEFAULTS), _shown(terms)))
+            change = Change("+", "client", client_id, told(_shown(terms), _shown(_USUAL)))
             yield Step(change, partial(_make_client, client_id, terms), remember=("client", client_id))
         else:
             yield from _changed(row, present, terms, current)
@@ -45,7 +45,7 @@ def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]
             yield from _secret_steps(client_id, row, secret, current, slow, now)
 
 
-_DEFAULTS = NamedSettings(ClientSettings(client_name="", grant_types=()), (), (), None, None)
+_USUAL = NamedSettings(ClientSettings(client_name="", grant_types=()), (), (), None, None)
 
 
 def _changed(row: ClientRow, present: NamedSettings, terms: NamedSettings, current: Current) -> Iterator[Step]:

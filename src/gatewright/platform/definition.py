@@ -18,7 +18,7 @@ from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.platform.current import Current
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, TenantPart
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in
+from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in, told
 from gatewright.platform.terms import api_terms, implied_names, scope_terms
 from gatewright.tenants import book as tenants
 from gatewright.tenants import credentials
@@ -35,7 +35,7 @@ def tenant_steps(part: Part[TenantPart], current: Current) -> Iterator[Step]:
     paths = wanted.paths if row is None or "paths" in part.given else row.presets
     after = {"name": wanted.name, "paths": list(paths), **msgspec.to_builtins(look)}
     if row is None:
-        change = Change("+", "tenant", wanted.slug, details({}, after))
+        change = Change("+", "tenant", wanted.slug, told(after))
         yield Step(change, partial(_make_tenant, wanted.slug, wanted.name, paths, look))
     else:
         found = details({"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look)}, after)
@@ -98,7 +98,7 @@ def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None) -> 
     row = current.apis.get(audience)
     terms = api_terms(part, row)
     if row is None:
-        change = Change("+", "api", audience, details({}, _shown(terms)))
+        change = Change("+", "api", audience, told(_shown(terms)))
         yield Step(change, partial(_make_api, audience, terms), remember=("api", audience))
     else:
         if row.disabled_at is not None and ("pruned api", audience) in current.applied:
@@ -155,7 +155,7 @@ def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[S
     implies = implied_names(value, given, row, current.live_scope_names)
     after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "implies": list(implies)}
     if row is None:
-        change = Change("+", "scope", name, details({"risk": "normal", "reach": "account", "implies": []}, after))
+        change = Change("+", "scope", name, told(after, {"risk": "normal", "reach": "account", "implies": []}))
         yield Step(change, partial(_make_scope, part.value.audience, name, terms), remember=("scope", name))
         if implies:
             yield Step(change, partial(_change_scope, name, terms, implies), shown=False)
@@ -183,7 +183,7 @@ def role_steps(reading: Reading, current: Current) -> Iterator[Step]:
         scopes = sorted(set(part.value.scopes))
         run = partial(_set_role, name, tuple(scopes), row)
         if row is None or row.retired_at is not None:
-            yield Step(Change("+", "role", name, details({}, {"scopes": scopes})), run, remember=("role", name))
+            yield Step(Change("+", "role", name, told({"scopes": scopes})), run, remember=("role", name))
             continue
         present = sorted(live[number] for number in ids_of(row.scopes) if number in live)
         found = details({"scopes": present}, {"scopes": scopes})

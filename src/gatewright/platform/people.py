@@ -15,7 +15,7 @@ from gatewright.base.toml import Path as Keys
 from gatewright.platform.current import Current
 from gatewright.platform.document import UserPart
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.steps import Change, SlowWork, Step, Work, details, id_in, ids_in, user_key
+from gatewright.platform.steps import Change, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
 from gatewright.users import book as users
 from gatewright.users.records import NewUser, UserRow
 
@@ -26,7 +26,7 @@ def account_steps(reading: Reading, current: Current) -> Iterator[Step]:
         slug, name = part.value.slug, part.value.name
         row = current.accounts.get(slug)
         if row is None:
-            change = Change("+", "account", slug, details({}, {"name": name}))
+            change = Change("+", "account", slug, told({"name": name}))
             yield Step(change, partial(_make_account, slug, name), remember=("account", slug))
         elif row.name != name:
             change = Change("~", "account", slug, details({"name": row.name}, {"name": name}))
@@ -68,7 +68,7 @@ def _new_user(part: Part[UserPart], password: Secret | None, slow: SlowWork) -> 
         password=slow.digest(key, password.reveal()) if password is not None else None,
     )
     after = {"name": user.name, "kind": user.kind, "email_verified": user.email_verified, "profile": user.profile}
-    change = Change("+", "user", user.email, details({"name": "", "email_verified": False, "profile": {}}, after))
+    change = Change("+", "user", user.email, told(after, {"name": "", "email_verified": False, "profile": {}}))
     return Step(change, partial(_make_user, new), remember=("user", key))
 
 
@@ -98,7 +98,7 @@ async def _change_user(row: UserRow, after: dict[str, Any], work: Work) -> None:
 def _membership_steps(email: str, account: str, roles: tuple[str, ...], held: MembershipRow | None, current: Current) -> Iterator[Step]:
     name, wanted = f"{user_key(email)} {account}", sorted(set(roles))
     if held is None:
-        change = Change("+", "membership", f"{email} in {account}", details({"roles": []}, {"roles": wanted}))
+        change = Change("+", "membership", f"{email} in {account}", told({"roles": wanted}, {"roles": []}))
         yield Step(change, partial(_join, email, account, tuple(wanted)), remember=("membership", name))
         return
     names = current.role_names

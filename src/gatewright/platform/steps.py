@@ -155,6 +155,11 @@ def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Detail
     return tuple([Detail(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)])
 
 
+def told(after: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> tuple[Detail, ...]:
+    """Return what is worth telling of something new: every value that is not the usual one."""
+    return tuple([Detail(key, None, value) for key, value in after.items() if usual is None or usual.get(key) != value])
+
+
 def user_key(email: str) -> str:
     """Return the key under which names and rows of users are kept here."""
     return email_key(email)

@@ -1,0 +1,59 @@
+"""`gatewright backup` and `restore`: everything in one file that either engine can be filled from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from gatewright.cli.terminal import Missing, Terminal, exists, json_option, print_json, run, told
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+@told
+def backup(terminal: Terminal, file: Path, *, as_json: bool) -> None:
+    """Copy the store into FILE as it is at this moment, while the server goes on.
+
+    The root key is not in it: keep that apart, since with both anybody can be anybody.
+    """
+    from gatewright.app import store_address
+    from gatewright.base.moment import SystemClock
+    from gatewright.store.backup import backup as copy
+
+    loaded = terminal.load()
+    if not exists(loaded):
+        raise Missing(f"there is no store at {loaded.store_url}")
+    rows = run(copy(store_address(loaded, os.environ), file, now=SystemClock().moment().now))
+    if as_json:
+        print_json({"file": str(file), "rows": rows})
+    else:
+        click.echo(f"{file} holds {sum(rows.values())} rows of {len(rows)} tables; the root key is not in it")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+@told
+def restore(terminal: Terminal, file: Path, *, as_json: bool) -> None:
+    """Fill an empty store from FILE. What was ended since the backup was made is live again: look through it first."""
+    from gatewright.app import store_address
+    from gatewright.base.moment import SystemClock
+    from gatewright.store.backup import restore as fill
+
+    loaded = terminal.load()
+    if loaded.store_url.startswith("sqlite:"):
+        loaded.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def say(sentence: str) -> None:
+        click.echo(sentence, err=True)
+
+    rows = run(fill(store_address(loaded, os.environ), file, now=SystemClock().moment().now, say=say))
+    if as_json:
+        print_json({"file": str(file), "rows": rows})
+    else:
+        click.echo(f"restored {sum(rows.values())} rows of {len(rows)} tables; start the server with the root key of the same deployment")
