@@ -1,12 +1,27 @@
-"""A small HTTP/1.1 load generator: keep-alive connections, prepared requests, each connection sends when it was answered."""
+"""A small HTTP/1.1 load generator: keep-alive connections, prepared requests, each connection sends again when it was answered.
+
+It is a bare epoll loop, because what it costs itself bounds what it can measure; each run tells its own share of a core.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import select
+import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
+
+Request = bytes | tuple[bytes, Callable[[bytes], bytes]]
+"""The bytes to send; in a pair, a function makes the second request of the first one's answer, and both count as one."""
+
+PATIENCE: Final = 15.0  # seconds without any answer after which a run is given up
+_RECEIVE: Final = 65536
+
+
+class BadAnswer(Exception):
+    """An answer is no HTTP that this generator understands."""
 
 
 @dataclass(slots=True)
@@ -15,14 +30,26 @@ class Outcome:
 
     seconds: float = 0.0
     cpu: float = 0.0
+    lost: int = 0
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    bodies: list[bytes] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    strange: bytes = b""
 
     @property
     def count(self) -> int:
         """How many requests were answered."""
         return len(self.latencies)
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return self.count / self.seconds if self.seconds else 0.0
+
+    @property
+    def share(self) -> float:
+        """Which part of its core the generator used; near 1, it and not the server was measured."""
+        return self.cpu / self.seconds if self.seconds else 0.0
 
     def quantile(self, share: float) -> float:
         """Return a latency in milliseconds."""
@@ -30,72 +57,144 @@ class Outcome:
         return 1000 * ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
-class Connection(asyncio.Protocol):
-    """One connection: takes the next request as soon as the last was answered."""
+class _Lane:
+    """One connection and the request that is under way on it."""
 
-    def __init__(self, requests: Iterator[bytes], outcome: Outcome, done: asyncio.Future[None], *, keep: bool) -> None:
-        self._requests = requests
-        self._outcome = outcome
-        self._done = done
-        self._keep = keep
-        self._buffer = b""
-        self._sent = 0.0
-        self._transport: asyncio.Transport | None = None
+    __slots__ = ("buffer", "follow", "sent", "sock")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start with the first request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._next()
+    def __init__(self, host: str, port: int) -> None:
+        self.sock = socket.create_connection((host, port), timeout=PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self.buffer = b""
+        self.sent = 0.0
+        self.follow: Callable[[bytes], bytes] | None = None
 
-    def _next(self) -> None:
-        request = next(self._requests, None)
-        assert self._transport is not None
-        if request is None:
-            self._transport.close()
-            if not self._done.done():
-                self._done.set_result(None)
-            return
-        self._sent = time.perf_counter()
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        """Take an answer once its head and as many bytes as its Content-Length says are here."""
-        self._buffer = self._buffer + data if self._buffer else data
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._buffer[:head_end].lower()
-        at = head.find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        self._outcome.latencies.append(time.perf_counter() - self._sent)
-        self._outcome.statuses[int(head[9:12])] += 1
-        if self._keep:
-            self._outcome.bodies.append(self._buffer[head_end + 4 :])
-        self._buffer = b""
-        self._next()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """A connection that the server closed ends this lane."""
-        if not self._done.done():
-            self._done.set_result(None)
+    def start(self, request: Request) -> None:
+        """Send a request; a prepared one always fits the socket's buffer."""
+        first, self.follow = (request, None) if isinstance(request, bytes) else request
+        self.sent = time.perf_counter()
+        self.sock.send(first)
 
 
-async def fire(host: str, port: int, requests: list[bytes], connections: int, *, keep: bool = False) -> Outcome:
-    """Send all requests over that many connections and return what was seen."""
+def fire(
+    host: str, port: int, requests: Iterable[Request], connections: int, *, keep: bool = False, good: frozenset[int] = frozenset({200})
+) -> Outcome:
+    """Send all requests over that many connections and return what was seen.
+
+    `keep` keeps the answers; the first one whose status is not `good` is kept anyhow.
+    """
     outcome = Outcome()
-    loop = asyncio.get_running_loop()
     supply = iter(requests)
-    lanes = [loop.create_future() for _ in range(connections)]
+    lanes = [_Lane(host, port) for _ in range(connections)]
+    poll = select.epoll()
+    busy = {lane.sock.fileno(): lane for lane in lanes}
     cpu, start = time.process_time(), time.perf_counter()
-    await asyncio.gather(
-        *(loop.create_connection(lambda lane=lane: Connection(supply, outcome, lane, keep=keep), host, port) for lane in lanes)  # type: ignore[misc]
-    )
-    await asyncio.gather(*lanes)
-    outcome.seconds, outcome.cpu = time.perf_counter() - start, time.process_time() - cpu
+    for number, lane in list(busy.items()):
+        poll.register(number, select.EPOLLIN)
+        if not _next(lane, supply):
+            del busy[number]
+    try:
+        _Run(supply, outcome, good, keep=keep).turn(poll, busy)
+    finally:
+        outcome.seconds, outcome.cpu = time.perf_counter() - start, time.process_time() - cpu
+        poll.close()
+        for lane in lanes:
+            lane.sock.close()
     return outcome
+
+
+def _next(lane: _Lane, supply: Iterator[Request]) -> bool:
+    request = next(supply, None)
+    if request is None:
+        return False
+    lane.start(request)
+    return True
+
+
+class _Run:
+    """The requests under way of one run. Its methods are its innermost loop, hence few."""
+
+    def __init__(self, supply: Iterator[Request], outcome: Outcome, good: frozenset[int], *, keep: bool) -> None:
+        self.supply = supply
+        self.outcome = outcome
+        self.good = good
+        self.keep = keep
+
+    def turn(self, poll: select.epoll, busy: dict[int, _Lane]) -> None:
+        """Go on until every request is answered, or nothing is for too long."""
+        while busy:
+            events = poll.poll(PATIENCE)
+            if not events:
+                self.outcome.lost += len(busy)
+                return
+            for number, _ in events:
+                lane = busy.get(number)
+                if lane is not None and not self.heard(lane):
+                    poll.unregister(number)
+                    del busy[number]
+
+    def heard(self, lane: _Lane) -> bool:
+        """Take what came in on a connection; tell whether more is to come."""
+        data = lane.sock.recv(_RECEIVE)
+        if not data:
+            self.outcome.lost += 1
+            return False
+        if lane.buffer:
+            data = lane.buffer + data
+        if not whole(data):
+            lane.buffer = data
+            return True
+        lane.buffer = b""
+        status = int(data[9:12])
+        if lane.follow is not None and status in self.good:
+            follow, lane.follow = lane.follow, None
+            lane.sock.send(follow(data))
+            return True
+        self.outcome.latencies.append(time.perf_counter() - lane.sent)
+        self.outcome.statuses[status] += 1
+        if self.keep:
+            self.outcome.answers.append(data)
+        elif status not in self.good and not self.outcome.strange:
+            self.outcome.strange = data
+        return _next(lane, self.supply)
+
+
+def whole(data: bytes) -> bool:
+    """Tell whether an answer is here to its end: by its Content-Length or its last chunk (RFC 9112 §6).
+
+    Raises:
+        BadAnswer: it says neither, and is none of those that have no body.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    at = data.find(b"content-length: ", 0, end)
+    if at >= 0:
+        return len(data) >= end + 4 + int(data[at + 16 : data.find(b"\r", at)])
+    head = data[:end].lower()
+    at = head.find(b"content-length:")
+    if at >= 0:
+        return len(data) >= end + 4 + int(head[at + 15 :].split(b"\r", 1)[0])
+    if b"transfer-encoding: chunked" in head:
+        return data.endswith(b"\r\n0\r\n\r\n")
+    if data[9:12] in (b"204", b"304"):
+        return True
+    raise BadAnswer(data[:200].decode("latin-1"))
+
+
+def body_of(answer: bytes) -> bytes:
+    """Return what follows an answer's head."""
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def header_of(answer: bytes, name: str) -> str:
+    """Return an answer's header, empty where there is none."""
+    for line in answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name.encode():
+            return value.strip().decode()
+    return ""
 
 
 def post(host: str, path: str, form: str, headers: str = "") -> bytes:

@@ -1,0 +1,98 @@
+"""The measuring itself: alternating rounds, one operation after another on one deployment after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.cost import Meter
+from bench.load import Outcome, fire
+from bench.operations import Operation, Stage
+from bench.report import Row, Sample
+
+WARM: Final = 200
+
+
+class Wrong(Exception):
+    """An operation is not answered as it must be; its figures would mean nothing."""
+
+
+@dataclass(slots=True)
+class Target:
+    """A running deployment that is measured: its stage, its processes, and what the rows say of it."""
+
+    store: str
+    fill: int
+    workers: int
+    stage: Stage
+    server: int
+    database: int | None
+    warm: set[str] = field(default_factory=set)
+
+    @property
+    def roots(self) -> list[int]:
+        """The processes whose trees are measured."""
+        return [self.server] if self.database is None else [self.server, self.database]
+
+
+def pace() -> float:
+    """Return how long a fixed piece of work takes, in µs: what changes from round to round is the machine, not the program."""
+    best = float("inf")
+    for _ in range(5):
+        begun = time.perf_counter()
+        total = 0
+        for number in range(20_000):
+            total += number ^ (total & 0xFF)
+        best = min(best, time.perf_counter() - begun)
+    return best * 1e6
+
+
+def measured(target: Target, operation: Operation, connections: int, count: int) -> Sample:
+    """Run one operation `count` times and return what it cost.
+
+    Raises:
+        Wrong: at its very first try it is not answered as it must be.
+    """
+    if operation.name not in target.warm:
+        warm_up(target, operation)
+    requests = operation.prepare(target.stage, count)
+    meter = Meter(target.roots)
+    outcome = fire(*target.stage.address, requests, connections, good=operation.good)
+    used = meter.look()
+    done = max(outcome.count, 1)
+    return Sample(
+        rate=outcome.rate,
+        p50=outcome.quantile(0.5),
+        p99=outcome.quantile(0.99),
+        server=used[target.server] / done * 1e6,
+        database=0.0 if target.database is None else used[target.database] / done * 1e6,
+        share=outcome.share,
+        wrong=_wrong(outcome, operation, count),
+        strange=outcome.strange.decode("latin-1")[:300],
+    )
+
+
+def warm_up(target: Target, operation: Operation) -> None:
+    """Have an operation answered a few times, unmeasured, and look at every answer."""
+    outcome = fire(*target.stage.address, operation.prepare(target.stage, WARM), 8, keep=True, good=operation.good)
+    for answer in outcome.answers:
+        if int(answer[9:12]) not in operation.good or operation.proof not in answer:
+            raise Wrong(f"{operation.name} on {target.store} is answered:\n{answer.decode('latin-1')[:1000]}")
+    if outcome.count < WARM:
+        raise Wrong(f"{operation.name} on {target.store}: {WARM - outcome.count} of {WARM} requests were not answered")
+    target.warm.add(operation.name)
+
+
+def _wrong(outcome: Outcome, operation: Operation, count: int) -> int:
+    return count - sum(outcome.statuses[status] for status in operation.good)
+
+
+def one_round(targets: list[Target], operations: list[Operation], connections: list[int], *, count: int) -> Iterator[tuple[Row, Sample]]:
+    """Yield every sample with the row it belongs to; the stores take turns, so that a slow minute hits both."""
+    for operation in operations:
+        for number in connections:
+            for target in targets:
+                row = Row(store=target.store, fill=target.fill, workers=target.workers, connections=number, operation=operation.name)
+                yield row, measured(target, operation, number, count)
