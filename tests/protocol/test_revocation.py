@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import msgspec
@@ -12,6 +13,7 @@ from gatewright.base.digest import Kind, b64, unb64
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.errors import InvalidClient, InvalidGrant, InvalidRequest
 from gatewright.oauth.revoke import revoke
+from gatewright.store import Query
 from tests.protocol.asking import a_pair, as_api, basic, introspected, members, revoked
 from tests.support import builders as b
 from tests.support.world import SECRET, Playground, secret_of
@@ -187,8 +189,19 @@ async def test_a_request_without_a_token_is_a_mistake(ground: Playground) -> Non
         await members(ground, revoke, basic("budget-buddy", SECRET), {})
 
 
-async def test_the_end_of_an_authorization_is_audited(ground: Playground) -> None:
+async def test_what_was_given_back_is_audited(ground: Playground) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id)
+    await revoked(ground, pair["access_token"])
+    await revoked(ground, pair["access_token"])
     await revoked(ground, pair["refresh_token"])
-    assert (await ground.audited())[-1] == "authorization.ended"
-    assert ids.show(ids.CLIENT, b.CLIENT).startswith("cl_")
+    assert (await ground.audited())[-2:] == ["token.revoked", "authorization.ended"]
+    row = await ground.row(pair["refresh_token"])
+    told = await ground.store.all(Query(str, "SELECT actor || ' ' || subject FROM audit ORDER BY id"))
+    assert told[-2:] == [f"{ids.show(ids.CLIENT, b.CLIENT)} {ids.show(ids.AUTHORIZATION, row.id)}"] * 2
+
+
+async def test_of_many_revocations_at_once_one_is_audited(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    await asyncio.gather(*(revoked(ground, pair["access_token"]) for _ in range(5)))
+    assert (await ground.audited()).count("token.revoked") == 1
+    assert not await active(ground, pair["access_token"])

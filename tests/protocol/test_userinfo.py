@@ -66,8 +66,9 @@ async def test_the_scheme_may_be_written_in_any_case(ground: Playground, scheme:
     assert (await members(ground, userinfo, f"{scheme} {pair['access_token']}", {}))["sub"] == SUBJECT
 
 
-async def test_userinfo_is_one_statement(ground: Playground) -> None:
-    pair = await a_pair(ground, OPENID)
+@pytest.mark.parametrize("scope", [PROFILE, b.READ_BALANCE.id, b.CREATE_EVENTS.id])
+async def test_userinfo_is_one_statement(ground: Playground, scope: int) -> None:
+    pair = await a_pair(ground, OPENID, scope)
     before = replace(ground.store.counts)
     await who(ground, pair["access_token"])
     assert ground.store.counts == replace(before, reads=before.reads + 1)

@@ -12,7 +12,7 @@ from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import STANDING
 from gatewright.oauth.catalogue import ids_of, text_of
-from gatewright.oauth.handle import ALL
+from gatewright.oauth.handle import ALL, mark_of
 from gatewright.oauth.ports import Redemption
 from gatewright.store import NotUnique, Query
 
@@ -101,6 +101,16 @@ async def end_authorization(
     return True
 
 
+async def revoke_token(tx: Tx, at: Moment, standing: Standing, jti: str, *, until: int, attempt: str) -> bool:
+    """Mark one access token as revoked; tell whether this attempt did it. A unit of work."""
+    tenant = standing.tenant
+    if await tx.one(MARK, name=f"{tenant}:{mark_of(jti)}", tenant=tenant, attempt=attempt, until=until) is None:
+        return False
+    actor, subject = ids.show(ids.CLIENT, standing.client), ids.show(ids.AUTHORIZATION, standing.id)
+    await record(tx, at, tenant=tenant, actor=actor, act=Act.TOKEN_REVOKED, subject=subject, detail={"jti": jti})
+    return True
+
+
 async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause = "signed_out") -> int:
     """End the authorizations that last only as long as their session; return how many. A unit of work, or a part of one."""
     return await tx.do(END_OF_SESSION, session=session, now=at.now, because=because)
@@ -156,6 +166,10 @@ class Book:
     async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
         """End an authorization."""
         await self._store.run(end_authorization, self._clock.moment(), number, because=because, now=now, replayed=replayed)
+
+    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:
+        """Mark one access token as revoked."""
+        await self._store.run(revoke_token, self._clock.moment(), standing, jti, until=until, attempt=attempt)
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user."""

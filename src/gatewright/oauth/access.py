@@ -22,10 +22,10 @@ from gatewright.oauth.decision import Verdict
 from gatewright.oauth.handle import ALL, STANDING_BYTES, Handle, authentic, is_standing_token, mark_of, open_handle
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
+from gatewright_guard.jose import MAX_TOKEN
 
 Names = list[str] | tuple[str, ...]
 _NO_API: Final = -1
-_LONGEST_TOKEN: Final = 4096  # characters; what is longer was not made here
 
 
 class Form(StrEnum):
@@ -103,7 +103,7 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
 
 async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token | None:
     """Return what a text says if this issuer made it as an access token; whether it is still good is another question."""
-    if len(text) > _LONGEST_TOKEN:
+    if len(text) > MAX_TOKEN:
         return None
     if text.startswith(Kind.ACCESS):
         handle = open_handle(text, issuer, world.sealer, now)

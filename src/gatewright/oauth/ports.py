@@ -43,6 +43,9 @@ class Ledger(Protocol):
     async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
         """End an authorization; the first cause wins. Audited, for a replay with what was used twice."""
 
+    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:
+        """Mark one access token of an authorization as revoked until `until` (RFC 7009 §2.1). Audited; once is as good as twice."""
+
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user, opened when first needed. At most 1 s stale."""
 

@@ -70,4 +70,4 @@ async def _end(standing: Standing, ask: Ask, world: World) -> None:
 
 async def _mark(token: Token, standing: Standing, ask: Ask, world: World) -> None:
     if token.jti is not None and token.exp is not None:
-        await world.ledger.first_time(mark_of(token.jti), tenant=standing.tenant, attempt=ask.at.attempt(), until=token.exp)
+        await world.ledger.revoke(standing, token.jti, until=token.exp, attempt=ask.at.attempt())
