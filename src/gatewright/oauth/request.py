@@ -25,7 +25,8 @@ Prompt = Literal["none", "login", "consent", "select_account"]
 
 STEP_SECONDS: Final = 900  # from one step to the next
 LONGEST_SECONDS: Final = 3600  # from the request to its answer
-LONGEST_TEXT: Final = 7680  # characters: with path and headers it stays under the 8 KB that proxies allow a request line
+LONGEST_TEXT: Final = 7680  # characters: with its path it stays under the 8 KB that proxies allow a request line
+LONGEST_BEGUN: Final = LONGEST_TEXT - 200  # when it begins; what its user does adds some numbers
 
 _NONCE_BYTES: Final = 12
 _NO_CLAIMS: Final = ClaimsRequest()
@@ -101,19 +102,20 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Flow).decode
 
 
-def seal(flow: Flow, issuer: Issuer, sealer: Sealer, at: Moment) -> str | None:
-    """Return a flow as text that only this issuer can read, good until the next step; None when it would be too long."""
-    text = seal_bytes(_encode(msgspec.structs.replace(flow, sealed_at=at.now)), "flow", issuer, sealer, at)
-    return text if len(text) <= LONGEST_TEXT else None
+def seal(flow: Flow, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
+    """Return a flow as text that only this issuer can read, good until the next step."""
+    return seal_bytes(_encode(msgspec.structs.replace(flow, sealed_at=at.now)), "flow", issuer, sealer, at)
 
 
 def unseal(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Flow | None:
     """Return the flow of a text, or None when it is none of this issuer or took too long."""
     plain = unseal_bytes(text, "flow", issuer, sealer, now)
-    if plain is None:
+    try:
+        flow = None if plain is None else _decode(plain)
+    except msgspec.MsgspecError:
+        # Sealed before an upgrade that changed what a flow is.
         return None
-    flow = _decode(plain)
-    return None if flow.over(now) else flow
+    return None if flow is None or flow.over(now) else flow
 
 
 def seal_bytes(plain: bytes, purpose: str, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
