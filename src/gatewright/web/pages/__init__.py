@@ -1,0 +1,66 @@
+"""The pages: one file for each screen, each from a `PageAsk` to a `PageReply`; and the table that says where they are."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.oauth.errors import InvalidRequest
+from gatewright.web import csrf
+from gatewright.web.pages import access, account, authorize, consent, continue_as, going_on, home, sign_in, sign_out
+from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
+from gatewright.web.pages.running import ACCESS, CONTINUE
+
+__all__ = ["PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
+
+Methods = tuple[str, ...]
+Route = tuple[Methods, str, Handler]
+
+
+def shown(path: str, handler: Handler) -> Route:
+    """A page that is only looked at."""
+    return ("GET", "HEAD"), path, handler
+
+
+def posted(path: str, handler: Handler) -> Route:
+    """A form's target."""
+    return ("POST",), path, _from_here(handler)
+
+
+def both(path: str, show: Handler, act: Handler) -> Route:
+    """A page whose form comes back to it."""
+    guarded = _from_here(act)
+
+    async def either(page: PageAsk, house: House) -> PageReply:
+        return await (guarded if page.posted else show)(page, house)
+
+    return ("GET", "HEAD", "POST"), path, either
+
+
+def _from_here(handler: Handler) -> Handler:
+    """Refuse a form that the browser says was posted from another site, before anything looks at it."""
+
+    async def guarded(page: PageAsk, house: House) -> PageReply:
+        if not csrf.from_here(page.issuer, page.headers.get("origin"), page.headers.get("sec-fetch-site")):
+            return await failed(page, house, InvalidRequest("this form was posted from another site"), status=403)
+        return await handler(page, house)
+
+    return guarded
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    shown("/", home.show),
+    shown(CONTINUE, going_on.show),
+    both(sign_in.PATH, sign_in.visit, sign_in.act),
+    posted(account.PATH, account.act),
+    posted(continue_as.PATH, continue_as.act),
+    posted(consent.PATH, consent.act),
+    shown(ACCESS, access.show),
+    posted(access.REMOVE, access.remove),
+    posted(access.END_SESSION, access.end_session),
+    posted(access.END_OTHERS, access.end_others),
+    both(access.SIGN_OUT, sign_out.show, sign_out.act),
+    shown(sign_out.SIGNED_OUT, sign_out.signed_out),
+)
+
+# Protocol endpoints that browsers meet: pages of clients lead here, by GET or POST, at the paths of the tenant's presets.
+PROTOCOL_PAGES: Final[dict[str, Handler]] = {"authorize": authorize.show, "end_session": sign_out.end_session}

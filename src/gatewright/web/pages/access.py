@@ -1,0 +1,131 @@
+"""A user's own page: the apps with access and the browsers signed in, and taking either away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gatewright.base import ids
+from gatewright.oauth.catalogue import OPENID_API
+from gatewright.signin.browsers import browser_of
+from gatewright.web import csrf, views
+from gatewright.web.pages import page as pages
+from gatewright.web.pages.consent import groups
+from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, go, visitor_of
+from gatewright.web.pages.running import ACCESS
+from gatewright.web.pages.sign_in import visit
+from gatewright.web.views import Done
+
+if TYPE_CHECKING:
+    from gatewright.ledger.grants import HeldGrant
+    from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.visit import Visitor
+    from gatewright.signin.sessions import SessionRow
+
+REMOVE: Final = "/-/access/remove"
+END_SESSION: Final = "/-/access/end-session"
+END_OTHERS: Final = "/-/access/end-others"
+SIGN_OUT: Final = "/-/sign-out"
+_PURPOSE: Final = "own page"
+
+
+def own_token(page: PageAsk, house: House, visitor: Visitor) -> str:
+    """Return the token of the forms on a signed-in user's own pages: good for this session alone."""
+    return csrf.token(house.world.sealer, page.issuer, _PURPOSE, visitor.proof)
+
+
+def is_own(page: PageAsk, house: House, visitor: Visitor) -> bool:
+    """Tell whether a form came back from such a page."""
+    return csrf.fits(page.field("csrf"), house.world.sealer, page.issuer, _PURPOSE, visitor.proof)
+
+
+async def show(page: PageAsk, house: House) -> PageReply:
+    """Show the page, or ask for a sign-in first."""
+    visitor = await visitor_of(page, house)
+    if visitor is None:
+        return await visit(page, house)
+    tenant, now = page.issuer.tenant, page.at.now
+    catalogue = await house.world.directory.catalogue(tenant)
+    held = await house.grants.of_person(tenant, visitor.person, now)
+    sessions = await house.sessions.of_person(tenant, visitor.person, now)
+    view = views.MyAccess(
+        brand=await brand_of(page, house),
+        person=views.Person(name=visitor.name, email=visitor.email),
+        now=now,
+        csrf=own_token(page, house, visitor),
+        remove=REMOVE,
+        end_session=END_SESSION,
+        end_others=END_OTHERS,
+        sign_out=SIGN_OUT,
+        grants=tuple([await _grant(grant, catalogue, tenant, house) for grant in held]),
+        sessions=tuple([_session(row, visitor) for row in sessions]),
+        done=next((done for done in Done if done == page.field("done")), None),
+    )
+    return pages.show(view)
+
+
+async def remove(page: PageAsk, house: House) -> PageReply:
+    """Take back what an app was given: everything under it ends at once."""
+    visitor = await _own(page, house)
+    if visitor is None:
+        return go(ACCESS)
+    number = ids.read(ids.GRANT, page.field("grant"))
+    tenant = page.issuer.tenant
+    held = await house.grants.of_person(tenant, visitor.person, page.at.now)
+    if any(grant.id == number for grant in held) and number is not None:
+        user = ids.show(ids.USER, visitor.person)
+        await house.grants.end(page.at, tenant=tenant, number=number, because="withdrawn", actor=user)
+    return go(f"{ACCESS}?done={Done.REMOVED}")
+
+
+async def end_session(page: PageAsk, house: House) -> PageReply:
+    """Sign one other browser out."""
+    visitor = await _own(page, house)
+    if visitor is None:
+        return go(ACCESS)
+    number = ids.read(ids.SESSION, page.field("session"))
+    if number is not None:
+        await house.sessions.end(page.at, page.issuer.tenant, visitor.person, number)
+    return go(f"{ACCESS}?done={Done.SESSION_ENDED}")
+
+
+async def end_others(page: PageAsk, house: House) -> PageReply:
+    """Sign all other browsers out."""
+    visitor = await _own(page, house)
+    if visitor is None:
+        return go(ACCESS)
+    await house.sessions.end_others(page.at, page.issuer.tenant, visitor.person, visitor.session)
+    return go(f"{ACCESS}?done={Done.OTHERS_ENDED}")
+
+
+async def _own(page: PageAsk, house: House) -> Visitor | None:
+    """Return who posts a form of their own page; None leads back to it, where it can be done again."""
+    visitor = await visitor_of(page, house)
+    return visitor if visitor is not None and is_own(page, house, visitor) else None
+
+
+async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: House) -> views.GrantLine:
+    client = await house.world.directory.client_by_row(tenant, grant.client)
+    account = None
+    if grant.account_slug is not None:
+        account = views.Account(name=grant.account_name or grant.account_slug, slug=grant.account_slug)
+    openid = [scope.name for number in grant.scopes if (scope := catalogue.scopes.get(number)) is not None and scope.api == OPENID_API]
+    return views.GrantLine(
+        id=ids.show(ids.GRANT, grant.id),
+        client=grant.client_name,
+        third_party=client is None or client.settings.party == "third",
+        account=account,
+        openid=views.openid_lines(openid),
+        groups=groups(grant.scopes, catalogue),
+        since=grant.made_at,
+    )
+
+
+def _session(row: SessionRow, visitor: Visitor) -> views.SessionLine:
+    return views.SessionLine(
+        id=ids.show(ids.SESSION, row.id),
+        browser=browser_of(row.agent),
+        place=row.address,
+        since=row.created_at,
+        last_seen=row.seen_at,
+        current=row.id == visitor.session,
+    )

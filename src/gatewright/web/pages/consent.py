@@ -1,0 +1,90 @@
+"""Yes or no: what the client asks for in words, what is risky about it, what the user's role leaves out (OpenID Connect Core §3.1.2.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from gatewright.oauth.authorize import allow
+from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.next_step import AskConsent, Situation
+from gatewright.oauth.redirect_uri import host_of, is_local
+from gatewright.web import csrf, views
+from gatewright.web.pages import page as pages
+from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of
+from gatewright.web.pages.running import ACCESS, Running, again, ends_at, expired, move_on, open_running, say_no
+from gatewright.web.pages.steps import account_of, chosen, person_of, signed_in
+
+if TYPE_CHECKING:
+    from gatewright.oauth.catalogue import Catalogue
+
+PATH: Final = "/-/consent"
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+async def show(running: Running, situation: Situation, step: AskConsent) -> PageReply:
+    """Show what is asked for."""
+    return pages.show(await _view(running, situation, step), ends_at=ends_at(situation))
+
+
+async def act(page: PageAsk, house: House) -> PageReply:
+    """Remember yes and no, for exactly what stood on the page; if that changed meanwhile it is shown again."""
+    running = open_running(page, house)
+    if running is None:
+        return await expired(page, house)
+    found = await chosen(running, AskConsent)
+    if isinstance(found, PageReply):
+        return found
+    step = found.step
+    if not isinstance(step, AskConsent) or page.field("shown") != (await _view(running, found.situation, step)).shown:
+        return again(running)
+    if not await allow(found.situation, step, page.fields("scope"), house.front, page.at):
+        return await say_no(running)
+    return await move_on(running, replace(found.progress, consented=True))
+
+
+async def _view(running: Running, situation: Situation, step: AskConsent) -> views.Consent:
+    catalogue, client, uri = situation.catalogue, situation.client, situation.request.back.redirect_uri
+    visitor = signed_in(situation)
+    view = views.Consent(
+        brand=await brand_of(running.page, running.house),
+        form=running.form(PATH, visitor.session),
+        client=client.settings.client_name,
+        third_party=client.settings.party == "third",
+        returns_to=host_of(uri),
+        local=is_local(uri),
+        person=person_of(visitor),
+        account=account_of(step.seat),
+        openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue)),
+        groups=groups(step.asked, catalogue, held=step.held),
+        left_out=tuple([catalogue.scopes[number].text for number in sorted(step.lacking) if number in catalogue.scopes]),
+        access_page=ACCESS,
+    )
+    # The brand may change while somebody reads; everything else is what they say yes to.
+    told = _encode(
+        (replace(view, brand=None, form=views.Form(action="", csrf="")), situation.request.scopes, situation.request.claims_text)
+    )
+    return replace(view, shown=csrf.token(running.house.world.sealer, running.page.issuer, "shown", told.decode()))
+
+
+def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
+    return frozenset([catalogue.scopes[number].name for number in scopes if catalogue.scopes[number].api == OPENID_API])
+
+
+def groups(scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int] = frozenset()) -> tuple[views.ScopeGroup, ...]:
+    """Return scopes in words, grouped by their APIs."""
+    known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
+    apis = [catalogue.apis[number] for number in dict.fromkeys([scope.api for scope in known]) if number in catalogue.apis]
+    return tuple(
+        views.ScopeGroup(
+            api=api.name,
+            scopes=tuple(
+                views.ScopeLine(name=scope.name, text=scope.text, high_risk=scope.risk == "high", held=scope.id in held)
+                for scope in known
+                if scope.api == api.id
+            ),
+        )
+        for api in apis
+    )

@@ -1,0 +1,193 @@
+"""What a page is asked and what it answers, free of any framework; and what of the house a page may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gatewright.base.log import Event, incident
+from gatewright.oauth.ask import Ask, Params
+from gatewright.oauth.errors import OAuthError, ServerError, TemporarilyUnavailable
+from gatewright.web import cookies, views
+from gatewright.web.cookies import Cookie
+from gatewright.web.render import form_post_csp, page_csp, render
+
+if TYPE_CHECKING:
+    from gatewright.base.log import Log
+    from gatewright.base.moment import Moment
+    from gatewright.ledger.grants import Grants
+    from gatewright.oauth.answer import Sent
+    from gatewright.oauth.issuer import Issuer
+    from gatewright.oauth.ports import World
+    from gatewright.oauth.visit import Front, Visitor
+    from gatewright.signin.pool import PasswordPool
+    from gatewright.signin.sessions import Sessions
+    from gatewright.signin.throttle import Throttle
+    from gatewright.store import Store
+    from gatewright.tenants.records import Look
+
+Header = tuple[bytes, bytes]
+
+# Nothing here is kept, framed, told to others by a referrer, or reachable from a window of another site.
+_ALWAYS: Final[tuple[Header, ...]] = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+LOGO_PATH: Final = "/-/logo/"
+MOST_HOPS: Final = 10
+
+
+class Looks(Protocol):
+    """How tenants look."""
+
+    async def look(self, tenant: int) -> Look:
+        """Return how a tenant's pages look."""
+
+
+class House(Protocol):
+    """What of the house a page may use; `app.House` has all of it and more."""
+
+    @property
+    def log(self) -> Log: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def sites(self) -> Looks: ...
+    @property
+    def world(self) -> World: ...
+    @property
+    def front(self) -> Front: ...
+    @property
+    def grants(self) -> Grants: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def passwords(self) -> PasswordPool: ...
+    @property
+    def throttle(self) -> Throttle: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageAsk:
+    """A request for a page: `pairs` are the decoded fields of the query, or of the form where one was posted.
+
+    `headers` are by lower-case name; of them origin, sec-fetch-site and user-agent are looked at.
+    """
+
+    method: str
+    path: str
+    issuer: Issuer
+    at: Moment
+    pairs: tuple[tuple[str, str], ...] = ()
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+
+    @property
+    def params(self) -> Params:
+        """The fields as parameters of a protocol.
+
+        Raises:
+            InvalidRequest: a known one came twice.
+        """
+        return Params.of(list(self.pairs))
+
+    @property
+    def ask(self) -> Ask:
+        """The same for the core."""
+        return Ask(self.params, self.issuer, self.at, address=self.address)
+
+    @property
+    def posted(self) -> bool:
+        """Whether a form was posted."""
+        return self.method == "POST"
+
+    def field(self, name: str) -> str:
+        """Return the first value of a field, "" where there is none."""
+        return next((value for found, value in self.pairs if found == name), "")
+
+    def fields(self, name: str) -> frozenset[str]:
+        """Return all values of a field."""
+        return frozenset([value for found, value in self.pairs if found == name])
+
+    def cookie(self, cookie: Cookie) -> str:
+        """Return the value of one of our cookies, "" where it was not sent."""
+        return cookies.read(self.cookies, cookie, self.issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class PageReply:
+    """A whole response but for its length: `headers` are all there are, cookies, location and policy among them."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes = b""
+
+    @property
+    def location(self) -> str | None:
+        """Where the browser is sent, if anywhere."""
+        return next((value.decode() for name, value in self.headers if name == b"location"), None)
+
+    def with_cookies(self, *set_cookies: str) -> PageReply:
+        """Return the reply with more cookies to set or drop."""
+        return PageReply(self.status, (*self.headers, *((b"set-cookie", text.encode()) for text in set_cookies)), self.body)
+
+
+Handler = Callable[[PageAsk, House], Awaitable[PageReply]]
+
+
+async def brand_of(page: PageAsk, house: House) -> views.Brand:
+    """Return how this domain looks."""
+    look = await house.sites.look(page.issuer.tenant)
+    logo = None if look.logo is None else LOGO_PATH + look.logo
+    return views.Brand(name=page.issuer.name, color=look.color, logo=logo, terms=look.terms, privacy=look.privacy)
+
+
+async def visitor_of(page: PageAsk, house: House) -> Visitor | None:
+    """Return who is signed in in this browser."""
+    cookie = page.cookie(Cookie.SESSION)
+    return await house.sessions.find(page.issuer, cookie, page.at) if cookie else None
+
+
+def show(view: views.Page, *, status: int = 200, ends_at: tuple[str, ...] = (), headers: tuple[Header, ...] = ()) -> PageReply:
+    """Return a page; `ends_at` are the checked addresses to which its forms may lead in the end (`security-rules` 53)."""
+    policy = (b"content-security-policy", page_csp(*ends_at[:MOST_HOPS]).encode())
+    return PageReply(status, (_HTML, *_ALWAYS, policy, *headers), render(view))
+
+
+def go(location: str) -> PageReply:
+    """Send the browser on with a GET, whatever it came with (RFC 9700 §4.12: 303, never 307)."""
+    return PageReply(303, (*_ALWAYS, (b"location", location.encode("ascii"))))
+
+
+async def answer(sent: Sent, client: str, page: PageAsk, house: House) -> PageReply:
+    """Return the answer to a client: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode §2)."""
+    if sent.form is None:
+        return go(sent.target)
+    view = views.FormPost(brand=await brand_of(page, house), target=sent.target, client=client, fields=sent.form)
+    return PageReply(200, (_HTML, *_ALWAYS, (b"content-security-policy", form_post_csp(sent.target).encode())), render(view))
+
+
+async def failed(page: PageAsk, house: House, error: OAuthError, *, status: int | None = None) -> PageReply:
+    """Return the page of a refusal that is told to nobody but the user. It links nowhere that was not checked (RFC 6749 §4.1.2.1)."""
+    name = incident(page.at)
+    house.log.tell(Event.REQUEST_REFUSED, request=name, path=page.path, error=error.code, why=error.why or error.description)
+    busy = isinstance(error, TemporarilyUnavailable)
+    ours = busy or isinstance(error, ServerError)
+    view = views.Error(
+        brand=await brand_of(page, house),
+        title="Please try again in a moment" if busy else "Something went wrong here" if ours else "This request cannot be answered",
+        sentence="We cannot answer right now." if ours else "The app that sent you here made a mistake, so we cannot go on.",
+        advice="Wait a moment, then try again." if ours else "Go back to the app and try again. If it happens again, tell its makers.",
+        incident=name,
+        code=error.code,
+        detail=error.description,
+    )
+    retry = ((b"retry-after", b"%d" % error.retry_after),) if isinstance(error, TemporarilyUnavailable) else ()
+    return show(view, status=status or (error.status if ours else 400), headers=((b"request-id", name.encode()), *retry))

@@ -1,0 +1,156 @@
+"""A request under way: opened from what the browser brings, moved on by what its user does, shown as the page of its next step.
+
+No page knows another: each does its own act and asks what comes next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from gatewright.oauth.answer import Sent
+from gatewright.oauth.authorize import advance, deny, look
+from gatewright.oauth.next_step import Situation
+from gatewright.oauth.request import LONGEST_BEGUN, Flow, Progress, seal, unseal
+from gatewright.web import cookies, csrf, views
+from gatewright.web.cookies import Cookie
+from gatewright.web.csrf import Flows
+from gatewright.web.pages.page import House, PageAsk, PageReply, answer, brand_of, go, show
+
+if TYPE_CHECKING:
+    from gatewright.oauth.next_step import Pending
+    from gatewright.oauth.request import AuthorizationRequest
+    from gatewright.oauth.visit import Visitor
+
+CONTINUE: Final = "/-/continue"
+ACCESS: Final = "/-/access"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One request of one browser: what came now, what is under way, and the cookies of the session as they will be."""
+
+    page: PageAsk
+    house: House
+    flow: Flow
+    text: str
+    secret: str
+    session: str
+    set_cookies: tuple[str, ...] = ()
+
+    @property
+    def request(self) -> AuthorizationRequest | None:
+        """What the client asked for; None where a page of ours is what the user wants."""
+        return self.flow.request
+
+    def form(self, action: str, session: int) -> views.Form:
+        """Return the hidden fields of a form of this step, for this session and no other."""
+        return views.Form(action=action, csrf=self._token(action, session), step=self.text)
+
+    def came_back(self, session: int) -> bool:
+        """Tell whether the form that was posted is one that we showed, in this browser, to this session, at this step."""
+        shown = self.page.field("csrf")
+        return csrf.fits(shown, self.house.world.sealer, self.page.issuer, *self._parts(self.page.path, session))
+
+    def _token(self, action: str, session: int) -> str:
+        return csrf.token(self.house.world.sealer, self.page.issuer, *self._parts(action, session))
+
+    def _parts(self, action: str, session: int) -> tuple[str, ...]:
+        return (self.text, self.secret, str(session), action)
+
+
+def open_running(page: PageAsk, house: House) -> Running | None:
+    """Return the request that the browser names (field `step`, or `r` in an address), or None when it is none of this browser's."""
+    text = page.field("step") if page.posted else page.field("r")
+    flow = unseal(text, page.issuer, house.world.sealer, page.at.now)
+    secret = None if flow is None else Flows(page.cookie(Cookie.FLOW)).secret(flow.id)
+    if flow is None or secret is None:
+        return None
+    return Running(page, house, flow, text, secret, page.cookie(Cookie.SESSION))
+
+
+async def begin(page: PageAsk, house: House, *, request: AuthorizationRequest | None = None, visit: str = "") -> PageReply | None:
+    """Begin a request in this browser and send it to its first step; None when it is too long to travel."""
+    flows = Flows(page.cookie(Cookie.FLOW))
+    flow = Flow(id=flows.begin(page.at), started_at=page.at.now, sealed_at=page.at.now, request=request, visit=visit)
+    text = seal(flow, page.issuer, house.world.sealer, page.at)
+    if len(text) > LONGEST_BEGUN:
+        return None
+    return go(f"{CONTINUE}?r={text}").with_cookies(cookies.put(Cookie.FLOW, flows.cookie, page.issuer))
+
+
+async def visitor_in(running: Running) -> Visitor | None:
+    """Return who is signed in in this browser."""
+    return await running.house.sessions.find(running.page.issuer, running.session, running.page.at) if running.session else None
+
+
+async def situation_of(running: Running, request: AuthorizationRequest, progress: Progress | None = None) -> Situation:
+    """Return where the request stands, with what the user has just done."""
+    page, done = running.page, running.flow.progress if progress is None else progress
+    return await look(request, done, running.session, page.issuer, running.house.front, page.at)
+
+
+async def move_on(running: Running, progress: Progress) -> PageReply:
+    """Answer the client if that is possible now; else go to the page of the next step."""
+    page, request = running.page, running.request
+    if request is None:
+        return close(running, go(running.flow.visit))
+    situation = await situation_of(running, request, progress)
+    outcome = await advance(situation, page.issuer, running.house.front, page.at)
+    if isinstance(outcome, Sent):
+        return await finish(running, outcome, situation.client.settings.client_name)
+    text = seal(msgspec.structs.replace(running.flow, progress=progress), page.issuer, running.house.world.sealer, page.at)
+    return go(f"{CONTINUE}?r={text}").with_cookies(*running.set_cookies)
+
+
+async def pending(running: Running, request: AuthorizationRequest) -> PageReply | tuple[Situation, Pending]:
+    """Return the answer if nothing is left to do, else what is."""
+    page = running.page
+    situation = await situation_of(running, request)
+    outcome = await advance(situation, page.issuer, running.house.front, page.at)
+    if isinstance(outcome, Sent):
+        return await finish(running, outcome, situation.client.settings.client_name)
+    return situation, outcome
+
+
+async def finish(running: Running, sent: Sent, client: str) -> PageReply:
+    """Send the answer; the request is over in this browser."""
+    return close(running, await answer(sent, client, running.page, running.house))
+
+
+async def say_no(running: Running) -> PageReply:
+    """Tell the client that its user said no; a visit ends at the front door."""
+    page, request = running.page, running.request
+    if request is None:
+        return close(running, go("/"))
+    client = await running.house.world.directory.client(page.issuer.tenant, request.client_id)
+    return await finish(running, deny(request, page.issuer), request.client_id if client is None else client.settings.client_name)
+
+
+def close(running: Running, reply: PageReply) -> PageReply:
+    """Return the reply after which this request is under way no more."""
+    flows = Flows(running.page.cookie(Cookie.FLOW))
+    flows.end(running.flow.id)
+    return reply.with_cookies(*running.set_cookies, cookies.put(Cookie.FLOW, flows.cookie, running.page.issuer))
+
+
+def again(running: Running) -> PageReply:
+    """Show the present step anew: what was posted belongs to another one."""
+    return go(f"{CONTINUE}?r={running.text}")
+
+
+async def expired(page: PageAsk, house: House) -> PageReply:
+    """Return the page for a request that is over, or is none of this browser's."""
+    return show(views.Expired(brand=await brand_of(page, house)), status=400)
+
+
+def ends_at(situation: Situation) -> tuple[str, ...]:
+    """Return the addresses to which a form of this request may lead: the answer's own, then the client's others as its next hops."""
+    return tuple(dict.fromkeys((situation.request.back.redirect_uri, *situation.client.settings.redirect_uris)))
+
+
+def with_session(running: Running, session: str, *set_cookies: str) -> Running:
+    """Return the request as it goes on in a session that was made just now."""
+    return replace(running, session=session, set_cookies=set_cookies)

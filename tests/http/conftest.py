@@ -1,0 +1,32 @@
+"""A browser in front of a playground, for each test of a page."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.browser import Browser, Rooms, open_rooms
+from tests.support.world import Playground, open_playground
+
+
+@pytest.fixture
+async def ground(tmp_path: Path) -> AsyncIterator[Playground]:
+    """One tenant over a store of its own, with the usual client."""
+    opened = await open_playground(tmp_path)
+    await opened.add()
+    yield opened
+    await opened.store.close()
+
+
+@pytest.fixture
+async def rooms(ground: Playground) -> AsyncIterator[Rooms]:
+    """The rooms behind the pages."""
+    made = await open_rooms(ground)
+    yield made
+    made.passwords.close()
+
+
+@pytest.fixture
+def browser(rooms: Rooms) -> Browser:
+    """A browser that was never here."""
+    return Browser(rooms)
