@@ -1,5 +1,6 @@
 """The engines: what is remembered, on SQLite or PostgreSQL, from one SQL text. Knows SQL mechanics, no domain words."""
 
+from gatewright.store.backup import backup, restore, verify
 from gatewright.store.changes import Change, ChangeFeed, announce
 from gatewright.store.errors import (
     BackupError,
@@ -43,6 +44,9 @@ __all__ = [
     "Value",
     "Watch",
     "announce",
+    "backup",
     "migrate",
     "open_store",
+    "restore",
+    "verify",
 ]

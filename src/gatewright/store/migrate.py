@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
-import apsw
 from msgspec import Struct
 
-from gatewright.store.errors import BadQuery, SchemaError, StoreBusy, StoreError, StoreUnavailable
+from gatewright.store.errors import BadQuery, SchemaError, StoreBusy, StoreError
 from gatewright.store.port import Store
-from gatewright.store.postgres_line import Dial, Line
-from gatewright.store.query import Query, Value
-from gatewright.store.sqlite_file import connect, path_of, translated
+from gatewright.store.query import Query
+from gatewright.store.runner import Runner, Say, runner_of
 
 SCHEMA: Final = Path(__file__).with_name("schema")
-
-Say = Callable[[str], None]
 
 _FILE: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _COMMENT: Final = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|--[^\n]*|/\*.*?\*/""", re.DOTALL)
@@ -29,10 +23,8 @@ _WORD: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(?P<id>\bID\b)|(?P<e
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL)"
 )
-_DONE: Final = "SELECT number, name, digest FROM migration ORDER BY number"
-_LOCK: Final = 0x6761746577726974  # one lock for each database, whatever the schema
+_NOTE: Final = "INSERT INTO migration (number, name, digest, at) VALUES ({}, '{}', '{}', {})"  # our own file names and numbers
 _TRIES: Final = 30
-_PAUSE: Final = 0.1
 
 
 class Applied(Struct, frozen=True):
@@ -67,7 +59,7 @@ class Migration(Struct, frozen=True):
         return [part.strip() for part in parts if part.strip()]
 
 
-DONE = Query(Applied, _DONE)
+DONE = Query(Applied, "SELECT number, name, digest FROM migration ORDER BY number")
 
 
 def migrations(folder: Path = SCHEMA) -> list[Migration]:
@@ -100,6 +92,13 @@ def missing(wanted: list[Migration], done: list[Applied]) -> list[Migration]:
     return wanted[len(done) :]
 
 
+async def done_in(runner: Runner) -> list[Applied]:
+    """Return what a database has behind it, nothing where nothing was ever set up."""
+    if "migration" not in await runner.tables():
+        return []
+    return [DONE.make(row) for row in await runner.rows(DONE.text)]
+
+
 async def check_schema(store: Store, folder: Path = SCHEMA) -> None:
     """Refuse a database whose schema is not exactly what this program expects."""
     wanted = migrations(folder)
@@ -119,8 +118,8 @@ async def migrate(url: str, *, now: int, folder: Path = SCHEMA, say: Say = lambd
     takes it up at the file that was not finished. `say` is told each statement before it runs.
     """
     wanted = migrations(folder)[:until]
-    async with _runner(url) as runner:
-        if not missing(wanted, await runner.done()):
+    async with runner_of(url) as runner:
+        if not missing(wanted, await done_in(runner)):
             return len(wanted)
         await runner.lock(say)
         try:
@@ -138,14 +137,14 @@ async def migrate(url: str, *, now: int, folder: Path = SCHEMA, say: Say = lambd
     return len(wanted)
 
 
-async def _all(runner: _Runner, wanted: list[Migration], now: int, say: Say) -> None:
+async def _all(runner: Runner, wanted: list[Migration], now: int, say: Say) -> None:
     while True:
         await runner.begin()
         try:
             # Asked inside the transaction: who waited for the lock finds what was done meanwhile.
-            lacking = missing(wanted, await runner.done())
+            lacking = missing(wanted, await done_in(runner))
             if lacking:
-                await _one(runner, lacking[0], len(wanted), now, say)
+                await apply(runner, lacking[0], len(wanted), now, say)
         except BaseException:
             with suppress(StoreError):
                 await runner.do("ROLLBACK")
@@ -155,7 +154,8 @@ async def _all(runner: _Runner, wanted: list[Migration], now: int, say: Say) -> 
             return
 
 
-async def _one(runner: _Runner, migration: Migration, last: int, now: int, say: Say) -> None:
+async def apply(runner: Runner, migration: Migration, last: int, now: int, say: Say) -> None:
+    """Run one file and note it, inside a transaction that the caller has begun."""
     statements = migration.statements(runner.id_type)
     await runner.do(_TABLE)
     for number, statement in enumerate(statements, 1):
@@ -164,115 +164,4 @@ async def _one(runner: _Runner, migration: Migration, last: int, now: int, say: 
             await runner.do(statement)
         except BadQuery as error:
             raise SchemaError(f"migration {migration.number:04d}_{migration.name}, statement {number}: {error}") from error
-    await runner.note(migration.number, migration.name, migration.digest, now)
-
-
-class _Runner(Protocol):
-    """One connection that migrates."""
-
-    id_type: str
-
-    async def lock(self, say: Say) -> None: ...
-    async def unlock(self) -> None: ...
-    async def begin(self) -> None: ...
-    async def do(self, statement: str) -> None: ...
-    async def done(self) -> list[Applied]: ...
-    async def note(self, *row: Value) -> None: ...
-
-
-@asynccontextmanager
-async def _runner(url: str) -> AsyncIterator[_Runner]:
-    if url.startswith("sqlite:"):
-        # Little patience in the driver and more here: the loop stays awake while another process migrates.
-        connection = connect(path_of(url), patience=0.05)
-        try:
-            yield _SqliteRunner(connection)
-        finally:
-            connection.close()
-    elif url.startswith(("postgres://", "postgresql://")):
-        line = Line(Dial(url, "gatewright migrate", 600.0, (("lock_timeout", "5000"),)))
-        try:
-            await line.up()
-            yield _PostgresRunner(line)
-        finally:
-            await line.close()
-    else:
-        raise StoreUnavailable("a store is named by sqlite:///path/to/file or postgres://user@host/database")
-
-
-class _SqliteRunner:
-    id_type = "INTEGER PRIMARY KEY"
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._say: Say = lambda _sentence: None
-
-    async def lock(self, say: Say) -> None:
-        """Nothing is held: BEGIN IMMEDIATE is the lock, file by file."""
-        self._say = say
-
-    async def unlock(self) -> None:
-        """Nothing is held."""
-
-    async def begin(self) -> None:
-        waiting = False
-        while True:
-            try:
-                await self.do("BEGIN IMMEDIATE")
-            except StoreBusy:
-                if not waiting:
-                    self._say("another process is writing to the store; waiting for it")
-                waiting = True
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
-
-    async def do(self, statement: str) -> None:
-        self._rows(statement)
-
-    async def done(self) -> list[Applied]:
-        if not self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration'"):
-            return []
-        return [DONE.make(row) for row in self._rows(_DONE)]
-
-    async def note(self, *row: Value) -> None:
-        self._rows("INSERT INTO migration (number, name, digest, at) VALUES (?, ?, ?, ?)", row)
-
-    def _rows(self, statement: str, values: tuple[Value, ...] = ()) -> list[Any]:
-        try:
-            return self._connection.execute(statement, values).fetchall()
-        except apsw.Error as error:
-            raise translated(error) from error
-
-
-class _PostgresRunner:
-    id_type = "BIGINT PRIMARY KEY"
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-
-    async def lock(self, say: Say) -> None:
-        """Take a lock that belongs to the session, so that it goes with the process that held it."""
-        waiting = False
-        while not (await self._line.rows("SELECT pg_try_advisory_lock($1::bigint)", (_LOCK,)))[0][0]:
-            if not waiting:
-                say("another node is migrating the database; waiting for it")
-            waiting = True
-            await asyncio.sleep(_PAUSE)
-
-    async def unlock(self) -> None:
-        await self._line.rows("SELECT pg_advisory_unlock($1::bigint)", (_LOCK,))
-
-    async def begin(self) -> None:
-        await self._line.say("BEGIN")
-
-    async def do(self, statement: str) -> None:
-        await self._line.say(statement)
-
-    async def done(self) -> list[Applied]:
-        if (await self._line.rows("SELECT to_regclass('migration')::text", ()))[0][0] is None:
-            return []
-        return [DONE.make(row) for row in await self._line.rows(_DONE, ())]
-
-    async def note(self, *row: Value) -> None:
-        await self._line.rows("INSERT INTO migration (number, name, digest, at) VALUES ($1, $2, $3, $4)", row)
+    await runner.do(_NOTE.format(migration.number, migration.name, migration.digest, now))

@@ -130,6 +130,14 @@ class Line:
             raise self._failed(error) from error
         return status
 
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert many rows at once."""
+        connection = await self.up()
+        try:
+            await connection.copy_records_to_table(table, columns=columns, records=rows, timeout=self._timeout)
+        except _ERRORS as error:
+            raise self._failed(error) from error
+
     def _failed(self, error: BaseException) -> StoreError:
         fault = translated(error)
         if isinstance(error, asyncpg.InvalidCachedStatementError):
