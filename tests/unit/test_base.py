@@ -1,9 +1,11 @@
 """Texts of bytes and of ids: one text for one value, and back."""
 
+import hmac
+
 import pytest
 
 from gatewright.base import ids
-from gatewright.base.digest import Kind, b64, digest, same, split, unb64, with_id
+from gatewright.base.digest import Kind, b64, digest, hmac_sha256, same, split, unb64, with_id
 from gatewright.base.moment import IdMaker
 from tests.support.clock import NOON, SeededDice, TestClock
 
@@ -71,6 +73,13 @@ def test_a_digest_depends_on_kind_tenant_and_secret() -> None:
     assert len(digests) == 8
     assert same("é", "é")
     assert not same("a", "b")
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 43, 63, 64, 65, 200])
+@pytest.mark.parametrize("message", [b"", b"x", bytes(range(256)) * 20])
+def test_an_hmac_is_the_standard_librarys(length: int, message: bytes) -> None:
+    key = bytes(range(200))[:length]
+    assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
 
 
 def test_ids_of_one_maker_rise_even_within_a_millisecond_and_when_the_clock_goes_back() -> None:

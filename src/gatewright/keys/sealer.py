@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from gatewright.base.digest import b64, unb64
+from gatewright.base.digest import b64, hmac_sha256, unb64
 from gatewright.keys.root import KeyFault, RootKey
 
 DAY: Final = 86400
@@ -59,7 +58,7 @@ class RootSealer:
             if len(self._macs) >= _MAX_CIPHERS:
                 self._macs.clear()
             key = self._macs[purpose, tenant] = self._root.derive(f"mac {purpose}", tenant=tenant)
-        return hmac.digest(key, message, "sha256")
+        return hmac_sha256(key, message)
 
     def _lock(self, tenant: int, issuer: str, day: int) -> _Lock:
         found = self._ciphers.get((tenant, issuer, day))

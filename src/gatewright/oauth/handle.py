@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from gatewright.base.digest import Kind, b64, digest, same, unb64, with_id
+from gatewright.base.digest import Kind, b64, digest, hmac_sha256, same, unb64, with_id
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -111,7 +111,7 @@ def unpack(plain: bytes) -> Handle | None:
 
 
 def _mac(access_secret: str, signed: bytes) -> bytes:
-    return hmac.digest(access_secret.encode(), signed, "sha256")[:_MAC_BYTES]
+    return hmac_sha256(access_secret.encode(), signed)[:_MAC_BYTES]
 
 
 def new_standing_token(number: int, tenant: int, at: Moment) -> tuple[str, str]:

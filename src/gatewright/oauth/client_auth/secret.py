@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from gatewright.base.digest import Kind, digest, same
+from gatewright.base.digest import Kind, digest, hmac_sha256, same
 from gatewright.oauth.client_auth.presented import FAILED, Presented
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 
@@ -100,7 +100,7 @@ class _LastGood:
         self._digests[kept.digest] = self._of(proof)
 
     def _of(self, proof: str) -> bytes:
-        return hmac.digest(self._key, proof.encode(), "sha256")
+        return hmac_sha256(self._key, proof.encode())
 
 
 _last_good: Final = _LastGood()
