@@ -1,66 +1,19 @@
 import json
-from pathlib import Path
-
-import pytest
 
 from gatewright.accounts.book import MEMBERSHIPS_OF
 from gatewright.apis.catalogues import Catalogues
-from gatewright.base.check import Faults
 from gatewright.base.digest import Kind, digest
 from gatewright.clients.registry import Registry
-from gatewright.platform.apply import Applied, Plan, apply, plan
-from gatewright.platform.reading import read_text
 from gatewright.platform.show import applied_text, plan_text
-from gatewright.store import Query, Store
+from gatewright.store import Query
 from gatewright.tenants.book import tenant_named
 from gatewright.tenants.sites import Sites
 from gatewright.users.book import user_by_email
 from gatewright.users.passwords import fits
-from tests.support.clock import TestClock
+from tests.platform.played import ENVIRON, EXAMPLE, SMALL, Played
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "platform.example.toml"
-ENVIRON = {
-    "BANK_API_SECRET": "a-secret-of-the-bank-api-0123456789-0123",
-    "EVENTS_API_SECRET": "a-secret-of-the-events-api-0123456789",
-    "ORGANIZER_PASSWORD": "organizer's own",
-    "COPIER_PASSWORD": "copier's own",
-    "BUDGET_BUDDY_SECRET": "short-one",
-    "EVENTS_WEB_SECRET": "a-secret-of-events-web-0123456789-0123",
-    "IMAGE_COPIER_SECRET": "a-secret-of-image-copier-0123456789-01",
-}
 HEADS = Query(int, "SELECT head FROM change_head WHERE id = 1")
 AUDITED = Query(str, "SELECT act FROM audit ORDER BY id")
-
-
-class Played:
-    """A file that a test writes, applied to a store."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.clock = TestClock()
-        self.file = folder / "platform.toml"
-        self.environ = dict(ENVIRON)
-
-    async def apply(self, text: str) -> Applied:
-        return await apply(self.store, read_text(text, self.file), self.clock.moment(), self.environ, "os:tester")
-
-    async def plan(self, text: str) -> Plan:
-        return await plan(self.store, read_text(text, self.file), self.clock.moment(), self.environ)
-
-    async def faults(self, text: str) -> list[str]:
-        with pytest.raises(Faults) as caught:
-            await self.plan(text)
-        return [str(fault) for fault in caught.value.faults]
-
-    async def tenant(self) -> int:
-        row = await tenant_named(self.store, "acme")
-        assert row is not None
-        return row.id
-
-
-@pytest.fixture
-def played(store: Store, tmp_path: Path) -> Played:
-    return Played(store, tmp_path)
 
 
 async def test_the_example_applies_as_it_is(played: Played) -> None:
@@ -165,34 +118,6 @@ async def test_no_secret_of_the_file_lies_in_the_store_in_clear(played: Played) 
     assert not {secret for secret in ENVIRON.values() for row in kept if secret in row}
 
 
-SMALL = """
-[tenant]
-slug = "acme"
-name = "Acme"
-domains = ["https://id.acme.test"]
-[[apis]]
-audience = "https://api.acme.test"
-name = "API"
-[apis.scopes]
-"read:a" = "Read a"
-"read:b" = "Read b"
-[[roles]]
-name = "Reader"
-scopes = ["read:a", "read:b"]
-[[accounts]]
-slug = "one"
-name = "One"
-[[users]]
-email = "u@acme.test"
-memberships = [{ account = "one", roles = ["Reader"] }]
-[[clients]]
-client_id = "web"
-client_name = "Web"
-redirect_uris = ["https://web.example/cb"]
-scopes = ["openid", "read:a", "read:b"]
-"""
-
-
 async def test_a_client_without_a_secret_gets_one_that_is_shown_once(played: Played) -> None:
     first = await played.apply(SMALL)
     assert [made.client_id for made in first.secrets] == ["web"]
@@ -201,8 +126,7 @@ async def test_a_client_without_a_secret_gets_one_that_is_shown_once(played: Pla
     assert secret in applied_text(first)
     assert secret not in repr(first)
     assert (await played.apply(SMALL)).secrets == ()
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert client.secrets[0].digest == digest(Kind.CLIENT_SECRET, client.tenant, secret)
 
 
@@ -213,8 +137,7 @@ async def test_a_new_secret_is_added_beside_the_one_that_is_live(played: Played)
     played.environ["WEB"] = "the other secret, which is long enough"
     changed = await played.apply(text)
     assert [(change.sign, change.kind) for change in changed.plan.changes] == [("+", "client secret")]
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert len(client.secrets) == 2
     assert (await played.apply(text)).plan.changes == ()
 
@@ -237,16 +160,14 @@ async def test_what_the_file_does_not_name_is_left_alone(played: Played) -> None
     found = await played.apply(less)
     assert [(change.sign, change.kind, change.name) for change in found.plan.changes] == [("~", "role", "Reader")]
     assert [notice for notice in found.plan.notices if "client web" in notice]
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert not client.disabled
 
 
 async def test_a_key_that_the_file_does_not_name_keeps_its_value(played: Played) -> None:
     await played.apply(SMALL + 'consent = "always"\nallowed_ips = ["10.0.0.0/8"]\n')
     assert (await played.apply(SMALL)).plan.changes == ()
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert client.settings.consent == "always"
 
 
@@ -335,8 +256,7 @@ async def test_what_was_pruned_comes_back_when_it_is_named_again(played: Played)
     await played.apply("prune = true\n" + SMALL.split("[[roles]]", maxsplit=1)[0])
     back = await played.apply(SMALL)
     assert ("~", "client", "web") in {(change.sign, change.kind, change.name) for change in back.plan.changes}
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert not client.disabled
     assert client.epoch == 1
     assert (await played.apply(SMALL)).plan.changes == ()
@@ -394,8 +314,7 @@ async def test_a_client_may_act_for_a_service_user(played: Played) -> None:
     assert client.settings.account == (await played.store.all(MEMBERSHIPS_OF, person=user.id, tenant=tenant))[0].account
     assert (await played.apply(text)).plan.changes == ()
     assert (await played.apply(text.replace('service_user = "S@acme.test"\n', 'party = "first"\n'))).plan.changes[0].name == "robot"
-    kept = await Registry(played.store, lambda: True).client(tenant, "robot")
-    assert kept is not None
+    kept = await played.client("robot")
     assert kept.settings.service_user == user.id
 
 
@@ -403,8 +322,7 @@ async def test_a_client_with_keys_needs_no_secret(played: Played) -> None:
     text = SMALL + 'jwks = { keys = [{ kty = "EC", crv = "P-256", x = "a", y = "b", kid = "1" }] }\n'
     applied = await played.apply(text)
     assert applied.secrets == ()
-    client = await Registry(played.store, lambda: True).client(await played.tenant(), "web")
-    assert client is not None
+    client = await played.client()
     assert client.settings.token_endpoint_auth_method == "private_key_jwt"
     assert json.loads(client.settings.jwks or "")["keys"][0]["kid"] == "1"
     assert (await played.apply(text)).plan.changes == ()

@@ -5,7 +5,6 @@ A part with a fault is kept without the key that has it, so that the rules that 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,17 @@ from gatewright.platform.document import AccountPart, ApiPart, AppPart, ClientPa
 P = TypeVar("P", bound=Struct)
 
 LARGEST: Final = 16 * 1024 * 1024
+
+# What stands in for a required key that has a fault, so that everything else of its part is looked at. Nobody is called so.
+_STAND_INS: Final[Mapping[str, Mapping[str, object]]] = {
+    "tenant": {"slug": "stand-in-zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "name": "?", "domains": ["https://stand-in.invalid"]},
+    "apis": {"audience": "https://stand-in-{}.invalid", "name": "?"},
+    "roles": {"name": "stand-in {}", "scopes": []},
+    "accounts": {"slug": "stand-in-{}-zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "name": "?"},
+    "users": {"email": "stand-in-{}@stand-in.invalid"},
+    "clients": {"client_id": "stand-in-{}-zzzzzzzzzzzzzzzzzzzzzzzzzzz", "client_name": "?"},
+    "apps": {"slug": "stand-in-{}-zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "manifest": "?"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ def read_text(text: str, file: Path) -> Reading:
         file=file,
         lines=lines,
         faults=faults,
-        tenant=dataclasses.replace(tenants[0], keys=("tenant",)) if tenants else None,
+        tenant=tenants[0] if tenants else None,
         apis=_parts(document.get("apis"), ApiPart, "apis", broken),
         roles=_parts(document.get("roles"), RolePart, "roles", broken),
         accounts=_parts(document.get("accounts"), AccountPart, "accounts", broken),
@@ -106,12 +116,19 @@ def _parts(items: object, kind: type[P], section: str, broken: set[Keys]) -> tup
     for index, item in enumerate(items):
         keys: Keys = (section,) if section == "tenant" else (section, index)
         sound = _sound(item, keys, broken)
+        if not isinstance(sound, Mapping):
+            continue
+        stand_ins = {name: _numbered(value, index) for name, value in _STAND_INS[section].items() if name not in sound}
         try:
-            value = msgspec.convert(sound, kind)
+            value = msgspec.convert({**stand_ins, **sound}, kind)
         except msgspec.ValidationError:
             continue
-        found.append(Part((section, index), value, cast("Mapping[str, Any]", sound)))
+        found.append(Part(keys, value, cast("Mapping[str, Any]", sound)))
     return tuple(found)
+
+
+def _numbered(value: object, index: int) -> object:
+    return value.format(index) if isinstance(value, str) else value
 
 
 def _sound(value: object, keys: Keys, broken: set[Keys]) -> object:

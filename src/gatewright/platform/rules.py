@@ -137,7 +137,7 @@ def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
     if terms.token_lifetime == UNTIL_REVOKED and api.token.lifetime is not None and api.token.lifetime != "until_revoked":
         found.add(place, "a lifetime of nothing", "at least 1s is expected")
     elif terms.token_lifetime == UNTIL_REVOKED and terms.token_format == "jwt":
-        found.add(place, "a JWT cannot be valid until it is revoked: APIs believe it without asking", 'write format = "opaque"')
+        found.add(place, "a JWT cannot be valid until it is revoked: it is believed unasked", 'write format = "opaque"')
     elif terms.token_lifetime > (LONGEST_OPAQUE if terms.token_format == "opaque" else LONGEST_JWT):
         found.add(place, "an access token lives at most 24h", 'a refresh token renews it, or an opaque token is valid "until_revoked"')
     secret = examiner.reveal((*part.keys, "secret"), api.secret)
