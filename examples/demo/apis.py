@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import FastAPI
-from gatewright_guard.fastapi import Caller, Guard, protect, requires
 
 from examples.demo.layout import SECRETS, Layout
+from gatewright_guard.fastapi import Caller, Guard, protect, requires
 
 EVENTS: dict[str, list[str]] = {"acme-dev": ["Hack day"], "acme-prod": ["Summer party", "Customer day"]}
 IMAGES = ["mri-0001.dcm", "mri-0002.dcm", "mri-0003.dcm"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import parse_qsl
 
 import httpx
 from starlette.applications import Starlette
@@ -37,9 +38,9 @@ class ImageCopier:
 
     async def run(self, request: Request) -> Response:
         """Get a token for one scope (RFC 6749 §4.4), use it, show both."""
-        form = await request.form()
-        scope = str(form.get("scope", "read:images"))
-        method = str(form.get("act", "DELETE" if scope == "delete:images" else "GET"))
+        form = dict(parse_qsl((await request.body()).decode()))
+        scope = form.get("scope", "read:images")
+        method = form.get("act", "DELETE" if scope == "delete:images" else "GET")
         async with httpx.AsyncClient() as http:
             asked = {"grant_type": "client_credentials", "scope": scope}
             got = await http.post(f"{self.layout.issuer}/token", data=asked, auth=("image-copier", SECRETS["IMAGE_COPIER_SECRET"]))

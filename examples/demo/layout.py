@@ -1,5 +1,6 @@
 """Where everything of the demo listens, and its published passwords. The server is on 127.0.0.1, the apps on localhost:
-cookies ignore ports, so on one host name they would share a jar."""
+cookies ignore ports, so on one host name they would share a jar.
+"""
 
 from __future__ import annotations
 

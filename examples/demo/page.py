@@ -16,9 +16,12 @@ button, a.button { font: inherit; display: inline-block; min-height: 2.75rem; pa
   border: 1px solid var(--line); background: #1d4ed8; color: #fff; text-decoration: none; cursor: pointer; box-sizing: border-box; }
 button.quiet, a.quiet { background: transparent; color: inherit; }
 form { display: inline-block; margin: .25rem .5rem .25rem 0; }
-pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem; white-space: pre-wrap; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; } dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
-nav { font-size: .9rem; margin-bottom: 2rem; display: flex; gap: 1rem; flex-wrap: wrap; }
+pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); border-radius: .5rem; font-size: .85rem;
+  white-space: pre-wrap; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
+dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
+nav { font-size: .9rem; margin-bottom: 2rem; display: flex; gap: 1rem;
+  flex-wrap: wrap; }
 """
 
 
