@@ -56,11 +56,23 @@ async def test_a_request_posted_from_another_site_is_answered_like_one_that_was_
     session = browser.cookies.pop("__Host-gw_session")
     # A post from another site brings no SameSite=Lax cookie; the GET that it leads to does.
     begun = await browser.authorize(post=True, follow=False)
-    assert begun.status == 303
+    assert (begun.status, browser.set_cookies[-1].partition("=")[0]) == (303, "__Host-gw_flow")
     browser.cookies["__Host-gw_session"] = session
-    assert begun.location is not None
-    answered = await browser.get("/-/continue", r=begun.answer["r"])
+    before = len(browser.set_cookies)
+    answered = await browser.get("/-/posted", r=begun.answer["r"])
     assert "code" in answered.answer
+    assert len(browser.set_cookies) == before
+
+
+async def test_a_posted_request_that_needs_its_user_begins_like_any_other(browser: Browser, ground: Playground) -> None:
+    page = await browser.authorize(post=True)
+    assert page.title.startswith("Sign in")
+    await browser.sign_in()
+    assert "code" in (await browser.press("allow")).answer
+    late = await browser.authorize(post=True, follow=False)
+    ground.clock.pass_(61)
+    assert (await browser.get("/-/posted", r=late.answer["r"])).title.startswith("This page is too old")
+    assert (await browser.get("/-/posted", r="gwx_rubbish")).status == 400
 
 
 async def test_a_scope_that_is_unticked_is_declined_and_not_asked_again(browser: Browser, ground: Playground) -> None:

@@ -25,6 +25,7 @@ Prompt = Literal["none", "login", "consent", "select_account"]
 
 STEP_SECONDS: Final = 900  # from one step to the next
 LONGEST_SECONDS: Final = 3600  # from the request to its answer
+POSTED_SECONDS: Final = 60  # from a post to the GET that it leads to
 LONGEST_TEXT: Final = 7680  # characters: with its path it stays under the 8 KB that proxies allow a request line
 LONGEST_BEGUN: Final = LONGEST_TEXT - 200  # when it begins; what its user does adds some numbers
 
@@ -83,7 +84,7 @@ class Progress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused: int = 0
 
 
-class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Journey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a browser is in the middle of: an authorization request, or a visit to a page of ours that needs somebody signed in."""
 
     id: str
@@ -99,23 +100,40 @@ class Flow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Flow).decode
+_decode: Final = msgspec.msgpack.Decoder(Journey).decode
+_decode_request: Final = msgspec.msgpack.Decoder(AuthorizationRequest).decode
 
 
-def seal(flow: Flow, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
-    """Return a flow as text that only this issuer can read, good until the next step."""
-    return seal_bytes(_encode(msgspec.structs.replace(flow, sealed_at=at.now)), "flow", issuer, sealer, at)
+def seal(journey: Journey, issuer: Issuer, sealer: Sealer, at: Moment) -> str:
+    """Return a journey as text that only this issuer can read, good until the next step."""
+    return seal_bytes(_encode(msgspec.structs.replace(journey, sealed_at=at.now)), "journey", issuer, sealer, at)
 
 
-def unseal(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Flow | None:
-    """Return the flow of a text, or None when it is none of this issuer or took too long."""
-    plain = unseal_bytes(text, "flow", issuer, sealer, now)
+def unseal(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Journey | None:
+    """Return the journey of a text, or None when it is none of this issuer or took too long."""
+    plain = unseal_bytes(text, "journey", issuer, sealer, now)
     try:
-        flow = None if plain is None else _decode(plain)
+        journey = None if plain is None else _decode(plain)
     except msgspec.MsgspecError:
-        # Sealed before an upgrade that changed what a flow is.
+        # Sealed before an upgrade that changed what a journey is.
         return None
-    return None if flow is None or flow.over(now) else flow
+    return None if journey is None or journey.over(now) else journey
+
+
+def seal_posted(request: AuthorizationRequest, issuer: Issuer, sealer: Sealer, at: Moment) -> str | None:
+    """Return a request that was posted as text for the GET that follows it; None when it is too long to travel."""
+    text = seal_bytes(_encode(request), "posted", issuer, sealer, at)
+    return text if len(text) <= LONGEST_BEGUN else None
+
+
+def unseal_posted(text: str, issuer: Issuer, sealer: Sealer, now: int) -> AuthorizationRequest | None:
+    """Return a request that was posted just now. Like an authorization URL, it may be opened in any browser."""
+    plain = unseal_bytes(text, "posted", issuer, sealer, now)
+    try:
+        request = None if plain is None else _decode_request(plain)
+    except msgspec.MsgspecError:
+        return None
+    return None if request is None or now - request.asked_at > POSTED_SECONDS else request
 
 
 def seal_bytes(plain: bytes, purpose: str, issuer: Issuer, sealer: Sealer, at: Moment) -> str:

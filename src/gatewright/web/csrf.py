@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.ports import Sealer
 
-MOST_FLOWS: Final = 8  # tabs that may be signing in at once; the oldest gives way
+MOST_JOURNEYS: Final = 8  # tabs that may be signing in at once; the oldest gives way
 _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 16
 _PURPOSE: Final = "form"
@@ -41,14 +41,14 @@ def from_here(issuer: Issuer, origin: str | None, fetch_site: str | None) -> boo
     return origin in (None, "null", issuer.url)
 
 
-class Flows:
+class Journeys:
     """The requests under way in one browser, each with a secret, as its cookie lists them: the newest first."""
 
     __slots__ = ("_secrets",)
 
     def __init__(self, cookie: str) -> None:
         self._secrets: dict[str, str] = {}
-        for part in cookie.split("~")[:MOST_FLOWS]:
+        for part in cookie.split("~")[:MOST_JOURNEYS]:
             number, dot, secret = part.partition(".")
             if dot and number and secret:
                 self._secrets.setdefault(number, secret)
@@ -70,4 +70,4 @@ class Flows:
     @property
     def cookie(self) -> str:
         """The value of the cookie."""
-        return "~".join([f"{number}.{secret}" for number, secret in list(self._secrets.items())[:MOST_FLOWS]])
+        return "~".join([f"{number}.{secret}" for number, secret in list(self._secrets.items())[:MOST_JOURNEYS]])

@@ -49,6 +49,7 @@ def _from_here(handler: Handler) -> Handler:
 
 ROUTES: Final[tuple[Route, ...]] = (
     shown("/", home.show),
+    shown(authorize.POSTED, authorize.posted),
     shown(CONTINUE, going_on.show),
     both(sign_in.PATH, sign_in.visit, sign_in.act),
     posted(account.PATH, account.act),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gatewright.oauth.answer import Sent, refuse
 from gatewright.oauth.authorize import accept, advance, look
 from gatewright.oauth.checks import Refused
 from gatewright.oauth.errors import InvalidRequest
-from gatewright.oauth.request import AuthorizationRequest, Progress
+from gatewright.oauth.request import AuthorizationRequest, Progress, seal_posted, unseal_posted
 from gatewright.web.cookies import Cookie
-from gatewright.web.pages.page import House, PageAsk, PageReply, answer
-from gatewright.web.pages.running import begin
+from gatewright.web.pages.page import House, PageAsk, PageReply, answer, go
+from gatewright.web.pages.running import begin, expired
+
+POSTED: Final = "/-/posted"
 
 
 async def show(page: PageAsk, house: House) -> PageReply:
@@ -21,26 +25,34 @@ async def show(page: PageAsk, house: House) -> PageReply:
     try:
         request = await accept(page.ask, house.front)
     except Refused as refused:
-        return await answer(refuse(refused.error, refused.back, page.issuer), await _name(page, house), page, house)
-    if page.posted:
-        # A post from another site brings no cookie (SameSite=Lax), so nobody would be signed in; the GET that follows brings it.
-        return await _begun(page, house, request)
+        name = await _name(page.params.need("client_id"), page, house)
+        return await answer(refuse(refused.error, refused.back, page.issuer), name, page, house)
+    if not page.posted:
+        return await _answered(page, house, request)
+    # A post from another site brings no cookie (SameSite=Lax), so nobody would be signed in; the GET that follows brings them.
+    text = seal_posted(request, page.issuer, house.world.sealer, page.at)
+    return await _too_long(page, house, request) if text is None else go(f"{POSTED}?r={text}")
+
+
+async def posted(page: PageAsk, house: House) -> PageReply:
+    """Go on with a request that was posted."""
+    request = unseal_posted(page.field("r"), page.issuer, house.world.sealer, page.at.now)
+    return await expired(page, house) if request is None else await _answered(page, house, request)
+
+
+async def _answered(page: PageAsk, house: House, request: AuthorizationRequest) -> PageReply:
     situation = await look(request, Progress(), page.cookie(Cookie.SESSION), page.issuer, house.front, page.at)
     outcome = await advance(situation, page.issuer, house.front, page.at)
     if isinstance(outcome, Sent):
         return await answer(outcome, situation.client.settings.client_name, page, house)
-    return await _begun(page, house, request)
+    return await begin(page, house, request=request) or await _too_long(page, house, request)
 
 
-async def _begun(page: PageAsk, house: House, request: AuthorizationRequest) -> PageReply:
-    reply = await begin(page, house, request=request)
-    if reply is not None:
-        return reply
+async def _too_long(page: PageAsk, house: House, request: AuthorizationRequest) -> PageReply:
     error = InvalidRequest("the request is too long: state, nonce, claims and hints together may have about 5,000 characters")
-    return await answer(refuse(error, request.back, page.issuer), await _name(page, house), page, house)
+    return await answer(refuse(error, request.back, page.issuer), await _name(request.client_id, page, house), page, house)
 
 
-async def _name(page: PageAsk, house: House) -> str:
-    client_id = page.params.need("client_id")
+async def _name(client_id: str, page: PageAsk, house: House) -> str:
     client = await house.world.directory.client(page.issuer.tenant, client_id)
     return client_id if client is None else client.settings.client_name

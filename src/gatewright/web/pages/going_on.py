@@ -15,7 +15,7 @@ async def show(page: PageAsk, house: House) -> PageReply:
         return await expired(page, house)
     if running.request is None:
         if await visitor_in(running) is not None:
-            return close(running, go(running.flow.visit))
+            return close(running, go(running.journey.visit))
         return await sign_in.visiting(running)
     outcome = await pending(running, running.request)
     if isinstance(outcome, PageReply):

@@ -13,10 +13,10 @@ import msgspec
 from gatewright.oauth.answer import Sent
 from gatewright.oauth.authorize import advance, deny, look
 from gatewright.oauth.next_step import Situation
-from gatewright.oauth.request import LONGEST_BEGUN, Flow, Progress, seal, unseal
+from gatewright.oauth.request import LONGEST_BEGUN, Journey, Progress, seal, unseal
 from gatewright.web import cookies, csrf, views
 from gatewright.web.cookies import Cookie
-from gatewright.web.csrf import Flows
+from gatewright.web.csrf import Journeys
 from gatewright.web.pages.page import House, PageAsk, PageReply, answer, brand_of, go, show
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Running:
 
     page: PageAsk
     house: House
-    flow: Flow
+    journey: Journey
     text: str
     secret: str
     session: str
@@ -43,7 +43,7 @@ class Running:
     @property
     def request(self) -> AuthorizationRequest | None:
         """What the client asked for; None where a page of ours is what the user wants."""
-        return self.flow.request
+        return self.journey.request
 
     def form(self, action: str, session: int) -> views.Form:
         """Return the hidden fields of a form of this step, for this session and no other."""
@@ -64,21 +64,21 @@ class Running:
 def open_running(page: PageAsk, house: House) -> Running | None:
     """Return the request that the browser names (field `step`, or `r` in an address), or None when it is none of this browser's."""
     text = page.field("step") if page.posted else page.field("r")
-    flow = unseal(text, page.issuer, house.world.sealer, page.at.now)
-    secret = None if flow is None else Flows(page.cookie(Cookie.FLOW)).secret(flow.id)
-    if flow is None or secret is None:
+    journey = unseal(text, page.issuer, house.world.sealer, page.at.now)
+    secret = None if journey is None else Journeys(page.cookie(Cookie.FLOW)).secret(journey.id)
+    if journey is None or secret is None:
         return None
-    return Running(page, house, flow, text, secret, page.cookie(Cookie.SESSION))
+    return Running(page, house, journey, text, secret, page.cookie(Cookie.SESSION))
 
 
 async def begin(page: PageAsk, house: House, *, request: AuthorizationRequest | None = None, visit: str = "") -> PageReply | None:
     """Begin a request in this browser and send it to its first step; None when it is too long to travel."""
-    flows = Flows(page.cookie(Cookie.FLOW))
-    flow = Flow(id=flows.begin(page.at), started_at=page.at.now, sealed_at=page.at.now, request=request, visit=visit)
-    text = seal(flow, page.issuer, house.world.sealer, page.at)
+    journeys = Journeys(page.cookie(Cookie.FLOW))
+    journey = Journey(id=journeys.begin(page.at), started_at=page.at.now, sealed_at=page.at.now, request=request, visit=visit)
+    text = seal(journey, page.issuer, house.world.sealer, page.at)
     if len(text) > LONGEST_BEGUN:
         return None
-    return go(f"{CONTINUE}?r={text}").with_cookies(cookies.put(Cookie.FLOW, flows.cookie, page.issuer))
+    return go(f"{CONTINUE}?r={text}").with_cookies(cookies.put(Cookie.FLOW, journeys.cookie, page.issuer))
 
 
 async def visitor_in(running: Running) -> Visitor | None:
@@ -88,7 +88,7 @@ async def visitor_in(running: Running) -> Visitor | None:
 
 async def situation_of(running: Running, request: AuthorizationRequest, progress: Progress | None = None) -> Situation:
     """Return where the request stands, with what the user has just done."""
-    page, done = running.page, running.flow.progress if progress is None else progress
+    page, done = running.page, running.journey.progress if progress is None else progress
     return await look(request, done, running.session, page.issuer, running.house.front, page.at)
 
 
@@ -96,12 +96,12 @@ async def move_on(running: Running, progress: Progress) -> PageReply:
     """Answer the client if that is possible now; else go to the page of the next step."""
     page, request = running.page, running.request
     if request is None:
-        return close(running, go(running.flow.visit))
+        return close(running, go(running.journey.visit))
     situation = await situation_of(running, request, progress)
     outcome = await advance(situation, page.issuer, running.house.front, page.at)
     if isinstance(outcome, Sent):
         return await finish(running, outcome, situation.client.settings.client_name)
-    text = seal(msgspec.structs.replace(running.flow, progress=progress), page.issuer, running.house.world.sealer, page.at)
+    text = seal(msgspec.structs.replace(running.journey, progress=progress), page.issuer, running.house.world.sealer, page.at)
     return go(f"{CONTINUE}?r={text}").with_cookies(*running.set_cookies)
 
 
@@ -131,9 +131,9 @@ async def say_no(running: Running) -> PageReply:
 
 def close(running: Running, reply: PageReply) -> PageReply:
     """Return the reply after which this request is under way no more."""
-    flows = Flows(running.page.cookie(Cookie.FLOW))
-    flows.end(running.flow.id)
-    return reply.with_cookies(*running.set_cookies, cookies.put(Cookie.FLOW, flows.cookie, running.page.issuer))
+    journeys = Journeys(running.page.cookie(Cookie.FLOW))
+    journeys.end(running.journey.id)
+    return reply.with_cookies(*running.set_cookies, cookies.put(Cookie.FLOW, journeys.cookie, running.page.issuer))
 
 
 def again(running: Running) -> PageReply:

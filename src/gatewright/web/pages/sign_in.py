@@ -83,7 +83,7 @@ async def _situation(running: Running) -> Situation | None:
     if running.request is None:
         return None
     page = running.page
-    return await look(running.request, running.flow.progress, running.session, page.issuer, running.house.front, page.at)
+    return await look(running.request, running.journey.progress, running.session, page.issuer, running.house.front, page.at)
 
 
 def _door(house: House) -> PasswordDoor:
