@@ -44,6 +44,9 @@ class Registry:
         if kind == CLIENT_KIND:
             self._clients.forget((tenant, subject))
 
+    def __len__(self) -> int:
+        return len(self._clients)
+
     def forget_all(self) -> None:
         """Read everything anew: changes were missed."""
         self._numbers.forget_all()

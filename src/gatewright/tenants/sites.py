@@ -70,6 +70,9 @@ class Sites:
             self._issuers.forget_where(lambda _, issuer: issuer.tenant == tenant)
             self._looks.forget(tenant)
 
+    def __len__(self) -> int:
+        return len(self._issuers)
+
     def forget_all(self) -> None:
         """Read everything anew: changes were missed."""
         self._issuers.forget_all()
