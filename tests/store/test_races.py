@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from gatewright.store import Query, Store, Tx
-from tests.store.things import ADD_ALONE, COUNT, LIST, ONCE, TAKE, Thing, add, move
+from tests.store.things import ADD_ALONE, COUNT, LIST, ONCE, TAKE, TAKE_ALONE, Thing, add, move
 from tests.support.crash import crash_everywhere
 from tests.support.engines import Nodes
 
 ROOT = Path(__file__).resolve().parents[2]
-TAKE_ALONE = Query(
-    Thing,
-    """UPDATE thing SET taken_by = :attempt, taken_at = :now WHERE id = :id AND (taken_by IS NULL OR taken_by = :attempt)
-    RETURNING id, name, n, taken_by""",
-)
 
 
 @pytest.mark.parametrize("take", [TAKE, TAKE_ALONE], ids=["batched", "alone"])

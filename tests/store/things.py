@@ -34,6 +34,11 @@ TAKE = Query(
     RETURNING a.id, a.name, a.n, a.taken_by""",
     each={"id": int, "attempt": str, "now": int},
 )
+TAKE_ALONE = Query(
+    Thing,
+    """UPDATE thing SET taken_by = :attempt, taken_at = :now WHERE id = :id AND (taken_by IS NULL OR taken_by = :attempt)
+    RETURNING id, name, n, taken_by""",
+)
 DROP = Query(int, "DELETE FROM thing AS a {each} WHERE a.id = :id RETURNING a.id", each={"id": int})
 ONCE = Query(
     Thing,

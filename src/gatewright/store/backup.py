@@ -6,7 +6,7 @@ import gzip
 import os
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from gatewright.store.errors import BackupError, StoreError
+from gatewright.store.errors import BackupError
 from gatewright.store.migrate import SCHEMA, apply, done_in, migrate, migrations, missing
 from gatewright.store.query import Value
 from gatewright.store.runner import PAGE, Row, Runner, Say, runner_of
@@ -87,10 +87,9 @@ async def restore(url: str, path: Path, *, now: int, folder: Path = SCHEMA, say:
                 await apply(runner, migration, len(known), now, say)
             await _fill(runner, path, say)
         except BaseException:
-            with suppress(StoreError):
-                await runner.do("ROLLBACK")
+            await runner.rollback()
             raise
-        await runner.do("COMMIT")
+        await runner.commit()
         await runner.unlock()
     await migrate(url, now=now, folder=folder, say=say)
     return rows

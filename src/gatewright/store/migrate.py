@@ -146,10 +146,9 @@ async def _all(runner: Runner, wanted: list[Migration], now: int, say: Say) -> N
             if lacking:
                 await apply(runner, lacking[0], len(wanted), now, say)
         except BaseException:
-            with suppress(StoreError):
-                await runner.do("ROLLBACK")
+            await runner.rollback()
             raise
-        await runner.do("COMMIT")
+        await runner.commit()
         if len(lacking) <= 1:
             return
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from itertools import count
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from gatewright.store.errors import OutcomeUnknown, StoreError, StoreUnavailable, UnitMisbehaved
+from gatewright.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable, UnitMisbehaved
 from gatewright.store.port import Counts, Readiness, Tx
 from gatewright.store.postgres_batch import Coalescer
 from gatewright.store.postgres_line import Collision, Dial, Line, Lost, Pool
@@ -165,30 +165,21 @@ class PostgresStore:
     async def _again(self, once: Callable[[Line], Awaitable[T]]) -> T:
         """Do it, again where it collided, and once more where the connection was lost; ends in `Lost` when that did not help."""
         lost: Lost | None = None
+        collided = False
         until = self._loop.time() + 2 * self._dial.patience
         for tries in count():
             try:
                 # Who has collided goes one at a time from there on, so that one of them gets through.
-                async with self._crowd if tries else nullcontext(), self._pool.line() as line:
+                async with self._crowd if collided else nullcontext(), self._pool.line() as line:
                     return await once(line)
-            except Collision:
-                if self._loop.time() > until:
-                    raise
-            except Lost as error:
-                if lost is not None:
-                    raise
-                lost = error
-            except StoreUnavailable:
-                # Not reached: the end, unless it was there a moment ago and may come back.
-                if lost is None:
-                    raise
-                if tries >= _TRIES:
-                    raise lost from None
+            except StoreError as error:
+                collided = isinstance(error, Collision)
+                lost = _verdict(error, lost, late=self._loop.time() > until or (lost is not None and tries >= _TRIES))
             await asyncio.sleep(min(0.001 * (1 << min(tries, 10)), 0.25))
         raise AssertionError  # count() has no end
 
     async def _attempt(self, line: Line, call: Callable[[Tx], Awaitable[T]]) -> T:
-        await line.say("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        await line.begin("ISOLATION LEVEL SERIALIZABLE")
         tx = PostgresTx(line, self.counts)
         try:
             result = await self._driven(call(tx), tx)
@@ -197,14 +188,13 @@ class PostgresStore:
             if tx.woken:
                 await line.say(f"NOTIFY {CHANNEL}")
         except BaseException:
-            with suppress(StoreError):
-                await line.say("ROLLBACK")
+            await line.rollback()
             if isinstance(tx.failed, (Collision, Lost)):
                 raise tx.failed from None
             raise
         finally:
             tx.over = True
-        await _commit(line)
+        await line.commit()
         self.counts.commits += 1
         return result
 
@@ -277,13 +267,18 @@ class PostgresTx:
             self.inside = False
 
 
-async def _commit(line: Line) -> None:
-    try:
-        status = await line.say("COMMIT")
-    except Lost as error:
-        raise OutcomeUnknown(f"the connection was lost while committing: {error}") from error
-    if status != "COMMIT":
-        raise StoreUnavailable(f"PostgreSQL answered COMMIT with {status}")
+def _verdict(error: StoreError, lost: Lost | None, *, late: bool) -> Lost | None:
+    """Return the loss so far when it is worth trying again; raise what is to be raised otherwise."""
+    if isinstance(error, Collision) and not late:
+        return lost
+    if isinstance(error, Lost) and lost is None:
+        return error
+    if isinstance(error, (StoreBusy, StoreUnavailable)) and lost is not None:
+        # Not reached: but it was there a moment ago and may come back.
+        if late or isinstance(error, (StoreBusy, Lost)):
+            raise lost from error
+        return lost
+    raise error
 
 
 async def _faults(line: Line, query: Query[Any], text: str, extra: int) -> list[str]:

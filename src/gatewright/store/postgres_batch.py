@@ -141,7 +141,7 @@ class Coalescer:
             await self._mend(line, query, lost)
         try:
             return await line.rows(text, arrays)
-        except StoreError as error:
+        except (StoreBusy, StoreUnavailable) as error:
             raise _after_loss(query, error) from error
 
     async def _mend(self, line: Line, query: Query[Any], lost: Lost) -> None:

@@ -15,6 +15,7 @@ from gatewright.store.errors import (
     BadQuery,
     ConstraintBroken,
     NotUnique,
+    OutcomeUnknown,
     StoreBusy,
     StoreError,
     StoreUnavailable,
@@ -86,10 +87,14 @@ class Line:
         self._prepared: dict[str, Prepared] = {}
         self._names = count()
         self._timeout = dial.patience + 2  # the server gives up first, unless it is gone
+        self._inside = False  # a transaction
 
     async def up(self) -> Any:  # noqa: ANN401 - the driver has no types
         """Return the open connection."""
         if self._connection is None or self._connection.is_closed():
+            if self._inside:
+                # On a new connection the rest of the transaction would be committed statement by statement.
+                raise Lost("the connection to PostgreSQL was lost inside a transaction")
             self._prepared.clear()
             self._connection = await self._dial.connect()
         return self._connection
@@ -129,6 +134,34 @@ class Line:
         except _ERRORS as error:
             raise self._failed(error) from error
         return status
+
+    async def begin(self, how: str = "") -> None:
+        """Begin a transaction; until it is over the line is not made anew."""
+        await self.say(f"BEGIN {how}")
+        self._inside = True
+
+    async def commit(self) -> None:
+        """Commit; `OutcomeUnknown` when the connection was lost meanwhile."""
+        try:
+            await self.up()
+        finally:
+            self._inside = False
+        try:
+            status = await self.say("COMMIT")
+        except Lost as error:
+            raise OutcomeUnknown(f"the connection was lost while committing: {error}") from error
+        if status != "COMMIT":
+            raise StoreUnavailable(f"PostgreSQL answered COMMIT with {status}")
+
+    async def rollback(self) -> None:
+        """Undo; never fails, since losing the connection undoes as well."""
+        self._inside = False
+        if self._connection is None or self._connection.is_closed():
+            return
+        try:
+            await self.say("ROLLBACK")
+        except StoreError:
+            self.drop()
 
     async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Insert many rows at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 import apsw
@@ -39,6 +39,12 @@ class Runner(Protocol):
 
     async def snapshot(self) -> None:
         """Begin a transaction that reads everything as it is at this moment."""
+
+    async def commit(self) -> None:
+        """End the transaction and keep what it did."""
+
+    async def rollback(self) -> None:
+        """End the transaction, if there still is one, as if it had not been."""
 
     async def do(self, statement: str) -> None:
         """Run a statement."""
@@ -125,6 +131,13 @@ class SqliteRunner:
         self._rows("BEGIN")
         self._rows("SELECT count(*) FROM sqlite_schema")  # the first read takes the snapshot
 
+    async def commit(self) -> None:
+        self._rows("COMMIT")
+
+    async def rollback(self) -> None:
+        with suppress(apsw.Error):
+            self._connection.execute("ROLLBACK")
+
     async def do(self, statement: str) -> None:
         self._rows(statement)
 
@@ -186,10 +199,16 @@ class PostgresRunner:
         await self._line.rows("SELECT pg_advisory_unlock($1::bigint)", (_LOCK,))
 
     async def begin(self) -> None:
-        await self._line.say("BEGIN")
+        await self._line.begin()
 
     async def snapshot(self) -> None:
-        await self._line.say("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await self._line.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    async def commit(self) -> None:
+        await self._line.commit()
+
+    async def rollback(self) -> None:
+        await self._line.rollback()
 
     async def do(self, statement: str) -> None:
         await self._line.say(statement)

@@ -1,0 +1,329 @@
+"""What only PostgreSQL can do wrong: connections that are lost, servers that are killed, rows that are locked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from gatewright.store import (
+    NotUnique,
+    OutcomeUnknown,
+    Query,
+    Store,
+    StoreBusy,
+    StoreError,
+    StoreUnavailable,
+    Tx,
+    migrate,
+    open_store,
+)
+from gatewright.store.postgres import PostgresTx
+from tests.store.things import ADD, ADD_ALONE, ALONE, COUNT, LIST, READ, SET, SET_EACH, TAKE, TAKE_ALONE, Thing, add
+from tests.support.engines import NOW
+from tests.support.postgres import Cluster, own_cluster
+
+Aside: TypeAlias = Any  # a connection of the driver's, which has no types
+
+# Whoever comes to the gate waits there for as long as somebody beside holds it.
+GATE = """
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN NEW; END $$;
+"""
+GATE_AT_COMMIT = (
+    GATE + "CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON thing DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION gate()"
+)
+GATE_AT_UPDATE = GATE + "CREATE TRIGGER gate AFTER UPDATE ON thing FOR EACH ROW EXECUTE FUNCTION gate()"
+CLOSE, OPEN = "SELECT pg_advisory_lock(77)", "SELECT pg_advisory_unlock(77)"
+CUT_AT_GATE = """WITH found AS MATERIALIZED (SELECT pid FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> $1)
+                 SELECT pid FROM found WHERE pg_terminate_backend(pid)"""
+CUT_MYSELF = Query(int, "SELECT 1 FROM (SELECT pg_terminate_backend(pg_backend_pid())) AS x")
+CUT_ALL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = current_database() AND application_name LIKE 'gatewright test%'"""
+
+
+@pytest.fixture(params=["postgres"])
+def engine() -> str:
+    return "postgres"
+
+
+@pytest.fixture
+async def aside(url: str) -> AsyncIterator[Any]:
+    """A connection beside the store's."""
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+@asynccontextmanager
+async def opened(url: str, *, patience: float = 5.0) -> AsyncIterator[Store]:
+    store = await open_store(url, folder=None, patience=patience)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def cut(aside: Aside, before: int = 0) -> int:
+    """Ends the connection that stands at the gate, once there is one (another than before), and returns its number."""
+    async with asyncio.timeout(10):
+        while True:
+            pid: int | None = await aside.fetchval(CUT_AT_GATE, before)
+            if pid is not None:
+                return pid
+            await asyncio.sleep(0.005)
+
+
+async def test_a_line_that_was_cut_while_idle_is_made_again_unseen(store: Store, aside: Aside) -> None:
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: store.one(READ, id=1),
+        lambda: store.one(ALONE, id=1),
+        lambda: store.all(LIST),
+        lambda: store.verb(SET_EACH, id=1, n=1),
+        lambda: store.verb(SET, id=1, n=1),
+        lambda: store.run(add, 10),
+    ]
+    for call in calls:
+        await store.one(READ, id=1)
+        await store.verb(SET_EACH, id=1, n=0)
+        await aside.execute(CUT_ALL)
+        await call()
+    assert await store.one(COUNT) == 2
+
+
+@pytest.mark.parametrize("kind", ["batched", "alone"])
+async def test_a_write_that_lost_its_connection_is_sent_again_as_the_same_attempt(store: Store, aside: Aside, kind: str) -> None:
+    await aside.execute(GATE_AT_UPDATE)
+    await aside.execute(CLOSE)
+    call = asyncio.create_task(take(store, kind))
+    await cut(aside)
+    await aside.execute(OPEN)
+    assert await call == Thing(1, "ID; not a type", 0, "a")
+
+
+@pytest.mark.parametrize("kind", ["batched", "alone"])
+async def test_a_write_whose_connection_is_lost_twice_is_of_unknown_outcome(store: Store, aside: Aside, kind: str) -> None:
+    await aside.execute(GATE_AT_UPDATE)
+    await aside.execute(CLOSE)
+    call = asyncio.create_task(take(store, kind))
+    await cut(aside, before=await cut(aside))
+    with pytest.raises(OutcomeUnknown):
+        await call
+    await aside.execute(OPEN)
+    assert await take(store, kind) == Thing(1, "ID; not a type", 0, "a")
+
+
+async def take(store: Store, kind: str) -> Thing | None:
+    return await store.verb(TAKE if kind == "batched" else TAKE_ALONE, id=1, attempt="a", now=1)
+
+
+async def test_a_unit_whose_connection_is_lost_at_commit_is_of_unknown_outcome(store: Store, aside: Aside) -> None:
+    await aside.execute(GATE_AT_COMMIT)
+    await aside.execute(CLOSE)
+    call = asyncio.create_task(store.run(add, 10))
+    await cut(aside)
+    with pytest.raises(OutcomeUnknown):
+        await call
+    assert await store.one(COUNT) == 1
+
+
+async def test_a_unit_whose_connection_is_lost_before_commit_is_run_again(store: Store, aside: Aside) -> None:
+    cuts = 1
+
+    async def unit(tx: Tx) -> int:
+        nonlocal cuts
+        await tx.do(ADD_ALONE, id=10, name="x", n=0)
+        if cuts:
+            cuts -= 1
+            await tx.all(CUT_MYSELF)
+        return await tx.do(ADD_ALONE, id=11, name="x", n=0)
+
+    assert await store.run(unit) == 1
+    assert await store.one(COUNT) == 3
+
+
+async def test_a_transaction_is_not_continued_on_another_connection(store: Store) -> None:
+    runs = 0
+
+    async def unit(tx: Tx) -> int:
+        nonlocal runs
+        runs += 1
+        await tx.do(ADD_ALONE, id=10, name="x", n=0)
+        if runs == 1:
+            assert isinstance(tx, PostgresTx)
+            tx._line.drop()  # lost while nobody was looking
+        await tx.do(ADD_ALONE, id=11, name="x", n=0)
+        if runs == 2:
+            raise KeyError
+        return runs
+
+    with pytest.raises(KeyError):
+        await store.run(unit)
+    assert runs == 2
+    assert await store.one(COUNT) == 1
+    assert await store.run(unit) == 3
+
+
+async def test_a_connection_that_is_lost_just_before_commit_is_no_riddle(store: Store) -> None:
+    runs = 0
+
+    async def unit(tx: Tx) -> int:
+        nonlocal runs
+        runs += 1
+        await tx.do(ADD_ALONE, id=10, name="x", n=0)
+        if runs == 1:
+            assert isinstance(tx, PostgresTx)
+            tx._line.drop()
+        return runs
+
+    assert await store.run(unit) == 2
+    assert await store.one(COUNT) == 2
+    assert [await store.run(add, number) for number in range(20, 30)] == [1] * 10
+
+
+async def test_a_locked_row_holds_up_nobody_but_those_who_want_it(url: str, aside: Aside) -> None:
+    async with opened(url, patience=0.5) as store:
+        await store.run(add, 10, 20)
+        async with aside.transaction():
+            await aside.execute("UPDATE thing SET n = 7 WHERE id = 15")
+            calls = [store.verb(SET_EACH, id=number, n=1) for number in range(10, 30)]
+            answers = await asyncio.gather(*calls, store.verb(SET, id=15, n=1), store.verb(SET, id=16, n=2), return_exceptions=True)
+        assert [type(answer) for answer in answers if answer is not None] == [StoreBusy, StoreBusy]
+        assert [thing.n for thing in await store.all(LIST)][5:7] == [1, 7]
+
+
+async def test_more_units_than_lines_wait_but_not_for_ever(url: str, aside: Aside) -> None:
+    async with opened(url, patience=0.3) as store:
+        async with aside.transaction():
+            await aside.execute("LOCK TABLE thing IN ACCESS EXCLUSIVE MODE")
+            answers = await asyncio.gather(*[store.run(add, number) for number in range(10, 40)], return_exceptions=True)
+        assert {type(answer) for answer in answers} == {StoreBusy}
+        assert await store.run(add, 10) == 1
+
+
+async def test_a_schema_that_moves_on_beneath_prepared_statements_is_noticed(store: Store, aside: Aside) -> None:
+    await store.run(add, 10)
+    calls: list[Callable[[], Awaitable[Thing | None]]] = [
+        lambda: store.one(READ, id=10),
+        lambda: store.one(ALONE, id=10),
+        lambda: store.verb(TAKE, id=10, attempt="a", now=1),
+    ]
+    for call in calls:
+        await call()
+        await aside.execute("ALTER TABLE thing ALTER COLUMN name TYPE varchar")
+        found = await call()
+        assert found is not None
+        assert found.name == "thing 10"
+        await aside.execute("ALTER TABLE thing ALTER COLUMN name TYPE text")
+    await store.run(touch)
+    await aside.execute("ALTER TABLE thing ALTER COLUMN name TYPE varchar")
+    await store.run(touch)
+
+
+async def touch(tx: Tx) -> None:
+    assert await tx.one(ALONE, id=10) is not None
+
+
+async def test_two_nodes_whose_batches_overlap_do_not_block_each_other(url: str) -> None:
+    async with opened(url) as one, opened(url) as other:
+        await one.run(add, 10, 100)
+        for turn in range(5):
+            calls = [node.verb(SET_EACH, id=number, n=turn) for number in (*range(10, 110), *range(109, 9, -1)) for node in (one, other)]
+            await asyncio.gather(*calls)
+        assert {thing.n for thing in await one.all(LIST)} == {0, 4}
+
+
+async def test_less_safety_is_said(url: str, aside: Aside) -> None:
+    await aside.execute(f'ALTER DATABASE "{await aside.fetchval("SELECT current_database()")}" SET synchronous_commit = off')
+    async with opened(url) as store:
+        assert "synchronous_commit is off" in (await store.ready()).warnings[0]
+
+
+async def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+        await open_store(f"postgres://me:geheim@/x?host={tmp_path}")
+    assert "geheim" not in str(caught.value)
+
+
+async def test_a_batch_that_cannot_be_run_as_one_is_run_one_by_one(store: Store) -> None:
+    answers = await asyncio.gather(*[store.verb(ADD, id=1 + number % 2, name="x", n=0) for number in range(2)], return_exceptions=True)
+    assert [type(answer) for answer in answers] == [NotUnique, int]
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Cluster]:
+    with own_cluster() as cluster:
+        yield cluster
+
+
+class Load:
+    """Writers that go on whatever happens, and remember what they were told."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.acknowledged: set[int] = set()
+        self.unknown: set[int] = set()
+        self.longest = 0.0
+        self.refused = 0
+        self.stopping = False
+
+    async def run(self, first: int) -> None:
+        """Adds things with rising numbers."""
+        number = first
+        while not self.stopping:
+            begun = asyncio.get_running_loop().time()
+            try:
+                if number % 4 == 0:
+                    await self.store.run(add, number)
+                else:
+                    await self.store.verb(ADD, id=number, name="x", n=0)
+                self.acknowledged.add(number)
+            except OutcomeUnknown:
+                self.unknown.add(number)
+            except NotUnique:
+                # The first try of a plain INSERT was committed after all, and the second met it.
+                self.unknown.add(number)
+            except StoreError:
+                self.refused += 1
+                await asyncio.sleep(0.01)
+            self.longest = max(self.longest, asyncio.get_running_loop().time() - begun)
+            number += 1
+
+
+async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(mortal: Cluster, schema: Path) -> None:
+    await migrate(mortal.url, now=NOW, folder=schema)
+    async with opened(mortal.url) as store:
+        load = Load(store)
+        writers = [asyncio.create_task(load.run(1_000 + 100_000 * n)) for n in range(16)]
+        loop = asyncio.get_running_loop()
+        for _ in range(2):
+            known = len(load.acknowledged)
+            async with asyncio.timeout(20):
+                while len(load.acknowledged) < known + 500:  # noqa: ASYNC110 - until it runs well
+                    await asyncio.sleep(0.01)
+            await loop.run_in_executor(None, mortal.kill)
+            refused = load.refused
+            async with asyncio.timeout(20):
+                while load.refused < refused + 50:  # noqa: ASYNC110 - until the writers know
+                    await asyncio.sleep(0.01)
+            begun = loop.time()
+            with pytest.raises(StoreUnavailable):
+                await store.one(READ, id=1)
+            assert loop.time() - begun < 2.5
+            await loop.run_in_executor(None, mortal.start)
+        known = len(load.acknowledged)
+        async with asyncio.timeout(20):
+            while len(load.acknowledged) < known + 500:  # noqa: ASYNC110 - until it runs well again
+                await asyncio.sleep(0.01)
+        load.stopping = True
+        await asyncio.gather(*writers)
+        there = [thing.id for thing in await store.all(LIST)]
+    assert len(there) == len(set(there))
+    assert load.acknowledged <= set(there)
+    assert set(there) - {1} <= load.acknowledged | load.unknown
+    assert load.longest < 5
