@@ -90,10 +90,6 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             extra={"because": "nothing that was acknowledged is lost"},
         ),
     ] = "full"
-    connections: Annotated[
-        int,
-        Meta(ge=1, le=64, description="PostgreSQL only: connections of each worker.", extra={"because": "a database with few connections"}),
-    ] = 4
 
 
 class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,20 +140,6 @@ class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = ()
 
 
-class ChangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How soon a change made elsewhere is seen here."""
-
-    poll_ms: Annotated[
-        int,
-        Meta(
-            ge=50,
-            le=1000,
-            description="Milliseconds between two looks at the change feed, beside being notified.",
-            extra={"because": "decisions §5: at most 1 s stale, also when notifications are lost"},
-        ),
-    ] = 250
-
-
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole tree."""
 
@@ -181,7 +163,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     passwords: PasswordSettings = PasswordSettings()
     fetch: FetchSettings = FetchSettings()
-    changes: ChangeSettings = ChangeSettings()
 
 
 class Setting(Struct, frozen=True):

@@ -156,5 +156,13 @@ def test_every_setting_has_a_value_and_a_variable_of_its_own() -> None:
     assert len({setting.variable for setting in every_setting()}) == len(every_setting())
 
 
+def test_every_setting_is_read_by_something() -> None:
+    source = Path(settings_reference.PAGE).parents[2] / "src" / "gatewright"
+    code = "\n".join(file.read_text() for file in source.rglob("*.py") if file.name != "settings.py")
+    own = (source / "settings.py").read_text().split("def every_setting")[0].split("class Loaded")[1]
+    unread = [one.name for one in every_setting() if f".{one.name.rpartition('.')[2]}" not in code + own]
+    assert unread == []
+
+
 def test_the_reference_page_is_current() -> None:
     assert settings_reference.PAGE.read_text() == settings_reference.page(), "run tools/settings_reference.py"
