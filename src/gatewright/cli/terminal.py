@@ -5,7 +5,6 @@ Exit status: 0 done; 1 refused, the sentence says why; 2 wrong use; 3 the deploy
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import getpass
 import os
@@ -206,6 +205,7 @@ def _sentence(error: Exception) -> str:
 
 def run(work: Awaitable[T]) -> T:
     """Wait for a command's work."""
+    import asyncio
 
     async def main() -> T:
         return await work

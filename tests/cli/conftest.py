@@ -1,0 +1,80 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from gatewright.cli.main import group
+from tests.platform.played import ENVIRON, EXAMPLE, SMALL
+from tests.support.engines import postgres_server
+
+__all__ = ["postgres_server"]
+
+
+class Shell:
+    """A terminal in an empty folder, with the environment that a test gives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {**ENVIRON}
+        self.out = self.err = ""
+        self.status = 0
+
+    def gatewright(self, *words: str, typed: str | None = None) -> int:
+        """Run the command; what it said is in `out` and `err` afterwards."""
+        clean: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GATEWRIGHT_")}
+        done = CliRunner().invoke(group, words, input=typed, env={**clean, **self.environ}, prog_name="gatewright")
+        self.out, self.err, self.status = done.stdout, done.stderr, done.exit_code
+        assert "Traceback" not in self.out + self.err, self.out + self.err
+        assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
+        return self.status
+
+    def must(self, *words: str, typed: str | None = None) -> str:
+        """Run the command, which must succeed."""
+        assert self.gatewright(*words, typed=typed) == 0, self.err
+        return self.out
+
+    def json(self, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
+        """Run the command and return the document that it prints."""
+        return msgspec.json.decode(self.must(*words, "--json"))
+
+    def refused(self, *words: str) -> str:
+        """Run the command, which must be refused with a sentence."""
+        assert self.gatewright(*words) == 1, self.out
+        return self.err
+
+    def write(self, text: str, name: str = "platform.toml") -> str:
+        """Write a file and return its name."""
+        (self.folder / name).write_text(text)
+        return name
+
+    def settled(self, text: str = SMALL) -> "Shell":
+        """Make the root key and apply a platform."""
+        self.must("keys", "init")
+        self.must("apply", self.write(text))
+        return self
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    with inside(tmp_path):
+        yield Shell(tmp_path)
+
+
+@pytest.fixture
+def example() -> str:
+    return EXAMPLE.read_text()

@@ -1,0 +1,229 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell
+from tests.platform.played import SMALL
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_names_every_command_and_loads_none(shell: Shell) -> None:
+    said = shell.must("--help")
+    for name in ("init", "serve", "plan", "apply", "users", "clients", "grants", "keys", "audit", "backup", "restore", "settings"):
+        assert f"\n  {name} " in said
+    code = "import sys; from gatewright.cli.main import group; group(['--version'], standalone_mode=False); print(sorted(sys.modules))"
+    environ = {"PYTHONPATH": "src:guard/src"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    for heavy in ("gatewright.app", "gatewright.store", "asyncpg", "apsw", "cryptography", "msgspec", "asyncio"):
+        assert f"'{heavy}'" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["init", "serve", "plan", "apply", "audit", "backup", "restore", "migrate", "settings"])
+def test_each_command_explains_itself(name: str, shell: Shell) -> None:
+    assert "Usage: gatewright" in shell.must(name, "--help")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("users list", "users disable", "users enable", "users roles"),
+        *("clients list", "clients secret", "clients disable", "clients enable"),
+        *("grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
+    ],
+)
+def test_each_command_of_a_group_explains_itself(name: str, shell: Shell) -> None:
+    assert f"Usage: gatewright {name}" in shell.must(*name.split(), "--help")
+
+
+def test_an_unknown_command_names_the_nearest(shell: Shell) -> None:
+    assert shell.gatewright("aply", "x") == 2
+    assert 'there is no command "aply"; did you mean "apply"?' in shell.err
+
+
+def test_init_makes_everything_once(shell: Shell) -> None:
+    said = shell.must("init", "--tenant", "acme", "--name", "Acme", "--admin", "boss@acme.test")
+    assert "made the tenant acme at http://127.0.0.1:8600" in said
+    assert "Sign in at http://127.0.0.1:8600 as boss@acme.test with the password, shown this once:" in said
+    key = shell.folder / "gatewright-data" / "root.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.parent.stat().st_mode & 0o777 == 0o700
+    assert (shell.folder / "gatewright.toml").exists()
+    before = key.read_bytes()
+    assert "nothing: everything was there already" in shell.must("init", "--tenant", "acme", "--admin", "boss@acme.test")
+    assert key.read_bytes() == before
+    assert [user["email"] for user in shell.json("users", "list")] == ["boss@acme.test"]
+    assert shell.json("users", "list")[0]["memberships"] == ["acme: Administrator"]
+
+
+def test_init_says_its_password_to_machines_once(shell: Shell) -> None:
+    first = shell.json("init", "--admin", "boss@acme.test")
+    assert len(first["password"]) == 16
+    again = shell.json("init", "--admin", "boss@acme.test")
+    assert again == {"made": [], "administrator": "boss@acme.test", "password": None}
+
+
+def test_init_refuses_everything_that_cannot_be_at_once(shell: Shell) -> None:
+    said = shell.refused("init", "--tenant", "A B", "--domain", "http://acme.test", "--admin", "boss")
+    assert said.count("\n") == 4
+    assert "nothing was changed" in said
+
+
+def test_the_settings_file_that_init_writes_is_read(shell: Shell) -> None:
+    shell.must("init")
+    rows = {row["name"]: row for row in shell.json("settings")}
+    assert rows["listen.port"]["from"].endswith("gatewright.toml, line 8")
+    assert rows["log.level"]["from"] == "default"
+
+
+def test_settings_are_shown_with_their_origin_and_no_password(shell: Shell) -> None:
+    shell.environ |= {"GATEWRIGHT_STORE_URL": "postgresql://gw:hunter2@db/gw", "GATEWRIGHT_STORE_SYNCHRONOUS": "normal"}
+    said = shell.must("settings")
+    assert "postgresql://gw:(hidden)@db/gw  environment variable GATEWRIGHT_STORE_URL" in said
+    assert "hunter2" not in said
+    assert "! store.synchronous: the last acknowledged writes may be lost" in said
+
+
+def test_a_faulty_setting_is_a_list_of_sentences(shell: Shell) -> None:
+    shell.write("[listen]\nprot = 1\nworkers = 0\n", "gatewright.toml")
+    said = shell.refused("settings")
+    assert 'line 2: listen.prot: this key is not known; did you mean "port"?' in said
+    assert "line 3: listen.workers: at least 1 is expected" in said
+
+
+def test_a_plan_before_there_is_a_store_makes_none(shell: Shell, example: str) -> None:
+    said = shell.must("plan", shell.write(example))
+    assert "+ client budget-buddy" in said
+    assert "Tenant acme: 31 to make." in said
+    assert not (shell.folder / "gatewright-data").exists()
+
+
+def test_apply_and_plan_tell_the_same_story(shell: Shell, example: str) -> None:
+    shell.must("keys", "init")
+    file = shell.write(example)
+    assert shell.gatewright("plan", file, "--check") == 4
+    planned = shell.json("plan", file)
+    applied = shell.json("apply", file)
+    assert applied["changes"] == planned["changes"]
+    assert applied["secrets"] == []
+    assert shell.gatewright("plan", file, "--check") == 0
+    assert "Tenant acme is as the file says." in shell.out
+
+
+def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
+    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urls"))
+    said = shell.refused("plan", file)
+    assert 'line 24: clients[0].redirect_urls: this key is not known; did you mean "redirect_uris"?' in said
+    assert said.strip().endswith("nothing was changed")
+    assert shell.gatewright("plan", file, "--json") == 1
+    assert '"path": "clients[0].redirect_urls"' in shell.out
+
+
+def test_a_made_secret_is_printed_once(shell: Shell) -> None:
+    shell.must("keys", "init")
+    said = shell.must("apply", shell.write(SMALL))
+    assert "The secret of client web; it is shown this once and kept as a digest:\n  gws_" in said
+    assert "gws_" not in shell.must("apply", shell.write(SMALL))
+
+
+def test_taking_away_is_asked_for_and_shows_whom_it_hits(shell: Shell) -> None:
+    shell.settled()
+    rest = shell.write("prune = true\n" + SMALL.split("[[roles]]")[0], "rest.toml")
+    said = shell.refused("apply", rest)
+    assert "- client web" in said
+    assert "read the list above, then say --yes" in said
+    assert shell.json("clients", "list")[0]["status"] == "active"
+    shell.must("apply", rest, "--yes")
+    assert shell.json("clients", "list")[0]["status"] == "disabled"
+
+
+def test_users_are_listed_kept_out_and_let_in(shell: Shell) -> None:
+    shell.settled()
+    assert "u@acme.test  person  active        one: Reader" in shell.must("users", "list")
+    assert "all sessions and authorizations have ended" in shell.must("users", "disable", "U@acme.test")
+    assert "was disabled already" in shell.must("users", "disable", "u@acme.test")
+    assert shell.json("users", "list")[0]["status"] == "disabled"
+    assert "is enabled" in shell.must("users", "enable", "u@acme.test")
+    assert "was enabled already" in shell.must("users", "enable", "u@acme.test")
+    assert "there is no user x@acme.test in the tenant acme" in shell.refused("users", "disable", "x@acme.test")
+    assert shell.json("users", "list", "--after", "u@acme.test") == []
+
+
+def test_roles_are_set_by_name(shell: Shell) -> None:
+    shell.settled()
+    assert "holds no role in one, from now on" in shell.must("users", "roles", "u@acme.test", "--account", "one")
+    assert "holds Reader in one, from now on" in shell.must("users", "roles", "u@acme.test", "--account", "one", "Reader")
+    assert "as before" in shell.must("users", "roles", "u@acme.test", "--account", "one", "Reader")
+    assert 'did you mean "Reader"?' in shell.refused("users", "roles", "u@acme.test", "--account", "one", "Raeder")
+    assert 'there is no account "two"' in shell.refused("users", "roles", "u@acme.test", "--account", "two", "Reader")
+
+
+def test_clients_are_listed_kept_out_and_let_in(shell: Shell) -> None:
+    shell.settled(SMALL + 'pkce = "optional"\n')
+    row = shell.json("clients", "list")[0]
+    assert (row["client_id"], row["party"], row["secrets"], row["weaknesses"]) == ("web", "third", 1, ["pkce_optional"])
+    assert "is disabled" in shell.must("clients", "disable", "web")
+    assert "was disabled already" in shell.must("clients", "disable", "web")
+    assert "is enabled" in shell.must("clients", "enable", "web")
+    assert "there is no client wob" in shell.refused("clients", "disable", "wob")
+
+
+def test_secrets_are_made_listed_and_ended(shell: Shell) -> None:
+    shell.settled()
+    made = shell.json("clients", "secret", "web")
+    assert made["client_secret"].startswith("gws_")
+    kept = shell.json("clients", "secret", "web", "--list")
+    assert [row["label"] for row in kept] == ["platform file", "terminal"]
+    assert "has ended" in shell.must("clients", "secret", "web", "--end", kept[0]["id"])
+    assert "no live secret" in shell.refused("clients", "secret", "web", "--end", kept[0]["id"])
+    assert "looks like cs_" in shell.refused("clients", "secret", "web", "--end", "x")
+    shell.must("clients", "secret", "web", "--end-others")
+    assert len(shell.json("clients", "secret", "web", "--list")) == 1
+    assert made["client_secret"] not in shell.must("audit", "--json")
+
+
+def test_a_client_without_secrets_gets_none(shell: Shell) -> None:
+    shell.settled(SMALL.replace('client_name = "Web"', 'client_name = "Web"\ntype = "spa"'))
+    assert "proves itself without a secret" in shell.refused("clients", "secret", "web")
+
+
+def test_grants_are_listed_by_name_and_ended_by_id(shell: Shell) -> None:
+    shell.settled()
+    assert "there are no live grants" in shell.must("grants", "list")
+    assert "looks like gr_" in shell.refused("grants", "end", "x")
+    assert "there is no live grant" in shell.refused("grants", "end", "gr_0000000000001")
+    assert "there is no client x" in shell.refused("grants", "list", "--client", "x")
+    assert "there is no user x" in shell.refused("grants", "list", "--user", "x")
+    assert shell.json("grants", "list", "--client", "web", "--user", "u@acme.test") == []
+
+
+def test_keys_are_listed_and_rotated(shell: Shell) -> None:
+    shell.settled()
+    assert "there is a root key already" in shell.must("keys", "init")
+    assert "the first token makes one" in shell.must("keys", "list")
+    assert "no key is in use" in shell.must("keys", "rotate")
+    assert "there is no key x" in shell.refused("keys", "retire", "x", "--yes")
+    assert shell.gatewright("keys", "retire", "x") == 1
+
+
+def test_the_audit_log_is_shown_and_filtered(shell: Shell) -> None:
+    shell.settled()
+    rows = shell.json("audit", "--act", "client.made")
+    assert [(row["subject"], row["detail"]["party"]) for row in rows] == [("web", "third")]
+    assert rows[0]["actor"].startswith("os:")
+    assert 'there is no act "client.mode"; did you mean "client.made"?' in shell.refused("audit", "--act", "client.mode")
+    newest = shell.json("audit", "--count", "1")[0]
+    assert shell.json("audit", "--count", "1", "--before", str(newest["number"]))[0]["number"] < newest["number"]
+
+
+def test_several_tenants_must_be_named(shell: Shell) -> None:
+    assert shell.must("keys", "init")
+    assert shell.gatewright("users", "list") == 3
+    assert "there is no store at" in shell.err
+    shell.settled()
+    shell.must("apply", shell.write(SMALL.replace("acme", "other"), "other.toml"))
+    assert "there are several tenants: name one with --tenant" in shell.refused("users", "list")
+    assert shell.json("users", "list", "--tenant", "other")[0]["email"] == "u@other.test"
+    assert 'there is no tenant "othr"; did you mean "other"?' in shell.refused("users", "list", "--tenant", "othr")
