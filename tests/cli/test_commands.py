@@ -44,7 +44,7 @@ def test_an_unknown_command_names_the_nearest(shell: Shell) -> None:
 
 
 def test_init_makes_everything_once(shell: Shell) -> None:
-    said = shell.must("init", "--tenant", "acme", "--name", "Acme", "--admin", "boss@acme.test")
+    said = shell.must("init", "--tenant", "acme", "--name", "Acme", "--email", "boss@acme.test")
     assert "made the tenant acme at http://127.0.0.1:8600" in said
     assert "Sign in at http://127.0.0.1:8600 as boss@acme.test with the password, shown this once:" in said
     key = shell.folder / "gatewright-data" / "root.key"
@@ -52,21 +52,21 @@ def test_init_makes_everything_once(shell: Shell) -> None:
     assert key.parent.stat().st_mode & 0o777 == 0o700
     assert (shell.folder / "gatewright.toml").exists()
     before = key.read_bytes()
-    assert "nothing: everything was there already" in shell.must("init", "--tenant", "acme", "--admin", "boss@acme.test")
+    assert "nothing: everything was there already" in shell.must("init", "--tenant", "acme", "--email", "boss@acme.test")
     assert key.read_bytes() == before
     assert [user["email"] for user in shell.json("users", "list")] == ["boss@acme.test"]
     assert shell.json("users", "list")[0]["memberships"] == ["acme: Administrator"]
 
 
 def test_init_says_its_password_to_machines_once(shell: Shell) -> None:
-    first = shell.json("init", "--admin", "boss@acme.test")
+    first = shell.json("init", "--email", "boss@acme.test")
     assert len(first["password"]) == 16
-    again = shell.json("init", "--admin", "boss@acme.test")
+    again = shell.json("init", "--email", "boss@acme.test")
     assert again == {"made": [], "administrator": "boss@acme.test", "password": None}
 
 
 def test_init_refuses_everything_that_cannot_be_at_once(shell: Shell) -> None:
-    said = shell.refused("init", "--tenant", "A B", "--domain", "http://acme.test", "--admin", "boss")
+    said = shell.refused("init", "--tenant", "A B", "--domain", "http://acme.test", "--email", "boss")
     assert said.count("\n") == 4
     assert "nothing was changed" in said
 
@@ -227,3 +227,9 @@ def test_several_tenants_must_be_named(shell: Shell) -> None:
     assert "there are several tenants: name one with --tenant" in shell.refused("users", "list")
     assert shell.json("users", "list", "--tenant", "other")[0]["email"] == "u@other.test"
     assert 'there is no tenant "othr"; did you mean "other"?' in shell.refused("users", "list", "--tenant", "othr")
+
+
+def test_the_data_folder_may_be_named(shell: Shell) -> None:
+    shell.must("init", "--data", "./there", "--email", "boss@acme.test", "--domain", "http://127.0.0.1:8601")
+    assert (shell.folder / "there" / "root.key").exists()
+    assert shell.json("users", "list")[0]["email"] == "boss@acme.test"

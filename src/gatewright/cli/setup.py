@@ -44,17 +44,17 @@ class First(Struct, frozen=True):
 @click.option("--tenant", "slug", default="main", show_default=True, help="The tenant's slug.")
 @click.option("--name", help="The tenant's name, as users see it.  [default: the slug]")
 @click.option("--domain", "domains", multiple=True, help="An address under which it answers; may be repeated.  [default: this machine]")
-@click.option(
-    "--admin", "email", default="admin@localhost.localdomain", show_default=True, help="The first administrator's e-mail address."
-)
+@click.option("--data", help="The data folder.")
+@click.option("--email", default="admin@localhost.localdomain", show_default=True, help="The first administrator's e-mail address.")
 @json_option
 @click.pass_obj
 @told
-def init(terminal: Terminal, slug: str, name: str | None, domains: tuple[str, ...], email: str, *, as_json: bool) -> None:
+def init(terminal: Terminal, slug: str, name: str | None, domains: tuple[str, ...], data: str | None, email: str, *, as_json: bool) -> None:
     """Make what is not there yet: the settings file, the root key, the store, a tenant and its first administrator.
 
     The administrator's password is printed this once. Run again, it makes only what is missing.
     """
+    terminal.given(data=data)
     _write_settings(terminal)
     loaded = terminal.load()
     here = f"http://127.0.0.1:{loaded.settings.listen.port}"
@@ -104,7 +104,7 @@ def _check(first: First) -> None:
             findings.add(("--domain",), f"{domain}: {fault}")
     sentence = email_fault(first.email)
     if sentence is not None:
-        findings.add(("--admin",), sentence)
+        findings.add(("--email",), sentence)
     if len(findings):
         raise Faults(findings.all())
 

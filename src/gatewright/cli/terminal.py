@@ -60,17 +60,22 @@ class Terminal:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
+        self._options: dict[str, object] = {}
 
     @property
     def names_a_file(self) -> bool:
         """Whether the settings file was named on the command line."""
         return self._file is not None
 
-    def load(self, **options: object) -> Loaded:
-        """Return the settings; a name's `__` stands for its dot."""
+    def given(self, **options: object) -> None:
+        """Take options of the command in the place of settings; a name's `__` stands for its dot, None for nothing given."""
+        self._options |= {name.replace("__", "."): value for name, value in options.items()}
+
+    def load(self) -> Loaded:
+        """Return the settings."""
         from gatewright.settings import load
 
-        return load(os.environ, file=self._file, options={name.replace("__", "."): value for name, value in options.items()})
+        return load(os.environ, file=self._file, options=self._options)
 
     @asynccontextmanager
     async def store(self, *, prepared: bool = False, talkative: bool = False) -> AsyncIterator[tuple[Store, Clock]]:
