@@ -31,7 +31,7 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     [
         *("users list", "users disable", "users enable", "users roles"),
         *("clients list", "clients secret", "clients disable", "clients enable"),
-        *("grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
+        *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )
 def test_each_command_of_a_group_explains_itself(name: str, shell: Shell) -> None:
@@ -187,6 +187,13 @@ def test_secrets_are_made_listed_and_ended(shell: Shell) -> None:
 def test_a_client_without_secrets_gets_none(shell: Shell) -> None:
     shell.settled(SMALL.replace('client_name = "Web"', 'client_name = "Web"\ntype = "spa"'))
     assert "proves itself without a secret" in shell.refused("clients", "secret", "web")
+
+
+def test_apis_are_listed_with_the_id_under_which_they_ask(shell: Shell) -> None:
+    shell.settled()
+    row = shell.json("apis", "list")[0]
+    assert row["id"].startswith("ap_")
+    assert (row["audience"], row["tokens"], row["lifetime"], row["scopes"]) == ("https://api.acme.test", "jwt", "15m", ["read:a", "read:b"])
 
 
 def test_grants_are_listed_by_name_and_ended_by_id(shell: Shell) -> None:

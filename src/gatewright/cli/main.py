@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "plan": ("platform_file:plan", "Show what a platform file would change, and whom it would hit."),
     "apply": ("platform_file:apply", "Make true what a platform file says."),
     "users": ("users:users", "List users, keep one out or let one in, set roles."),
+    "apis": ("apis:apis", "List APIs with their scopes."),
     "clients": ("clients:clients", "List clients, keep one out or let one in, make secrets."),
     "grants": ("grants:grants", "List what was given to clients, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),

@@ -16,7 +16,7 @@ from gatewright.oauth.catalogue import OPENID_SCOPES
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
-from gatewright.tenants.book import DOMAIN_OF_HOST, DOMAINS, tenant_named
+from gatewright.tenants.book import BY_ID, DOMAIN_OF_HOST, DOMAINS, tenant_named
 from gatewright.tenants.credentials import CredentialRow
 from gatewright.tenants.records import DomainRow, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
@@ -45,7 +45,7 @@ class Current:
 
     tenant: TenantRow | None = None
     domains: dict[str, DomainRow] = field(default_factory=dict)  # by origin
-    taken: dict[str, str] = field(default_factory=dict)  # hosts of other tenants → the origin that the file wants
+    taken: dict[str, str] = field(default_factory=dict)  # origin that the file wants → who has its host already
     apis: dict[str, ApiRow] = field(default_factory=dict)  # by audience
     scopes: dict[str, ScopeRow] = field(default_factory=dict)
     roles: dict[str, RoleRow] = field(default_factory=dict)
@@ -111,7 +111,8 @@ async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant:
             continue  # told by the rules
         row = await source.one(DOMAIN_OF_HOST, host=origin.host)
         if row is not None and (row.tenant != tenant or row.origin != origin.url):
-            found.taken[origin.url] = row.origin if row.tenant == tenant else ""
+            other = await source.one(BY_ID, id=row.tenant)
+            found.taken[origin.url] = row.origin if row.tenant == tenant or other is None else f"the tenant {other.slug}"
 
 
 async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:

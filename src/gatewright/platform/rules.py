@@ -104,7 +104,11 @@ def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
         hosts.append((keys, origin.host))
         other = examiner.current.taken.get(origin.url)
         if other is not None:
-            examiner.found.add(keys, f"its host is taken already by {other or 'another tenant'}")
+            examiner.found.add(
+                keys,
+                f"its host is taken already by {other}",
+                "one file describes one tenant: name that tenant's slug, or take another host",
+            )
     examiner.twice("host", hosts)
 
 
