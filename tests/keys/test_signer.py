@@ -13,7 +13,8 @@ from gatewright.base.digest import b64
 from gatewright.keys.book import KEYS_KIND, OF_TENANT, belongs
 from gatewright.keys.root import KeyFault, RootKey
 from gatewright.keys.sealer import Wrapper
-from gatewright.keys.signer import AHEAD, AHEAD_BY_HAND, EVERY, KNOWN_FOR, LONGEST, SLACK, KeySigner
+from gatewright.keys.signer import AHEAD, AHEAD_BY_HAND, EVERY, KNOWN_FOR, LONGEST, SLACK, KeySigner, Rotated
+from gatewright.keys.signing import ALGS
 from gatewright.store import Query, Store, Tx
 from gatewright_guard.jose import parse, read_jwks, verify
 from tests.support.clock import NOON, TestClock
@@ -21,6 +22,7 @@ from tests.support.engines import Nodes
 
 ROOT = RootKey(bytes(range(32)))
 ONE, OTHER = 1001, 1002
+MADE = ["key.made"] * len(ALGS)
 _numbers = count()
 
 
@@ -36,13 +38,23 @@ class Node:
         """The key that signs now."""
         return str(parse(await self.signer.sign(tenant, alg, "JWT", b"{}")).header.kid)
 
-    async def published(self, tenant: int = ONE) -> list[str]:
-        """The names of the keys in the JWKS, newest first."""
-        return [key["kid"] for key in (await self.document(tenant))["keys"]]
+    async def published(self, alg: str = "ES256") -> list[str]:
+        """The names of the keys of an algorithm in the JWKS, newest first."""
+        return [key["kid"] for key in (await self.document())["keys"] if key["alg"] == alg]
+
+    async def rotate(self, alg: str = "ES256") -> Rotated:
+        """Rotate by hand, and return the key that follows the present one of an algorithm."""
+        return of(await self.signer.rotate(self.clock.moment(), ONE, actor=""), alg)
 
     async def document(self, tenant: int = ONE) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(await self.signer.jwks(tenant))
         return document
+
+
+def of(made: list[Rotated], alg: str = "ES256") -> Rotated:
+    """The key of an algorithm; there is one of each."""
+    assert len({one.alg for one in made}) == len(made)
+    return next(one for one in made if one.alg == alg)
 
 
 async def audited(store: Store) -> list[str]:
@@ -63,7 +75,16 @@ async def test_a_key_is_made_once_and_then_kept(store: Store) -> None:
     node = Node(store)
     assert await node.kid() == await node.kid()
     assert await Node(store).kid() == await node.kid()
-    assert await audited(store) == ["key.made"]
+    assert await audited(store) == MADE
+
+
+@pytest.mark.parametrize("alg", ALGS)
+async def test_the_first_key_brings_those_of_all_algorithms_so_that_no_kept_document_lacks_one(store: Store, alg: str) -> None:
+    node, other = Node(store), Node(store)
+    await node.kid(alg)
+    document = await other.document()
+    assert sorted(key["alg"] for key in document["keys"]) == sorted(ALGS)
+    assert {await node.kid(one) for one in ALGS} == {key["kid"] for key in document["keys"]}
 
 
 async def test_a_signature_costs_no_statement(store: Store) -> None:
@@ -82,7 +103,7 @@ async def test_however_many_need_the_first_key_one_is_made(store: Store, nodes: 
     several = [Node(store), Node(await nodes()), Node(await nodes())]
     kids = await asyncio.gather(*(node.kid(alg) for node in several for alg in ("ES256", "EdDSA") for _ in range(5)))
     assert len(set(kids)) == 2
-    assert sorted(await audited(store)) == ["key.made"] * 2
+    assert await audited(store) == MADE
 
 
 async def test_a_caller_who_goes_away_leaves_the_others_their_key(store: Store) -> None:
@@ -97,9 +118,9 @@ async def test_a_caller_who_goes_away_leaves_the_others_their_key(store: Store) 
 
 async def test_the_first_look_at_the_keys_finds_what_the_first_tokens_are_signed_with(store: Store) -> None:
     node = Node(store)
-    assert sorted(key["alg"] for key in (await node.document())["keys"]) == ["ES256", "RS256"]
-    assert await node.kid("ES256") in await node.published()
-    assert await node.kid("RS256") in await node.published()
+    assert await node.published("ES256") == [await node.kid("ES256")]
+    assert await node.published("RS256") == [await node.kid("RS256")]
+    assert await audited(store) == MADE
 
 
 async def test_the_document_holds_nothing_private(store: Store) -> None:
@@ -138,8 +159,8 @@ async def test_a_successor_is_published_a_day_before_it_signs_and_the_old_one_fo
     node.clock.now = NOON + EVERY - AHEAD - 1
     assert await node.signer.rotate_due(node.clock.moment()) == []
     node.clock.now += 1
-    (made,) = await node.signer.rotate_due(node.clock.moment())
-    assert (made.alg, made.signs_from) == ("ES256", NOON + EVERY)
+    made = of(await node.signer.rotate_due(node.clock.moment()))
+    assert made.signs_from == NOON + EVERY
     assert await node.published() == [made.kid, old]
     assert await node.kid() == old
     node.clock.now = NOON + EVERY - 1
@@ -159,14 +180,14 @@ async def test_a_due_key_is_followed_once_whichever_nodes_try(store: Store, node
     await one.kid()
     one.clock.now = other.clock.now = NOON + EVERY
     found = await asyncio.gather(*(node.signer.rotate_due(node.clock.moment()) for node in (one, other, one)))
-    assert sum(len(made) for made in found) == 1
+    assert sorted(made.alg for several in found for made in several) == sorted(ALGS)
     assert await one.signer.rotate_due(one.clock.moment()) == []
 
 
 async def test_a_token_of_a_key_no_longer_published_is_still_known_for_a_sign_out(store: Store) -> None:
     node = Node(store)
     token = await node.signer.sign(ONE, "ES256", "JWT", b"{}")
-    (made,) = await node.signer.rotate(node.clock.moment(), ONE, actor="os:me")
+    made = await node.rotate()
     gone = made.signs_from + LONGEST + SLACK
     node.clock.now = gone + KNOWN_FOR - 1
     await node.signer.rotate_due(node.clock.moment())
@@ -180,13 +201,13 @@ async def test_a_rotation_by_hand_gives_notice_and_happens_once(store: Store) ->
     node = Node(store)
     old, other = await node.kid("ES256"), await node.kid("EdDSA")
     made = await node.signer.rotate(node.clock.moment(), ONE, actor="os:me")
-    assert {one.alg for one in made} == {"ES256", "EdDSA"}
+    assert sorted(one.alg for one in made) == sorted(ALGS)
     assert {one.signs_from for one in made} == {NOON + AHEAD_BY_HAND}
     assert await node.signer.rotate(node.clock.moment(), ONE, actor="os:me") == []
     assert (await node.kid("ES256"), await node.kid("EdDSA")) == (old, other)
     node.clock.pass_(AHEAD_BY_HAND)
-    assert {await node.kid("ES256"), await node.kid("EdDSA")} == {one.kid for one in made}
-    assert (await audited(store)).count("key.rotated") == 2
+    assert {await node.kid(alg) for alg in ALGS} == {one.kid for one in made}
+    assert (await audited(store)).count("key.rotated") == len(ALGS)
 
 
 async def test_a_retired_key_proves_nothing_from_now_on(store: Store) -> None:
@@ -198,29 +219,30 @@ async def test_a_retired_key_proves_nothing_from_now_on(store: Store) -> None:
     assert await node.kid() != kid
     assert kid not in await node.published()
     assert not await node.signer.retire(node.clock.moment(), ONE, kid, actor="os:me")
-    assert await audited(store) == ["key.made", "key.retired", "key.made"]
+    assert await audited(store) == [*MADE, "key.retired", "key.made"]
 
 
 async def test_a_retired_key_is_followed_at_once_by_the_one_that_waited_and_never_by_an_older(store: Store) -> None:
     node = Node(store)
     oldest = await node.kid()
-    (second,) = await node.signer.rotate(node.clock.moment(), ONE, actor="")
+    second = await node.rotate()
     node.clock.pass_(AHEAD_BY_HAND)
     assert await node.kid() == second.kid
     await node.signer.retire(node.clock.moment(), ONE, second.kid, actor="")
     third = await node.kid()
     assert third not in {oldest, second.kid}
-    (fourth,) = await node.signer.rotate(node.clock.moment(), ONE, actor="")
+    fourth = await node.rotate()
     await node.signer.retire(node.clock.moment(), ONE, third, actor="")
     assert await node.kid() == fourth.kid
 
 
 async def test_a_key_made_elsewhere_is_found_when_a_token_names_it(store: Store) -> None:
     one, deaf = Node(store), Node(store)
-    await deaf.signer.jwks(ONE)
+    kid = await deaf.kid("EdDSA")
+    await one.signer.retire(one.clock.moment(), ONE, kid, actor="")
     token = await one.signer.sign(ONE, "EdDSA", "JWT", b'{"a":1}')
     assert await deaf.signer.verify(ONE, token) == {"a": 1}
-    assert parse(token).header.kid in await deaf.published()
+    assert await deaf.published("EdDSA") == [parse(token).header.kid]
 
 
 async def test_a_name_that_a_stranger_invents_costs_one_look_by_an_index(store: Store) -> None:
@@ -243,7 +265,7 @@ async def test_what_was_changed_elsewhere_is_read_when_it_is_heard(store: Store)
     one, other = Node(store), Node(store)
     await one.kid()
     await other.kid()
-    (made,) = await one.signer.rotate(one.clock.moment(), ONE, actor="")
+    made = await one.rotate()
     assert made.kid not in await other.published()
     other.signer.changed("client", ONE, 0)
     assert made.kid not in await other.published()
@@ -255,14 +277,14 @@ async def test_while_nothing_is_heard_everything_is_read(store: Store) -> None:
     one, deaf = Node(store), Node(store)
     await deaf.kid()
     deaf.hears = False
-    (made,) = await one.signer.rotate(one.clock.moment(), ONE, actor="")
+    made = await one.rotate()
     assert made.kid in await deaf.published()
 
 
 async def test_after_a_gap_nothing_kept_is_believed(store: Store) -> None:
     one, other = Node(store), Node(store)
     await other.kid()
-    (made,) = await one.signer.rotate(one.clock.moment(), ONE, actor="")
+    made = await one.rotate()
     other.signer.forget_all()
     assert made.kid in await other.published()
 
@@ -271,7 +293,7 @@ async def test_a_key_of_a_clock_that_is_ahead_signs_all_the_same(store: Store) -
     ahead, behind = Node(store, TestClock(NOON + 30, "ahead")), Node(store)
     kid = await ahead.kid()
     assert await behind.kid() == kid
-    assert await audited(store) == ["key.made"]
+    assert await audited(store) == MADE
 
 
 async def test_another_root_key_opens_nothing(store: Store) -> None:

@@ -121,6 +121,11 @@ async def add(tx: Tx, at: Moment, new: NewKey) -> bool:
     return True
 
 
+async def add_all(tx: Tx, at: Moment, several: list[NewKey]) -> bool:
+    """Remember several keys in one unit of work, so that nobody sees one without the others; tell whether one of them was new."""
+    return any([await add(tx, at, new) for new in several])
+
+
 async def drop(tx: Tx, at: Moment, tenant: int, kid: str, actor: str) -> bool:
     """Forget a key, so that nothing it signed is believed any more; tell whether there was one. A unit of work."""
     await announce(tx, tenant=tenant, kind=KEYS_KIND, subject=0, at=at.now)

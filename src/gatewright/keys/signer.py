@@ -1,7 +1,8 @@
 """The `Signer` port: signs with the tenant's present key, knows its public ones, and lets one key follow another in time.
 
 A key is published a day before it signs and for a day after it signed for the last time, so that whoever keeps our JWKS always
-finds the key of the token in hand. The first key of an algorithm is made when it is first needed, by whichever node needs it first.
+finds the key of the token in hand. A tenant's first keys are made when one is first needed, by whichever node needs it first, and
+for all algorithms at once: whoever keeps a JWKS that has one of them has them all.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import msgspec
 
 from gatewright.base.kept import Kept
 from gatewright.base.moment import Clock, Moment
-from gatewright.keys.book import DUE, KEYS_KIND, KNOWN, OF_TENANT, OLD, KeyRow, NewKey, add, drop, drop_old
+from gatewright.keys.book import DUE, KEYS_KIND, KNOWN, OF_TENANT, OLD, KeyRow, NewKey, add, add_all, drop, drop_old
 from gatewright.keys.sealer import NONCE, Wrapper
-from gatewright.keys.signing import Alg, SigningKey, load, make
+from gatewright.keys.signing import ALGS, SigningKey, load, make
 from gatewright.store import Store
 from gatewright_guard.jose import KeySet, parse, read_jwks, verify
 from gatewright_guard.refused import Cause, Refused
@@ -34,8 +35,6 @@ _PURPOSE: Final = "signing key"
 _TENANTS: Final = 1024
 _LIVE: Final = 4096
 _AT_ONCE: Final = 20
-# Whoever fetches the keys of a tenant that has none yet finds what its first tokens will be signed with.
-_FIRST: Final[tuple[Alg, ...]] = ("ES256", "RS256")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +82,7 @@ class KeySigner:
         self._wrapper = wrapper
         self._rings = Kept[int, Ring](self._load, limit=_TENANTS, fresh=fresh)
         self._live: dict[int, SigningKey] = {}
-        self._making: dict[tuple[int, str], asyncio.Task[bool]] = {}
+        self._making: dict[int, asyncio.Task[bool]] = {}
 
     # ------------------------------------------------------------ the port
 
@@ -123,8 +122,8 @@ class KeySigner:
         now = self._clock.moment().now
         ring = await self._ring(tenant, now)
         if ring is None:
-            for alg in _FIRST:
-                await self._first(tenant, alg, now)
+            # Whoever fetches the keys of a tenant that has none yet finds what its first tokens will be signed with.
+            await self._first(tenant, ALGS[0], now)
             ring = await self._ring(tenant, now)
         return b'{"keys":[]}' if ring is None else ring.document
 
@@ -201,11 +200,12 @@ class KeySigner:
 
     async def _first(self, tenant: int, alg: str, now: int) -> KeyRow:
         """Return the key that signs now, made if nobody has made it yet. However many ask, one makes it."""
-        for _ in range(2):
-            task = self._making.get((tenant, alg))
+        # What is being made may be another's, where keys were taken away by hand; then it is our turn.
+        for _ in (*ALGS, alg):
+            task = self._making.get(tenant)
             if task is None:
-                task = self._making[tenant, alg] = asyncio.create_task(self._make(tenant, alg))
-                task.add_done_callback(lambda _: self._making.pop((tenant, alg), None))
+                task = self._making[tenant] = asyncio.create_task(self._make(tenant, alg))
+                task.add_done_callback(lambda _: self._making.pop(tenant, None))
             # Shielded: the key is everybody's, and one caller who goes away must not leave the others without.
             await asyncio.shield(task)
             self._rings.forget(tenant)
@@ -220,9 +220,12 @@ class KeySigner:
         at = self._clock.moment()
         if ring is not None and ring.signs(alg, at.now) is not None:
             return False
-        made = await asyncio.to_thread(make, alg)
-        wrapped = self._wrapped(tenant, made.kid, made.private, at)
-        return await self._store.run(add, at, NewKey(tenant=tenant, made=made, wrapped=wrapped, signs_from=at.now))
+        several = [await asyncio.to_thread(make, one) for one in (ALGS if ring is None else (alg,))]
+        new = [
+            NewKey(tenant=tenant, made=made, wrapped=self._wrapped(tenant, made.kid, made.private, at), signs_from=at.now)
+            for made in several
+        ]
+        return await self._store.run(add_all, at, new)
 
     def _wrapped(self, tenant: int, kid: str, private: bytes, at: Moment) -> str:
         return self._wrapper.wrap(_PURPOSE, tenant, kid, private, nonce=at.dice.bytes(NONCE))
