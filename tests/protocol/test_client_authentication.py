@@ -51,6 +51,12 @@ async def test_basic_credentials_are_form_decoded(ground: Playground) -> None:
     assert await ground.serve(scope="read:images")
 
 
+async def test_an_audience_that_nobody_encoded_is_read_up_to_its_last_colon(ground: Playground) -> None:
+    await ground.add(msgspec.structs.replace(a_service(), client_id="https://app.example:8443/id"))
+    ground.authorization = "Basic " + b64encode(f"https://app.example:8443/id:{SECRET}".encode()).decode()
+    assert await ground.serve(scope="read:images")
+
+
 async def test_the_client_id_may_stand_in_the_body_as_well(ground: Playground) -> None:
     await ground.add(a_service())
     ground.authorization = basic("budget-buddy", SECRET)

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 NAME: Final = "private_key_jwt"
 TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGS: Final = ("ES256", "RS256", "PS256", "EdDSA")
+ALGS: Final = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
 
 _TYPES: Final = (None, "JWT", "client-authentication+jwt")  # a signed request of the same client says oauth-authz-req+jwt
-_LONGEST_LIFE: Final = 600
+# Authlib's assertions live for an hour, and cannot be told otherwise; each is good once all the same.
+_LONGEST_LIFE: Final = 3600
 # FAPI 2.0 §5.3.2.1: clocks that are up to 10 s ahead must be forgiven, more than 60 s must not.
 _SKEW: Final = 60
 
@@ -149,7 +150,8 @@ def client_keys(document: object) -> KeySet:
         raise BadKey("the document is no object")
     listed = document.get("keys")
     if isinstance(listed, list):
-        document = {"keys": [*listed, *(_as_pss(jwk) for jwk in listed if _is_open_rsa(jwk))]}
+        twice = [_as_pss(jwk) for jwk in listed if _is_open_rsa(jwk)] + [_renamed(jwk) for jwk in listed if _is_ed25519(jwk)]
+        document = {"keys": [*listed, *twice]}
     found = read_jwks(document)
     return KeySet(tuple(key for key in found.keys if key.alg in ALGS), found.passed_over)
 
@@ -161,3 +163,12 @@ def _is_open_rsa(jwk: object) -> bool:
 
 def _as_pss(jwk: Mapping[str, object]) -> dict[str, object]:
     return {**jwk, "alg": "PS256"}
+
+
+def _is_ed25519(jwk: object) -> bool:
+    return isinstance(jwk, Mapping) and jwk.get("crv") == "Ed25519"
+
+
+def _renamed(jwk: Mapping[str, object]) -> dict[str, object]:
+    # One algorithm with two names (RFC 9864 §2.2): a key may be registered under the one and sign under the other.
+    return {**jwk, "alg": "EdDSA" if jwk.get("alg") == "Ed25519" else "Ed25519"}

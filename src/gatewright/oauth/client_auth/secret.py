@@ -45,7 +45,9 @@ def find(ask: Ask) -> Presented | None:
 def _basic(credentials: str) -> Presented:
     """Return decoded Basic credentials: form-encoded first, then joined (RFC 6749 §2.3.1, RFC 7617 §2)."""
     try:
-        name, _, proof = b64decode(credentials.strip(), validate=True).partition(b":")
+        raw = b64decode(credentials.strip(), validate=True)
+        # Many programs do not encode. Of an API's audience, which holds a colon, the secret then begins after the last one.
+        name, _, proof = raw.rpartition(b":") if raw.startswith((b"https://", b"http://")) else raw.partition(b":")
         client_id, secret = _form_decoded(name), _form_decoded(proof)
     except ValueError:
         client_id = secret = ""
