@@ -12,7 +12,7 @@ BY_THE_DOOR_ONLY = ("time", "datetime", "secrets", "random", "uuid", "os.urandom
 DOOR = SERVER / "base" / "moment.py"
 
 # Tests that wait for another process have to look again now and then; everything else passes in its clock.
-WAITS: dict[str, str] = {}
+WAITS: dict[str, str] = {"tests/support/waiting.py": "the one helper that looks, until a deadline, whether another process has got there"}
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
