@@ -1,0 +1,1 @@
+"""Client libraries that others wrote, each against a running server: what their users would do, with nothing bent for us."""
