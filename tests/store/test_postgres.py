@@ -76,7 +76,6 @@ async def cut(aside: Aside, before: int = 0) -> int:
             pid: int | None = await aside.fetchval(CUT_AT_GATE, before)
             if pid is not None:
                 return pid
-            await asyncio.sleep(0.005)
 
 
 async def test_a_line_that_was_cut_while_idle_is_made_again_unseen(store: Store, aside: Aside) -> None:
@@ -271,6 +270,7 @@ class Load:
         self.longest = 0.0
         self.refused = 0
         self.stopping = False
+        self.news = asyncio.Event()
 
     async def run(self, first: int) -> None:
         """Adds things with rising numbers."""
@@ -290,9 +290,18 @@ class Load:
                 self.unknown.add(number)
             except StoreError:
                 self.refused += 1
-                await asyncio.sleep(0.01)
+            self.news.set()
             self.longest = max(self.longest, asyncio.get_running_loop().time() - begun)
             number += 1
+
+    async def more(self, *, acknowledged: int = 0, refused: int = 0) -> None:
+        """Waits until so many more writes had this end."""
+        acknowledged += len(self.acknowledged)
+        refused += self.refused
+        async with asyncio.timeout(20):
+            while len(self.acknowledged) < acknowledged or self.refused < refused:
+                self.news.clear()
+                await self.news.wait()
 
 
 async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(mortal: Cluster, schema: Path) -> None:
@@ -302,24 +311,15 @@ async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(m
         writers = [asyncio.create_task(load.run(1_000 + 100_000 * n)) for n in range(16)]
         loop = asyncio.get_running_loop()
         for _ in range(2):
-            known = len(load.acknowledged)
-            async with asyncio.timeout(20):
-                while len(load.acknowledged) < known + 500:  # noqa: ASYNC110 - until it runs well
-                    await asyncio.sleep(0.01)
+            await load.more(acknowledged=500)
             await loop.run_in_executor(None, mortal.kill)
-            refused = load.refused
-            async with asyncio.timeout(20):
-                while load.refused < refused + 50:  # noqa: ASYNC110 - until the writers know
-                    await asyncio.sleep(0.01)
+            await load.more(refused=50)
             begun = loop.time()
             with pytest.raises(StoreUnavailable):
                 await store.one(READ, id=1)
             assert loop.time() - begun < 2.5
             await loop.run_in_executor(None, mortal.start)
-        known = len(load.acknowledged)
-        async with asyncio.timeout(20):
-            while len(load.acknowledged) < known + 500:  # noqa: ASYNC110 - until it runs well again
-                await asyncio.sleep(0.01)
+        await load.more(acknowledged=500)
         load.stopping = True
         await asyncio.gather(*writers)
         there = [thing.id for thing in await store.all(LIST)]

@@ -69,7 +69,9 @@ async def test_a_lock_that_comes_free_in_time_costs_nothing_but_time(url: str) -
     try:
         other.execute("BEGIN IMMEDIATE")
         call = asyncio.create_task(store.verb(TAKE, id=1, attempt="a", now=1))
-        await asyncio.sleep(0.02)
+        for _ in range(100):
+            await store.one(READ, id=1)
+            await asyncio.sleep(0)
         assert not call.done()
         other.execute("COMMIT")
         assert await call is not None

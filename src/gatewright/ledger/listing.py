@@ -16,7 +16,7 @@ LIST: Final = Query(
     """SELECT id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at
          FROM consent_grant
         WHERE tenant = :tenant AND ended_at IS NULL AND id < :before
-          AND (:client = 0 OR client = :client) AND (:person = 0 OR person = :person)
+          AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:person AS BIGINT) = 0 OR person = :person)
      ORDER BY id DESC LIMIT :count""",
 )
 
