@@ -22,7 +22,7 @@ def loaded(text: str, folder: Path, environ: dict[str, str] | None = None, **opt
     return load(environ or {}, file=file, options={name.replace("__", "."): value for name, value in options.items()})
 
 
-def test_defaults_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_suffice_to_begin_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = load({})
     assert found.settings.listen.host == "127.0.0.1"

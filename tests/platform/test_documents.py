@@ -1,0 +1,46 @@
+"""What the guides show is applied as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.platform.played import SMALL, Played
+
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
+BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SCOPES = '"read:balance" = "B"\n"view:events" = "V"\n"read:images" = "I"\n'
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def blocks(guide: str) -> list[str]:
+    return BLOCK.findall((GUIDES / guide).read_text())
+
+
+async def test_the_platform_of_the_guide_applies(played: Played) -> None:
+    applied = await played.apply(blocks("platform-file.md")[0])
+    assert len(applied.plan.changes) == 8
+
+
+async def test_every_client_of_the_guide_applies(played: Played) -> None:
+    clients = [block for block in blocks("register-a-client.md") if block.startswith("[[clients]]")]
+    assert len(clients) == 3
+    platform = SMALL.replace('"read:a" = "Read a"\n', '"read:a" = "Read a"\n' + SCOPES)
+    applied = await played.apply(platform + "".join(clients))
+    assert [made.client_id for made in applied.secrets] == ["web", "budget-buddy", "image-copier"]
+
+
+async def test_every_key_of_a_client_is_told_by_the_guide(played: Played) -> None:
+    from gatewright.platform.document import ClientPart
+
+    text = (GUIDES / "register-a-client.md").read_text()
+    assert [key for key in ClientPart.__struct_fields__ if f"`{key}`" not in text and not re.search(rf"\b{key} +=", text)] == []
+
+
+async def test_a_key_in_the_place_of_a_secret_is_taken(played: Played) -> None:
+    line = next(block for block in blocks("register-a-client.md") if block.startswith("jwks_uri"))
+    assert (await played.apply(SMALL + line)).secrets == ()
