@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from examples.demo.apis import bank_api, events_api, imaging_api
 from examples.demo.budget_buddy import BudgetBuddy
 from examples.demo.events_web import EventsWeb
 from examples.demo.image_copier import ImageCopier
-from examples.demo.layout import BASE_PORT, SECRETS, Layout
+from examples.demo.layout import BASE_PORT, PLATFORM, SECRETS, Layout
 
 START_SECONDS = 30
 
@@ -92,6 +93,9 @@ def command(*words: str, env: dict[str, str]) -> None:
 def run(layout: Layout, folder: Path, workers: int) -> int:
     """Set up, start, wait, stop."""
     env = environment(layout, folder)
+    logos = folder / "logos"
+    logos.mkdir(exist_ok=True)
+    shutil.copy(PLATFORM.with_name("acme.svg"), logos)
     platform = folder / "platform.toml"
     platform.write_text(layout.platform(), encoding="utf-8")
     if not (folder / "root.key").exists():

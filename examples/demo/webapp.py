@@ -103,6 +103,7 @@ class WebApp:
         """Take the answer: a code to be exchanged, or a refusal (RFC 6749 §4.1.2)."""
         try:
             token = await self.oauth.acme.authorize_access_token(request)
+            token["userinfo"] = await self.oauth.acme.userinfo(token=token)
         except OAuthError as error:
             said = facts({"error": error.error, "what it means": error.description})
             card = f'<div class="card refused" role="alert" id="refused"><strong>Acme did not connect us</strong>{said}</div>'

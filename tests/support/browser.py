@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,7 @@ from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import Sessions
 from gatewright.signin.throttle import Throttle
 from gatewright.store import Store
+from gatewright.tenants.logos import Logos
 from gatewright.tenants.records import Look
 from gatewright.users.passwords import digest_of
 from gatewright.web.pages import PROTOCOL_PAGES, ROUTES, PageAsk, PageReply
@@ -58,6 +60,7 @@ class Rooms:
         self.sessions = Sessions(ground.store)
         self.passwords = PasswordPool()
         self.throttle = Throttle(ground.store, ground.sealer)
+        self.logos = Logos(Path("no logos here"))
         self.front = Front(ground.world, self.sessions, RoomConsents(ground.store, ground.grants))
 
 

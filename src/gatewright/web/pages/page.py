@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gatewright.signin.sessions import Sessions
     from gatewright.signin.throttle import Throttle
     from gatewright.store import Store
+    from gatewright.tenants.logos import Logos
     from gatewright.tenants.records import Look
 
 Header = tuple[bytes, bytes]
@@ -71,6 +72,8 @@ class House(Protocol):
     def passwords(self) -> PasswordPool: ...
     @property
     def throttle(self) -> Throttle: ...
+    @property
+    def logos(self) -> Logos: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ Handler = Callable[[PageAsk, House], Awaitable[PageReply]]
 async def brand_of(page: PageAsk, house: House) -> views.Brand:
     """Return how this domain looks."""
     look = await house.sites.look(page.issuer.tenant)
-    logo = None if look.logo is None else LOGO_PATH + look.logo
+    logo = LOGO_PATH + look.logo if look.logo is not None and house.logos.has(look.logo) else None
     return views.Brand(name=page.issuer.name, color=look.color, logo=logo, terms=look.terms, privacy=look.privacy)
 
 
