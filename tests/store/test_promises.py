@@ -354,3 +354,8 @@ async def test_what_was_asked_is_counted(store: Store) -> None:
     counts = store.counts
     assert (counts.reads, counts.verbs, counts.units, counts.statements) == (1, 1, 1, 4)
     assert counts.commits - before == 2
+    calls = [asyncio.create_task(store.verb(SET_EACH, id=1, n=n)) for n in range(5)]
+    await asyncio.sleep(0)
+    assert counts.waiting == 5
+    await asyncio.gather(*calls)
+    assert counts.waiting == 0

@@ -131,6 +131,14 @@ def test_a_missing_and_an_unknown_argument_are_named() -> None:
         query.bind({"id": 1, "more": 2})
 
 
+@pytest.mark.parametrize(("id", "name"), [("1", "x"), (1, 2), (None, "x")])
+def test_what_each_declares_is_held_to(id: int | str | None, name: int | str) -> None:
+    query = Query(Row, "UPDATE t AS a SET name = :name {each} WHERE a.id = :id RETURNING a.id, a.name", each={"id": int, "name": str})
+    assert query.bind({"id": 1, "name": None}) == (None, 1)
+    with pytest.raises(BadQuery, match="was given where"):
+        query.bind({"id": id, "name": name})
+
+
 class Word(str):
     __slots__ = ()
 

@@ -67,6 +67,7 @@ class Counts:
     units: int = 0
     statements: int = 0  # inside units
     commits: int = 0
+    waiting: int = 0  # handed over to a queue and not answered yet
     flushes: int = 0  # round trips of PostgreSQL's coalesced statements
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from gatewright.store.errors import BadQuery, OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
+from gatewright.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
 from gatewright.store.port import Counts
 from gatewright.store.postgres_line import Line, Lost
 from gatewright.store.query import Query, Value
@@ -61,17 +61,15 @@ class Coalescer:
             raise StoreUnavailable("the connection to PostgreSQL was lost and is being made again")
         if self._waiting >= self._limit:
             raise StoreBusy(f"{self._waiting} statements are waiting already")
-        key = query.key_of(values)
-        if None in key:
-            raise BadQuery(f"{query.where}: the key of a batched statement cannot be None")
         future: asyncio.Future[R | None] = self._loop.create_future()
         queue = self._queues.get(query)
         if queue is None:
             queue = self._queues[query] = deque()
         if not queue and query not in self._flying:
             self._ready.append(query)
-        queue.append(Item(values, key, future))
+        queue.append(Item(values, query.key_of(values), future))
         self._waiting += 1
+        self._counts.waiting += 1
         if self._idle and not self._starting:
             # Not at once: what else this turn of the loop hands over comes along.
             self._starting = True
@@ -123,6 +121,7 @@ class Coalescer:
             raise
         finally:
             self._waiting -= len(items)
+            self._counts.waiting -= len(items)
             self._flying.discard(query)
             if self._queues[query]:
                 self._ready.append(query)

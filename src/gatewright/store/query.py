@@ -56,6 +56,7 @@ class Query(Generic[R_co]):
         "each",
         "key",
         "keyed",
+        "kinds",
         "make",
         "names",
         "postgres",
@@ -92,6 +93,8 @@ class Query(Generic[R_co]):
         self.postgres = _numbered((postgres or self.text).strip(), "$", self.names, self.each)
         self.writes = bool(_WRITES.search(_top_level(self.text)))
         self.key = tuple(self.names.index(name) for name in (key or list(self.each)[:1]))
+        # What each argument must be: any of the two and None where nothing is declared, and never None in a key.
+        self.kinds = tuple([self._kind(index, name) for index, name in enumerate(self.names)])
         self.keyed = False
         self.batch: str | None = None
         if self.each:
@@ -116,17 +119,25 @@ class Query(Generic[R_co]):
             raise BadQuery(f"{self.where}: the argument {missing} is missing") from None
         if len(args) != len(values):
             raise BadQuery(f"{self.where}: no such parameter: {', '.join(args.keys() - set(self.names))}")
-        for value in values:
+        for value, kind in zip(values, self.kinds, strict=True):
             if type(value) is str:
                 if "\0" in value or not (value.isascii() or _encodes(value)):
                     raise Unstorable("a text with a NUL character or half a surrogate pair cannot be stored")
             elif value is not None:
                 _check_number(value)
+            if kind is not None and not isinstance(value, kind):
+                raise BadQuery(f"{self.where}: a {type(value).__name__} was given where `each` says otherwise, or a key is None")
         return values
 
     def key_of(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
         """Return those of the bound arguments that name the row."""
         return tuple([values[index] for index in self.key])
+
+    def _kind(self, index: int, name: str) -> tuple[type, ...] | None:
+        kind = self.each.get(name)
+        if kind is None:
+            return None
+        return (kind,) if index in self.key else (kind, type(None))
 
     def _batched(self, text: str) -> str:
         """Return the statement for many callers at once, over arrays of their arguments."""

@@ -140,6 +140,7 @@ class Writer:
         if self._waiting >= self._limit:
             raise StoreBusy(f"{self._waiting} writes are waiting already")
         self._waiting += 1
+        self._counts.waiting += 1
         self._queue.put(item)
 
     async def close(self) -> None:
@@ -207,6 +208,7 @@ class Writer:
     def _answer(self, batch: list[Item]) -> None:
         """Resolve the callers' futures; runs on the loop."""
         self._waiting -= len(batch)
+        self._counts.waiting -= len(batch)
         for item in batch:
             if item.future.done():
                 continue
