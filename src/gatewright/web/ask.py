@@ -105,36 +105,36 @@ def is_form(content_type: bytes) -> bool:
     return content_type == FORM or content_type.partition(b";")[0].strip().lower() == FORM
 
 
-def pairs(text: bytes) -> list[tuple[str, str]]:
+def pairs(raw: bytes) -> list[tuple[str, str]]:
     """Return the decoded name-value pairs of form data or a query string, strictly UTF-8 and without NUL.
 
     Raises:
         InvalidRequest: it cannot be decoded, or has more than 64 fields.
     """
-    if not text:
+    if not raw:
         return []
-    fields = text.split(b"&")
-    if len(fields) > FIELD_LIMIT:
-        raise InvalidRequest(f"more than {FIELD_LIMIT} parameters were sent")
-    plain = b"%" not in text and b"+" not in text
     try:
-        halves = _halves if plain else _decoded_halves
-        decoded = [halves(field) for field in fields if field]
+        fields = raw.decode().split("&")
+        if len(fields) > FIELD_LIMIT:
+            raise InvalidRequest(f"more than {FIELD_LIMIT} parameters were sent")
+        decoded = [_halves(field) for field in fields if field]
     except UnicodeDecodeError:
         raise InvalidRequest("the parameters are not UTF-8") from None
-    if b"\0" in text or (not plain and b"%00" in text):
+    if b"\0" in raw or b"%00" in raw:
         raise InvalidRequest("a parameter contains a NUL character")
     return decoded
 
 
-def _halves(field: bytes) -> tuple[str, str]:
-    name, _, value = field.decode().partition("=")
+def _halves(field: str) -> tuple[str, str]:
+    name, _, value = field.partition("=")
+    # Most fields have nothing to decode, and decoding costs ten times as much as looking.
+    if "%" in field or "+" in field:
+        return _decoded(name), _decoded(value)
     return name, value
 
 
-def _decoded_halves(field: bytes) -> tuple[str, str]:
-    name, _, value = field.partition(b"=")
-    return unquote_to_bytes(name.replace(b"+", b" ")).decode(), unquote_to_bytes(value.replace(b"+", b" ")).decode()
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode()
 
 
 def parameters(text: bytes) -> Params:
