@@ -23,9 +23,10 @@ P = ParamSpec("P")
 _TRIES: Final = 10  # to reach a server that went away: about a second
 _OLDEST: Final = 140000
 # What is pinned finds rows by their keys. A plan made while a table was empty would otherwise scan it when it no longer is.
+_INDEXED: Final = (("enable_seqscan", "off"),)  # where there is an index to use
 _BY_KEY: Final = (
+    *_INDEXED,
     ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
 )
@@ -46,7 +47,7 @@ class PostgresStore:
         self.counts = Counts()
         self._loop = asyncio.get_running_loop()
         self._dial = Dial(url, name, patience)
-        self._pool = Pool(self._dial, 6, limit=limit)
+        self._pool = Pool(Dial(url, name, patience, _INDEXED), 6, limit=limit)
         reading, writing = Dial(url, name, patience, _READING), Dial(url, name, patience, _BY_KEY)
         self._reads = Coalescer([Line(reading), Line(reading)], self._alone, self.counts, limit=limit)
         self._verbs = Coalescer([Line(writing), Line(writing)], self._alone, self.counts, limit=limit)
