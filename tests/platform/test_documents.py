@@ -23,7 +23,7 @@ def blocks(guide: str) -> list[str]:
 
 async def test_the_platform_of_the_guide_applies(played: Played) -> None:
     applied = await played.apply(blocks("platform-file.md")[0])
-    assert len(applied.plan.changes) == 8
+    assert len(applied.plan.changes) == 9
 
 
 async def test_every_client_of_the_guide_applies(played: Played) -> None:
