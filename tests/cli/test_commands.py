@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.cli.conftest import Shell
@@ -240,3 +241,25 @@ def test_the_data_folder_may_be_named(shell: Shell) -> None:
     shell.must("init", "--data", "./there", "--email", "boss@acme.test", "--domain", "http://127.0.0.1:8601")
     assert (shell.folder / "there" / "root.key").exists()
     assert shell.json("users", "list")[0]["email"] == "boss@acme.test"
+
+
+def test_every_command_but_serve_speaks_to_machines() -> None:
+    from gatewright.cli.main import group
+
+    def silent(command: click.Command, name: str) -> list[str]:
+        if isinstance(command, click.Group):
+            with click.Context(command) as context:
+                inner = [(one, command.get_command(context, one)) for one in command.list_commands(context)]
+            return [found for one, part in inner if part is not None for found in silent(part, f"{name} {one}".strip())]
+        return [] if any("--json" in option.opts for option in command.params) else [name]
+
+    assert silent(group, "") == ["serve"]
+
+
+def test_acts_tell_machines_whether_anything_changed(shell: Shell) -> None:
+    shell.settled()
+    assert shell.json("users", "disable", "u@acme.test") == {"email": "u@acme.test", "status": "disabled", "changed": True}
+    assert shell.json("users", "disable", "u@acme.test")["changed"] is False
+    assert shell.json("clients", "disable", "web") == {"client_id": "web", "status": "disabled", "changed": True}
+    assert shell.json("users", "roles", "u@acme.test", "--account", "one")["roles"] == []
+    assert shell.json("migrate") == {"engine": "sqlite", "current": True}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gatewright.cli.terminal import Missing, Terminal, exists, json_option, print_json, run, told
+from gatewright.cli.terminal import Missing, Terminal, exists, json_option, run, say, told
 
 
 @click.command()
@@ -28,10 +28,8 @@ def backup(terminal: Terminal, file: Path, *, as_json: bool) -> None:
     if not exists(loaded):
         raise Missing(f"there is no store at {loaded.store_url}")
     rows = run(copy(store_address(loaded, os.environ), file, now=SystemClock().moment().now))
-    if as_json:
-        print_json({"file": str(file), "rows": rows})
-    else:
-        click.echo(f"{file} holds {sum(rows.values())} rows of {len(rows)} tables; the root key is not in it")
+    sentence = f"{file} holds {sum(rows.values())} rows of {len(rows)} tables; the root key is not in it"
+    say(sentence, {"file": str(file), "rows": rows}, as_json=as_json)
 
 
 @click.command()
@@ -49,11 +47,9 @@ def restore(terminal: Terminal, file: Path, *, as_json: bool) -> None:
     if loaded.store_url.startswith("sqlite:"):
         loaded.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def say(sentence: str) -> None:
+    def tell(sentence: str) -> None:
         click.echo(sentence, err=True)
 
-    rows = run(fill(store_address(loaded, os.environ), file, now=SystemClock().moment().now, say=say))
-    if as_json:
-        print_json({"file": str(file), "rows": rows})
-    else:
-        click.echo(f"restored {sum(rows.values())} rows of {len(rows)} tables; start the server with the root key of the same deployment")
+    rows = run(fill(store_address(loaded, os.environ), file, now=SystemClock().moment().now, say=tell))
+    sentence = f"restored {sum(rows.values())} rows of {len(rows)} tables; start the server with the root key of the same deployment"
+    say(sentence, {"file": str(file), "rows": rows}, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatewright.cli.terminal import Desk, Terminal, json_option, print_json, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
@@ -62,9 +62,10 @@ async def _shown(desk: Desk, row: ClientRow) -> dict[str, Any]:
 @clients.command()
 @click.argument("client_id")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def disable(terminal: Terminal, client_id: str, tenant: str | None) -> None:
+def disable(terminal: Terminal, client_id: str, tenant: str | None, *, as_json: bool) -> None:
     """Refuse a client: everything that it was given ends now."""
 
     async def done() -> bool:
@@ -74,15 +75,18 @@ def disable(terminal: Terminal, client_id: str, tenant: str | None) -> None:
             row = await _client(desk, client_id)
             return await desk.act(lambda deed: disable_client(deed, row))
 
-    click.echo(f"{client_id} is disabled; what it was given has ended" if run(done()) else f"{client_id} was disabled already")
+    changed = run(done())
+    sentence = f"{client_id} is disabled; what it was given has ended" if changed else f"{client_id} was disabled already"
+    say(sentence, {"client_id": client_id, "status": "disabled", "changed": changed}, as_json=as_json)
 
 
 @clients.command()
 @click.argument("client_id")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def enable(terminal: Terminal, client_id: str, tenant: str | None) -> None:
+def enable(terminal: Terminal, client_id: str, tenant: str | None, *, as_json: bool) -> None:
     """Answer a client again; nothing that was ended comes back."""
 
     async def done() -> bool:
@@ -92,7 +96,9 @@ def enable(terminal: Terminal, client_id: str, tenant: str | None) -> None:
             row = await _client(desk, client_id)
             return await desk.act(lambda deed: enable_client(deed, row))
 
-    click.echo(f"{client_id} is enabled" if run(done()) else f"{client_id} was enabled already")
+    changed = run(done())
+    sentence = f"{client_id} is enabled" if changed else f"{client_id} was enabled already"
+    say(sentence, {"client_id": client_id, "status": "active", "changed": changed}, as_json=as_json)
 
 
 @clients.command()
@@ -114,13 +120,11 @@ def secret(
         return
     if end is not None:
         run(_end(terminal, client_id, tenant, end))
-        click.echo(f"the secret {end} has ended")
+        say(f"the secret {end} has ended", {"client_id": client_id, "ended": end}, as_json=as_json)
         return
     made = run(_make(terminal, client_id, tenant, end_others=end_others))
-    if as_json:
-        print_json({"client_id": client_id, "client_secret": made})
-    else:
-        click.echo(f"The new secret of {client_id}; it is shown this once and kept as a digest:\n  {made}")
+    sentence = f"The new secret of {client_id}; it is shown this once and kept as a digest:\n  {made}"
+    say(sentence, {"client_id": client_id, "client_secret": made}, as_json=as_json)
 
 
 async def _client(desk: Desk, client_id: str) -> ClientRow:

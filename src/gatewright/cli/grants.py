@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.ledger.grants import Grant
+    from gatewright.oauth.catalogue import Catalogue
 
 
 @click.group()
@@ -32,6 +33,7 @@ def list_grants(
     """List live grants, the latest first."""
 
     async def listed() -> list[dict[str, Any]]:
+        from gatewright.apis.catalogues import Catalogues
         from gatewright.ledger.listing import NEWEST, grants_of
 
         async with terminal.desk(tenant) as desk:
@@ -43,7 +45,8 @@ def list_grants(
                 before=NEWEST if before is None else _number(before),
                 count=count,
             )
-            return [await _shown(desk, grant) for grant in found]
+            catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+            return [await _shown(desk, grant, catalogue) for grant in found]
 
     heads = ["id", "client", "user", "account", "scopes", "source", "made_at"]
     show_rows(heads, run(listed()), as_json=as_json, nothing="there are no live grants")
@@ -52,9 +55,10 @@ def list_grants(
 @grants.command()
 @click.argument("grant_id")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def end(terminal: Terminal, grant_id: str, tenant: str | None) -> None:
+def end(terminal: Terminal, grant_id: str, tenant: str | None, *, as_json: bool) -> None:
     """End a grant: every code and token under it is refused from now on."""
 
     async def done() -> bool:
@@ -68,7 +72,7 @@ def end(terminal: Terminal, grant_id: str, tenant: str | None) -> None:
 
     if not run(done()):
         raise Refused(f"there is no live grant {grant_id}")
-    click.echo(f"the grant {grant_id} has ended, and everything under it")
+    say(f"the grant {grant_id} has ended, and everything under it", {"id": grant_id, "ended": True}, as_json=as_json)
 
 
 def _number(shown: str) -> int:
@@ -101,9 +105,8 @@ async def _user(desk: Desk, email: str) -> int:
     return row.id
 
 
-async def _shown(desk: Desk, grant: Grant) -> dict[str, Any]:
+async def _shown(desk: Desk, grant: Grant, catalogue: Catalogue) -> dict[str, Any]:
     from gatewright.accounts.book import BY_ID as ACCOUNT
-    from gatewright.apis.catalogues import Catalogues
     from gatewright.base import ids
     from gatewright.base.calendar import stamp
     from gatewright.clients.book import BY_ID as CLIENT
@@ -113,7 +116,6 @@ async def _shown(desk: Desk, grant: Grant) -> dict[str, Any]:
     client = await desk.store.one(CLIENT, id=grant.client, tenant=tenant)
     user = await desk.store.one(USER, id=grant.person, tenant=tenant) if grant.person else None
     account = await desk.store.one(ACCOUNT, id=grant.account, tenant=tenant) if grant.account else None
-    catalogue = await Catalogues(desk.store, lambda: True).get(tenant)
     return {
         "id": ids.show(ids.GRANT, grant.id),
         "client": client.client_id if client is not None else None,

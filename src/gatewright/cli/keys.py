@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.keys.book import KeyRow
@@ -20,18 +20,20 @@ def keys() -> None:
 
 
 @keys.command()
+@json_option
 @click.pass_obj
 @told
-def init(terminal: Terminal) -> None:
+def init(terminal: Terminal, *, as_json: bool) -> None:
     """Make the root key's file, readable by its owner alone, unless there is one."""
     from gatewright.cli.setup import make_root_key
 
     loaded = terminal.load()
     made = make_root_key(loaded)
-    if made is not None:
-        click.echo(f"made the root key {made}: keep a copy of it apart from the store's backups")
-    else:
-        click.echo(f"there is a root key already: {loaded.key_file or 'GATEWRIGHT_KEY'}")
+    place = str(loaded.key_file or "GATEWRIGHT_KEY")
+    sentence = (
+        f"made the root key {made}: keep a copy of it apart from the store's backups" if made else f"there is a root key already: {place}"
+    )
+    say(sentence, {"root_key": place, "made": made is not None}, as_json=as_json)
 
 
 @keys.command("list")
@@ -87,10 +89,11 @@ def rotate(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
 @keys.command()
 @click.argument("kid")
 @tenant_option
+@json_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 @told
-def retire(terminal: Terminal, kid: str, tenant: str | None, *, yes: bool) -> None:
+def retire(terminal: Terminal, kid: str, tenant: str | None, *, as_json: bool, yes: bool) -> None:
     """Take a key away at once because somebody else may have it: nothing that it signed is believed any more."""
     if not yes:
         click.confirm(f"Every token that {kid} signed will be refused from now on. Go on?", abort=True, err=True)
@@ -103,7 +106,7 @@ def retire(terminal: Terminal, kid: str, tenant: str | None, *, yes: bool) -> No
 
     if not run(done()):
         raise Refused(f"there is no key {kid}")
-    click.echo(f"the key {kid} is gone")
+    say(f"the key {kid} is gone", {"kid": kid, "gone": True}, as_json=as_json)
 
 
 def _signer(terminal: Terminal, desk: Desk) -> KeySigner:

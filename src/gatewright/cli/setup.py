@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from msgspec import Struct
 
-from gatewright.cli.terminal import Terminal, json_option, operator, print_json, run, show_rows, told
+from gatewright.cli.terminal import Terminal, json_option, operator, print_json, run, say, show_rows, told
 
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
@@ -179,16 +179,18 @@ async def _administrator(deed: Deed, first: First, digest: str) -> list[str]:
 
 
 @click.command()
+@json_option
 @click.pass_obj
 @told
-def migrate(terminal: Terminal) -> None:
+def migrate(terminal: Terminal, *, as_json: bool) -> None:
     """Bring the store to this version's schema, each step printed. Servers wait for it, and do the same by themselves."""
 
-    async def prepared() -> None:
-        async with terminal.store(prepared=True, talkative=True):
-            click.echo("the store is at this version's schema")
+    async def prepared() -> str:
+        async with terminal.store(prepared=True, talkative=True) as (store, _):
+            return store.engine
 
-    run(prepared())
+    engine = run(prepared())
+    say("the store is at this version's schema", {"engine": engine, "current": True}, as_json=as_json)
 
 
 @click.command()

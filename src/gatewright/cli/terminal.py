@@ -225,6 +225,14 @@ def print_json(document: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
+def say(sentence: str, document: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what was done, as a sentence or as a document."""
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(sentence)
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Print rows in columns as wide as they need to be."""
     texts = [[_printable(cell) for cell in row] for row in rows]

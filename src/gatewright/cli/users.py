@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.accounts.records import MembershipRow
@@ -29,23 +30,23 @@ def list_users(terminal: Terminal, tenant: str | None, after: str, count: int, *
     """List users by e-mail address, with their roles in each account."""
 
     async def listed() -> list[dict[str, Any]]:
+        from gatewright.apis.book import roles_of
         from gatewright.users.book import LIST
         from gatewright.users.rules import email_key
 
         async with terminal.desk(tenant) as desk:
+            names = {role.id: role.name for role in await roles_of(desk.store, desk.tenant.id)}
             rows = await desk.store.all(LIST, tenant=desk.tenant.id, after=email_key(after), count=count)
-            return [await _shown(desk, row) for row in rows]
+            return [await _shown(desk, row, names) for row in rows]
 
     heads = ["email", "kind", "status", "name", "memberships"]
     show_rows(heads, run(listed()), as_json=as_json, nothing="there are no users")
 
 
-async def _shown(desk: Desk, row: UserRow) -> dict[str, Any]:
+async def _shown(desk: Desk, row: UserRow, names: Mapping[int, str]) -> dict[str, Any]:
     from gatewright.accounts import book as accounts
-    from gatewright.apis.book import roles_of
     from gatewright.base import ids
 
-    names = {role.id: role.name for role in await roles_of(desk.store, desk.tenant.id)}
     held = []
     for membership in await desk.store.all(accounts.MEMBERSHIPS_OF, person=row.id, tenant=desk.tenant.id):
         account = await desk.store.one(accounts.BY_ID, id=membership.account, tenant=desk.tenant.id)
@@ -64,9 +65,10 @@ async def _shown(desk: Desk, row: UserRow) -> dict[str, Any]:
 @users.command()
 @click.argument("email")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def disable(terminal: Terminal, email: str, tenant: str | None) -> None:
+def disable(terminal: Terminal, email: str, tenant: str | None, *, as_json: bool) -> None:
     """Keep a user out: every session and authorization ends now."""
 
     async def done() -> bool:
@@ -76,15 +78,18 @@ def disable(terminal: Terminal, email: str, tenant: str | None) -> None:
             row = await _user(desk, email)
             return await desk.act(lambda deed: disable_user(deed, row))
 
-    click.echo(f"{email} is disabled; all sessions and authorizations have ended" if run(done()) else f"{email} was disabled already")
+    changed = run(done())
+    sentence = f"{email} is disabled; all sessions and authorizations have ended" if changed else f"{email} was disabled already"
+    say(sentence, {"email": email, "status": "disabled", "changed": changed}, as_json=as_json)
 
 
 @users.command()
 @click.argument("email")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def enable(terminal: Terminal, email: str, tenant: str | None) -> None:
+def enable(terminal: Terminal, email: str, tenant: str | None, *, as_json: bool) -> None:
     """Let a user in again; nothing that was ended comes back."""
 
     async def done() -> bool:
@@ -94,7 +99,9 @@ def enable(terminal: Terminal, email: str, tenant: str | None) -> None:
             row = await _user(desk, email)
             return await desk.act(lambda deed: enable_user(deed, row))
 
-    click.echo(f"{email} is enabled" if run(done()) else f"{email} was enabled already")
+    changed = run(done())
+    sentence = f"{email} is enabled" if changed else f"{email} was enabled already"
+    say(sentence, {"email": email, "status": "active", "changed": changed}, as_json=as_json)
 
 
 @users.command()
@@ -102,23 +109,25 @@ def enable(terminal: Terminal, email: str, tenant: str | None) -> None:
 @click.option("--account", required=True, help="The account's slug.")
 @click.argument("names", nargs=-1, metavar="[ROLE]...")
 @tenant_option
+@json_option
 @click.pass_obj
 @told
-def roles(terminal: Terminal, email: str, account: str, names: tuple[str, ...], tenant: str | None) -> None:
+def roles(terminal: Terminal, email: str, account: str, names: tuple[str, ...], tenant: str | None, *, as_json: bool) -> None:
     """Set the roles that a user holds in an account; without a ROLE, the user holds none."""
 
-    async def done() -> str:
+    async def done() -> bool:
         from gatewright.accounts.book import set_roles
 
         async with terminal.desk(tenant) as desk:
             membership, wanted = await _membership(desk, email, account), await _roles(desk, names)
             if membership.role_ids == wanted:
-                return "as before"
+                return False
             await desk.act(lambda deed: set_roles(deed, membership, wanted))
-            return "from now on"
+            return True
 
-    shown = ", ".join(names) or "no role"
-    click.echo(f"{email} holds {shown} in {account}, {run(done())}")
+    changed = run(done())
+    sentence = f"{email} holds {', '.join(names) or 'no role'} in {account}, {'from now on' if changed else 'as before'}"
+    say(sentence, {"email": email, "account": account, "roles": sorted(set(names)), "changed": changed}, as_json=as_json)
 
 
 async def _user(desk: Desk, email: str) -> UserRow:
