@@ -15,7 +15,7 @@ from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import code, pkce, refresh, request
 from gatewright.oauth.handle import JTI_BYTES, Handle, authentic, is_standing_token, new_standing_token, open_handle, pack, seal, unpack
 from gatewright.oauth.redirect_uri import RedirectUri
-from gatewright.oauth.request import AuthorizationRequest, Flow, ReturnTo
+from gatewright.oauth.request import AuthorizationRequest, Journey, ReturnTo
 from gatewright_guard.jose import parse
 from gatewright_guard.refused import Refused
 from tests.support.builders import a_standing, an_issuer
@@ -222,14 +222,14 @@ def test_a_request_comes_back_from_the_browser_as_it_went(state: str, nonce: str
         prompts=prompts,  # type: ignore[arg-type]  # Hypothesis knows texts, not these four
         asked_at=NOON,
     )
-    flow = Flow(id="a", started_at=NOON, sealed_at=0, request=asked)
-    text = request.seal(flow, ISSUER, SEALER, TestClock().moment())
-    assert text is not None
+    journey = Journey(id="a", started_at=NOON, sealed_at=0, request=asked)
+    text = request.seal(journey, ISSUER, SEALER, TestClock().moment())
     found = request.unseal(text, ISSUER, SEALER, NOON)
     assert found is not None
     assert found.request == asked
     assert request.unseal(text, an_issuer("https://id.other.test"), SEALER, NOON) is None
     assert request.unseal(text, ISSUER, SEALER, NOON + request.STEP_SECONDS + 1) is None
+    assert request.unseal_posted(text, ISSUER, SEALER, NOON) is None
     assert open_handle(Kind.ACCESS + text.removeprefix(Kind.STEP), ISSUER, SEALER, NOON) is None
 
 

@@ -55,6 +55,7 @@ async def approve(call: Call, world: World) -> Approval:
 
 async def _replayed(standing: Standing, call: Call, world: World) -> InvalidGrant:
     """End what the code stands for: its owner's tokens may be in the thief's hands (RFC 6749 §4.1.2, RFC 9700 §4.5.3)."""
-    if standing.ended_at is None:
+    # What is over has its cause already, and the first one wins (`security-rules` 21).
+    if standing.fault(call.ask.at.now) is None:
         await world.ledger.end(standing.id, because="replay", now=call.ask.at.now, replayed="code")
     return InvalidGrant("the code was already used; everything that came of it has ended", why="code replay")
