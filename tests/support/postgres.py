@@ -26,6 +26,7 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",
     "autovacuum": "off",
+    "dynamic_shared_memory_type": "mmap",  # beside the data, so that a killed server leaves nothing elsewhere
 }
 
 
@@ -47,7 +48,11 @@ def _owner() -> tuple[list[str], int, int]:
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             user = pwd.getpwnam(name)
-            return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"], user.pw_uid, user.pw_gid
+            return (
+                ["setpriv", "--pdeathsig=QUIT", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"],
+                user.pw_uid,
+                user.pw_gid,
+            )
     raise RuntimeError("PostgreSQL cannot run as root, and there is no user postgres or nobody")
 
 
@@ -87,8 +92,10 @@ class Cluster:
     def kill(self) -> None:
         """Ends the server as a power cut would: it and all its children get SIGKILL."""
         assert self._process is not None
+        # Stopped first: a child born behind our back would keep the shared memory, and the next start would be refused for it.
+        self._process.send_signal(signal.SIGSTOP)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in (self._process.pid, *map(int, children)):
+        for pid in (*map(int, children), self._process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()

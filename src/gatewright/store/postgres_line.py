@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -162,6 +162,18 @@ class Line:
             await self.say("ROLLBACK")
         except StoreError:
             self.drop()
+
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Call `heard` for each notification, until the connection is lost; return then."""
+        ended = asyncio.Event()
+        connection = await self.up()
+        connection.add_termination_listener(lambda _connection: ended.set())
+        try:
+            await connection.add_listener(channel, lambda *_message: heard())
+        except _ERRORS as error:
+            raise self._failed(error) from error
+        heard()  # for what was said before we listened
+        await ended.wait()
 
     async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Insert many rows at once."""

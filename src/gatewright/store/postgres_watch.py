@@ -36,14 +36,7 @@ class PostgresWatch:
 
     async def _listen(self) -> None:
         while True:
-            ended = asyncio.Event()
-            try:
-                connection = await self._line.up()
-                connection.add_termination_listener(lambda _connection, ended=ended: ended.set())
-                await connection.add_listener(CHANNEL, lambda *_message: self._wake())
-                self._wake()  # for what was said before we listened
-                await ended.wait()
-            except (StoreError, OSError):
-                pass
+            with suppress(StoreError):
+                await self._line.listen(CHANNEL, self._wake)
             self._line.drop()
             await asyncio.sleep(_AGAIN)
