@@ -75,7 +75,7 @@ async def test_on_plain_loopback_cookies_have_no_prefix_and_work(rooms: Rooms) -
     browser = Browser(rooms, b.an_issuer("http://127.0.0.1:8600"))
     page = await (await browser.signed_in()).get("/-/access")
     assert "Apps with access" in page.title
-    assert set(browser.cookies) == {"gw_session", "gw_device", "gw_flow"}
+    assert set(browser.cookies) == {"gw_session", "gw_device"}
     assert not any("Secure" in text or "__Host-" in text for text in browser.set_cookies)
 
 
@@ -203,6 +203,16 @@ async def test_a_request_lasts_an_hour_however_often_its_user_turns_round(browse
         await browser.press("switch")
     ground.clock.pass_(10)
     assert (await browser.sign_in()).status == 400
+
+
+async def test_the_cookie_of_requests_goes_with_the_last_of_them(browser: Browser) -> None:
+    first = await browser.authorize()
+    await browser.authorize()
+    await browser.sign_in()
+    await browser.press("allow")
+    assert browser.cookies[JOURNEY].count("~") == 0
+    assert "code" in (await browser.get("/-/continue", r=step_of(first))).answer
+    assert JOURNEY not in browser.cookies
 
 
 async def test_eight_tabs_may_sign_in_at_once_and_the_oldest_gives_way(browser: Browser) -> None:

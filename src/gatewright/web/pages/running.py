@@ -133,7 +133,9 @@ def close(running: Running, reply: PageReply) -> PageReply:
     """Return the reply after which this request is under way no more."""
     journeys = Journeys(running.page.cookie(Cookie.FLOW))
     journeys.end(running.journey.id)
-    return reply.with_cookies(*running.set_cookies, cookies.put(Cookie.FLOW, journeys.cookie, running.page.issuer))
+    issuer, left = running.page.issuer, journeys.cookie
+    gone = cookies.put(Cookie.FLOW, left, issuer) if left else cookies.drop(Cookie.FLOW, issuer)
+    return reply.with_cookies(*running.set_cookies, gone)
 
 
 def again(running: Running) -> PageReply:
