@@ -1,4 +1,4 @@
-"""A browser in front of a playground, for each test of a page."""
+"""A browser in front of a playground, for each test of a page; one node or two of a whole house, for each test of a door."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.browser import Browser, Rooms, open_rooms
+from tests.support.house import Node, open_nodes, sqlite_copy
 from tests.support.world import Playground, open_playground
 
 
@@ -30,3 +31,17 @@ async def rooms(ground: Playground) -> AsyncIterator[Rooms]:
 def browser(rooms: Rooms) -> Browser:
     """A browser that was never here."""
     return Browser(rooms)
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[list[Node]]:
+    """Two nodes over one store with both tenants."""
+    async with open_nodes(sqlite_copy(tmp_path), 2) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    """One node over a store with both tenants."""
+    async with open_nodes(sqlite_copy(tmp_path)) as (opened,):
+        yield opened

@@ -88,7 +88,7 @@ class Deployment(RuleBasedStateMachine):
         node = self.nodes[1]
         cookie = await sign_in(node, host=GLOBEX)
         redirect = "https://budget.example/callback"
-        told = await authorized(node, cookie, "budget-buddy", "openid read:balance", host=GLOBEX, redirect_uri=redirect)
+        told = await authorized(node, cookie, "budget-buddy", "openid read:balance", host=GLOBEX, more={"redirect_uri": redirect})
         form = {"grant_type": "authorization_code", "code": told["code"], "code_verifier": VERIFIER}
         answer = await node.post("/token", form, basic("budget-buddy", ENVIRON["CLIENT_SECRET_2"]), host=GLOBEX)
         return str(answer.json["access_token"])

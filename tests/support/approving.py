@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec.structs import replace
@@ -80,11 +80,11 @@ async def authorized(
     untick: Collection[str] = (),
     host: str = ACME,
     said: Consents | None = None,
-    **params: str | None,
+    more: Mapping[str, str | None] | None = None,
 ) -> dict[str, str]:
     """Let a user answer an authorization request, saying yes to all but what is unticked; return what the app is told.
 
-    `said` is where the user writes down what was asked, and what of it was allowed.
+    `said` is where the user writes down what was asked, and what of it was allowed; `more` are parameters of the request.
     """
     issuer, front = await issuer_of(node, host), node.house.front
     at = node.house.clock.moment()
@@ -96,7 +96,7 @@ async def authorized(
         "state": "a state",
         "code_challenge": pkce.challenge_of(VERIFIER),
         "code_challenge_method": "S256",
-        **params,
+        **(more or {}),
     }
     pairs = [(name, value) for name, value in sent.items() if value is not None]
     try:

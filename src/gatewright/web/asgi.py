@@ -42,7 +42,7 @@ class Gate:
             await self._state(path, send)
             return
         found = self._endpoints.get(path)
-        cors = [] if found is None or not found[0].cors or b"origin" not in head else CORS_ANY
+        cors: list[tuple[bytes, bytes]] = []
         try:
             issuer = await self._house.sites.find(head.get(b"host", b""))
             if issuer is None:
@@ -50,6 +50,8 @@ class Gate:
             if found is None or not found[1].intersection(issuer.paths):
                 await self._pages(scope, receive, send, head, issuer, at)
                 return
+            if found[0].cors and b"origin" in head:
+                cors = CORS_ANY
             await self._protocol(found[0], scope, receive, send, head, issuer, at, cors)
         except HttpFault as fault:
             extra = [NO_STORE, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
