@@ -9,6 +9,7 @@ import pytest
 
 from gatewright.base.digest import Kind, with_id
 from gatewright.base.log import Log
+from gatewright.base.secret import Secret
 from gatewright.oauth.visit import Visitor
 from gatewright.signin import throttle as rules
 from gatewright.signin.browsers import browser_of, network_of
@@ -43,8 +44,13 @@ class Hall:
 
     async def enter(self, password: str = RIGHT, **said: object) -> SignedIn | Mismatch | Wait:
         """Try to sign in."""
-        ordinary: dict[str, object] = {"username": EMAIL, "password": password, "address": HERE, "agent": "Mozilla/5.0 Firefox/140.0"}
-        attempt = msgspec.structs.replace(Attempt(issuer=self.ground.issuer, username="", password=""), **(ordinary | said))
+        ordinary: dict[str, object] = {
+            "username": EMAIL,
+            "password": Secret(password),
+            "address": HERE,
+            "agent": "Mozilla/5.0 Firefox/140.0",
+        }
+        attempt = msgspec.structs.replace(Attempt(issuer=self.ground.issuer, username="", password=Secret("")), **(ordinary | said))
         return await self.door.enter(attempt, self.ground.clock.moment())
 
     async def signed_in(self, **said: object) -> SignedIn:

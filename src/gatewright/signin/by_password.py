@@ -10,6 +10,7 @@ from msgspec import Struct
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
 from gatewright.base.log import Event
+from gatewright.base.secret import Secret
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.errors import TemporarilyUnavailable
 from gatewright.signin import devices
@@ -38,7 +39,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     issuer: Issuer
     username: str
-    password: str
+    password: Secret
     lasting: bool = False
     device: str = ""
     address: str = ""
@@ -110,7 +111,7 @@ class PasswordDoor:
             return Wait(slowed.seconds)
         who = await self.store.one(WHO, tenant=tenant, email_key=name)
         try:
-            checked = await self._check(who, attempt.password, at, known=bool(device))
+            checked = await self._check(who, attempt.password.reveal(), at, known=bool(device))
         except TemporarilyUnavailable as full:
             await self.throttle.take_back(counters)
             self.log.tell(Event.PASSWORD_QUEUE_FULL, tenant=tenant, why=full.why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gatewright.base.secret import Secret
 from gatewright.oauth.authorize import look
 from gatewright.oauth.next_step import SignIn, Situation, next_step
 from gatewright.oauth.request import Progress
@@ -95,7 +96,7 @@ def _attempt(running: Running, situation: Situation | None, visitor: Visitor | N
     return Attempt(
         issuer=page.issuer,
         username=username,
-        password=password,
+        password=Secret(password),
         lasting=page.field("keep") == "1" or _stays(situation),
         device=page.cookie(Cookie.DEVICE),
         address=page.address,
