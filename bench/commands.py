@@ -6,7 +6,9 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing import get_context
 from statistics import median
 from typing import Final
 
@@ -15,16 +17,20 @@ import msgspec
 from bench.cost import Meter, busy_share, memory_mb, tree
 from bench.count import Counted, count
 from bench.deployments import Deployment, deployed, serving, work_folder
-from bench.load import fire, get, post
-from bench.operations import BY_NAME, OPERATIONS, Operation
+from bench.load import Outcome, fire, get, paced, post
+from bench.operations import BY_NAME, OPERATIONS, Operation, sign_ins
 from bench.report import Report, Row, Sample, keep, machine, now, table
-from bench.rounds import Target, measured, one_round, pace
+from bench.rounds import Target, measured, one_round, pace, warm_up
 from bench.server import ROOT, Server, Trouble, await_port, cores, free_port, pinned
 from bench.spy import spy
 from bench.tenants import CLIENTS, Neighbours, everywhere
 
 TENANTS: Final = 10_000
 FEW: Final = 500  # of them fit into every cache
+RATE: Final = 1000  # tokens a second that are asked for while people sign in
+SECONDS: Final = 4
+BURST: Final = 150  # who sign in meanwhile, this many at a time:
+CROWD: Final = 16
 
 
 def _stores(options: argparse.Namespace) -> list[str]:
@@ -160,7 +166,7 @@ def tenants(options: argparse.Namespace) -> None:
 def _crowd(one: Deployment, near: frozenset[int], workers: int, hosts: list[str]) -> None:
     with serving(one, near, workers=workers, fill=0) as (target, server):
         idle = _worker_memory(server, "VmRSS")
-        operations = [BY_NAME["cc-jwt"], BY_NAME["cc-opaque"], *([everywhere(hosts[:FEW]), everywhere(hosts)] if hosts else [])]
+        operations = [BY_NAME["cc-jwt"], BY_NAME["cc-opaque"], *([everywhere(hosts[:FEW])] if hosts else [])]
         print(
             f"{one.store}, {len(hosts) + 1:,} tenants, {len(hosts) * CLIENTS + 2:,} clients: first answer after"
             f" {server.first_answer_ms:.0f} ms, idle worker {idle:.0f} MB"
@@ -173,7 +179,45 @@ def _crowd(one: Deployment, near: frozenset[int], workers: int, hosts: list[str]
                 f"  {operation.says:<50} {cost:7.1f} us of CPU, p99 {median([sample.p99 for sample in samples]):.1f} ms"
                 + (f"  INVALID: {wrong} wrong answers {samples[0].strange}" if wrong else "")
             )
+        if hosts:
+            # Each for the first time: its client is read, its signing key is made.
+            sample = measured(target, everywhere(hosts[FEW : FEW + 1000]), 32, 1000)
+            print(
+                f"  {'the first token of each of 1,000 tenants':<50} {sample.server + sample.database:7.1f} us of CPU, p99 {sample.p99:.1f} ms"
+            )
         print(f"  worker afterwards {_worker_memory(server, 'VmRSS'):.0f} MB")
+
+
+# ---------------------------------------------------------------- burst
+
+
+def burst(options: argparse.Namespace) -> None:
+    """Measure the token endpoint at a steady rate, quiet and while people sign in as fast as they are let."""
+    near, far = cores()
+    print(machine())
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder())
+        stack.enter_context(pinned(far))
+        for store in _stores(options):
+            one = stack.enter_context(deployed(store, folder, near))
+            with serving(one, near, workers=options.workers, fill=0) as (target, _):
+                warm_up(target, BY_NAME["cc-opaque"])
+                requests = [request for request in BY_NAME["cc-opaque"].prepare(one.stage, SECONDS * RATE) if isinstance(request, bytes)]
+                people = sign_ins(one.stage, BURST)
+                quiet = paced(*one.stage.address, requests, 32, rate=RATE)
+                with ProcessPoolExecutor(1, mp_context=get_context("fork")) as other:
+                    arriving = other.submit(fire, *one.stage.address, people, CROWD, good=frozenset({303}))
+                    busy = paced(*one.stage.address, requests, 32, rate=RATE)
+                    signed = arriving.result()
+            print(f"{store}, {RATE} tokens/s: quiet {_latency(quiet)}; while people sign in {_latency(busy)}")
+            print(
+                f"  p99 {busy.quantile(0.99) / quiet.quantile(0.99):.1f} times the quiet one; {signed.count} sign-ins of {CROWD} at a time:"
+                f" {signed.rate:.0f}/s, {_latency(signed)}, answered {dict(signed.statuses)}"
+            )
+
+
+def _latency(outcome: Outcome) -> str:
+    return f"p50 {outcome.quantile(0.5):.1f} ms, p99 {outcome.quantile(0.99):.1f} ms"
 
 
 # ---------------------------------------------------------------- profile and ceiling
@@ -222,6 +266,7 @@ COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "run": run,
     "start": start,
     "tenants": tenants,
+    "burst": burst,
     "profile": profile,
     "ceiling": ceiling,
 }

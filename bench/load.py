@@ -104,6 +104,47 @@ def fire(
     return outcome
 
 
+def paced(
+    host: str, port: int, requests: list[bytes], connections: int, *, rate: float, good: frozenset[int] = frozenset({200})
+) -> Outcome:
+    """Send requests at a fixed rate, whether or not the earlier ones are answered; a latency counts from when a request was due.
+
+    In a closed loop the slow answers hold back the requests that would have been slow too, and p99 looks better than it is.
+    """
+    outcome = Outcome()
+    idle = [_Lane(host, port) for _ in range(connections)]
+    lanes = list(idle)
+    poll = select.epoll()
+    busy: dict[int, _Lane] = {}
+    for lane in lanes:
+        poll.register(lane.sock.fileno(), select.EPOLLIN)
+    run = _Run(iter(()), outcome, good, keep=False)
+    cpu, start, sent = time.process_time(), time.perf_counter(), 0
+    last = start
+    try:
+        while (sent < len(requests) or busy) and time.perf_counter() - last < PATIENCE:
+            now = time.perf_counter()
+            while idle and sent < len(requests) and start + sent / rate <= now:
+                lane = idle.pop()
+                busy[lane.sock.fileno()] = lane
+                lane.start(requests[sent])
+                lane.sent = start + sent / rate
+                sent += 1
+            wait = start + sent / rate - time.perf_counter() if idle and sent < len(requests) else PATIENCE
+            for number, _ in poll.poll(max(wait, 0.0)):
+                last = time.perf_counter()
+                lane = busy[number]
+                if not run.heard(lane) and not lane.buffer:
+                    idle.append(busy.pop(number))
+    finally:
+        outcome.seconds, outcome.cpu = time.perf_counter() - start, time.process_time() - cpu
+        outcome.lost += len(busy)
+        poll.close()
+        for lane in lanes:
+            lane.sock.close()
+    return outcome
+
+
 def _next(lane: _Lane, supply: Iterator[Request]) -> bool:
     request = next(supply, None)
     if request is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -16,6 +18,7 @@ from bench.world import BANK, BANK_SCOPES, CHALLENGE, EVENTS_SCOPES, REDIRECT, S
 POOL: Final = 1000  # different tokens shown in turn where showing one changes nothing
 _JWTS: Final = 200
 _BROWSERS: Final = 200
+_HIDDEN: Final = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
 
 class Stage:
@@ -129,6 +132,17 @@ def _document(path: str) -> Callable[[Stage, int], list[Request]]:
 
 
 def _authorize(stage: Stage, count: int) -> list[Request]:
+    cookies = stage.seeder.sessions(min(count, _BROWSERS))
+    asks = [_ask_for_code(stage, cookie) for cookie in cookies]
+
+    def follow(answer: bytes) -> bytes:
+        sent = parse_qs(urlsplit(header_of(answer, "location")).query)
+        return stage.exchange(sent["code"][0] if "code" in sent else "none")
+
+    return [(asks[index % len(asks)], follow) for index in range(count)]
+
+
+def _ask_for_code(stage: Stage, session: str = "") -> bytes:
     query = urlencode(
         {
             "response_type": "code",
@@ -141,14 +155,20 @@ def _authorize(stage: Stage, count: int) -> list[Request]:
             "code_challenge_method": "S256",
         }
     )
-    cookies = stage.seeder.sessions(min(count, _BROWSERS))
-    asks = [get(stage.host, f"/authorize?{query}", f"Cookie: gw_session={cookie}\r\n") for cookie in cookies]
+    return get(stage.host, f"/authorize?{query}", f"Cookie: gw_session={session}\r\n" if session else "")
 
-    def follow(answer: bytes) -> bytes:
-        sent = parse_qs(urlsplit(header_of(answer, "location")).query)
-        return stage.exchange(sent["code"][0] if "code" in sent else "none")
 
-    return [(asks[index % len(asks)], follow) for index in range(count)]
+def sign_ins(stage: Stage, count: int) -> list[bytes]:
+    """Return the requests by which that many different users send their name and password, each in a browser of its own."""
+    found = []
+    for name in stage.seeder.readers(count):
+        first = fire(*stage.address, [_ask_for_code(stage)], 1, keep=True, good=frozenset({303})).answers[0]
+        cookie = header_of(first, "set-cookie").partition(";")[0]
+        page = fire(*stage.address, [get(stage.host, header_of(first, "location"), f"Cookie: {cookie}\r\n")], 1, keep=True).answers[0]
+        hidden = {key: unescape(value) for key, value in _HIDDEN.findall(page.decode())}
+        form = urlencode({**hidden, "username": name, "password": SECRETS["BENCH_PASSWORD"], "choice": "continue"})
+        found.append(post(stage.host, "/-/sign-in", form, f"Cookie: {cookie}\r\n"))
+    return found
 
 
 OPERATIONS: Final = (

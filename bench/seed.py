@@ -92,6 +92,10 @@ class Seeder:
         self._raw.rows(
             f"UPDATE person SET profile = '{PROFILE_OF_USER}', email_verified_at = {at.now} WHERE id = {self._cast.person}"  # noqa: S608
         )
+        # As much as any store has after a day, so that PostgreSQL's statistics do not say "empty".
+        self.fresh("openid", 1000, used=True)
+        self.sessions(200)
+        self._raw.tidy()
 
     def fill(self, count: int) -> None:
         """Add that many authorizations as a month of use leaves them, four under each grant of as many users as it takes."""
@@ -129,6 +133,16 @@ class Seeder:
         self._raw.insert("authorization_row", AUTHORIZATION, (self._row(number, flavour, person, at.now, used=used) for number in numbers))
         self.seeded += count
         return numbers
+
+    def readers(self, count: int) -> list[str]:
+        """Add users who have the platform's user's password; return their e-mail addresses."""
+        at = self._clock.moment()
+        password = self._raw.rows(f"SELECT password FROM person WHERE id = {self._cast.person}")[0][0]  # noqa: S608
+        numbers = [at.id() for _ in range(count)]
+        people = [(*self._person_row(number, at.now), password, at.now) for number in numbers]
+        self._raw.insert("person", (*_PERSON, "password", "password_at"), people)
+        self._raw.insert("membership", _MEMBERSHIP, [self._membership_row(number, at.now) for number in numbers])
+        return [f"u{number}@bench.test" for number in numbers]
 
     def sessions(self, count: int) -> list[str]:
         """Sign the platform's user in, in that many browsers; return their cookies."""

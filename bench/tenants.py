@@ -97,5 +97,9 @@ def everywhere(hosts: list[str]) -> Operation:
         ]
 
     return Operation(
-        name="cc-everywhere", says="client_credentials of all tenants in turn", prepare=prepare, proof=b'"access_token"', target=(0, 0)
+        name=f"cc-of-{len(hosts)}-from-{hosts[0]}",
+        says=f"client_credentials of {len(hosts):,} tenants in turn",
+        prepare=prepare,
+        proof=b'"access_token"',
+        target=(0, 0),
     )
