@@ -25,6 +25,7 @@ from examples.demo.image_copier import ImageCopier
 from examples.demo.layout import BASE_PORT, PLATFORM, SECRETS, Layout
 
 START_SECONDS = 30
+LAST_PORT = 65_500
 
 
 class Trouble(Exception):
@@ -40,6 +41,8 @@ def main() -> int:
     chosen = parser.parse_args()
     layout = Layout(chosen.port)
     try:
+        if not 1024 <= chosen.port <= LAST_PORT:
+            raise Trouble(f"--port takes a number from 1024 to {LAST_PORT}.")
         prepare(chosen.data)
         free(layout)
         return run(layout, chosen.data.resolve(), chosen.workers)
@@ -99,6 +102,8 @@ def run(layout: Layout, folder: Path, workers: int) -> int:
     platform = folder / "platform.toml"
     platform.write_text(layout.platform(), encoding="utf-8")
     if not (folder / "root.key").exists():
+        if (folder / "gatewright.sqlite3").exists():
+            raise Trouble(f"{folder} holds a store without its root.key. Put the key back, or choose another folder with --data.")
         command("keys", "init", env=env)
     command("apply", str(platform), "--yes", env=env)
     server = subprocess.Popen(
