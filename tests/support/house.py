@@ -249,15 +249,16 @@ def _answered(outgoing: list[Message]) -> Answer:
 # ---------------------------------------------------------------- stores
 
 
-def loaded(url: str, **options: object) -> Loaded:
-    """The settings of a deployment over a store."""
-    chosen = {"store.url": url, "store.synchronous": "normal"} | options
-    known = {name: value for name, value in chosen.items() if value is not None}
-    return load({"GATEWRIGHT_KEY": ENVIRON["GATEWRIGHT_KEY"]}, options=known)
+def loaded(url: str, options: Mapping[str, object] | None = None) -> Loaded:
+    """The settings of a deployment over a store; `options` go by their dotted names."""
+    chosen = {"store.url": url, "store.synchronous": "normal", **(options or {})}
+    return load({"GATEWRIGHT_KEY": ENVIRON["GATEWRIGHT_KEY"]}, options=chosen)
 
 
 @asynccontextmanager
-async def open_nodes(url: str, count: int = 1, *, name: str = "node", **options: object) -> AsyncIterator[list[Node]]:
+async def open_nodes(
+    url: str, count: int = 1, *, name: str = "node", options: Mapping[str, object] | None = None
+) -> AsyncIterator[list[Node]]:
     """Open houses over one prepared store."""
     time = Time()
     async with AsyncExitStack() as stack:
@@ -266,7 +267,7 @@ async def open_nodes(url: str, count: int = 1, *, name: str = "node", **options:
             clock = NodeClock(time, f"{name} {number}")
             lines: list[str] = []
             log = Log(clock, style="json", level=Level.DEBUG, write=lines.append)
-            house = await stack.enter_async_context(open_house(loaded(url, **options), clock, log, ENVIRON))
+            house = await stack.enter_async_context(open_house(loaded(url, options), clock, log, ENVIRON))
             found.append(Node(house, time, lines))
         yield found
 
