@@ -182,9 +182,8 @@ def _crowd(one: Deployment, near: frozenset[int], workers: int, hosts: list[str]
         if hosts:
             # Each for the first time: its client is read, its signing key is made.
             sample = measured(target, everywhere(hosts[FEW : FEW + 1000]), 32, 1000)
-            print(
-                f"  {'the first token of each of 1,000 tenants':<50} {sample.server + sample.database:7.1f} us of CPU, p99 {sample.p99:.1f} ms"
-            )
+            cost = sample.server + sample.database
+            print(f"  {'the first token of each of 1,000 tenants':<50} {cost:7.1f} us of CPU, p99 {sample.p99:.1f} ms")
         print(f"  worker afterwards {_worker_memory(server, 'VmRSS'):.0f} MB")
 
 

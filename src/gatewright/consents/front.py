@@ -52,15 +52,17 @@ SEAT: Final = Query(
     """SELECT (SELECT count(*) FROM membership AS o JOIN account AS b ON b.id = o.account
                 WHERE o.person = m.person AND o.ended_at IS NULL AND b.disabled_at IS NULL AND b.deleted_at IS NULL),
               m.id, a.id, a.epoch, a.slug, a.name, m.roles, m.chosen_at, g.id, g.granted, g.declined
-         FROM membership AS m
+         FROM {each} membership AS m
               JOIN account AS a ON a.id = m.account
               LEFT JOIN consent_grant AS g ON g.tenant = m.tenant AND g.client = :client AND g.person = m.person
                                           AND g.account = m.account AND g.acting = 0 AND g.ended_at IS NULL
                                           AND (g.expires_at IS NULL OR g.expires_at > :now)
-        WHERE m.person = :person AND m.tenant = :tenant AND m.ended_at IS NULL
-          AND a.tenant = :tenant AND a.disabled_at IS NULL AND a.deleted_at IS NULL
-          AND (a.id = :number OR :number = 0) AND (a.slug = :slug OR :slug = '')
-     ORDER BY coalesce(m.chosen_at, 0) DESC, m.id LIMIT 1""",
+        WHERE m.id = (SELECT o.id FROM membership AS o JOIN account AS b ON b.id = o.account
+                       WHERE o.person = :person AND o.tenant = :tenant AND o.ended_at IS NULL
+                         AND b.tenant = :tenant AND b.disabled_at IS NULL AND b.deleted_at IS NULL
+                         AND (b.id = :number OR :number = 0) AND (b.slug = :slug OR :slug = '')
+                    ORDER BY coalesce(o.chosen_at, 0) DESC, o.id LIMIT 1)""",
+    each={"person": int, "tenant": int, "client": int, "number": int, "slug": str, "now": int},
 )
 COUNT: Final = Query(
     int,
