@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
 
 from gatewright.app import make_log, open_house, prepare
-from gatewright.base.log import Event, Log
+from gatewright.base.log import Bridge, Event, Log
 from gatewright.base.moment import Clock, SystemClock
+from gatewright.base.source import SourceFault
 from gatewright.cli.supervisor import PortTaken, Supervisor, listen
 from gatewright.jobs.runner import Jobs
 from gatewright.keys.root import KeyFault
@@ -37,8 +40,11 @@ def run(loaded: Loaded) -> int:
     log.tell(Event.SERVER_STARTED, address=f"http://{host}:{port}", workers=settings.workers)
 
     def work(number: int, lifeline: int) -> None:
+        about = log.about(worker=number)
+        # What libraries say goes the same way as what we say, so that no secret passes.
+        logging.basicConfig(handlers=[Bridge(about)], level=logging.WARNING)
+
         async def worker() -> None:
-            about = log.about(worker=number)
             async with open_house(loaded, clock, about) as house:
                 jobs = Jobs(house)
                 jobs.start()
@@ -48,12 +54,20 @@ def run(loaded: Loaded) -> int:
                 finally:
                     await jobs.stop()
 
-        _loop(worker())
+        try:
+            _loop(worker())
+        except StoreError as fault:
+            about.tell(Event.STORE_UNAVAILABLE, why=str(fault))
+            sys.exit(1)
+
+    def close() -> None:
+        sock.close()
+        log.tell(Event.SERVER_STOPPING)
 
     def say(worker: int, status: int, pause: int) -> None:
         log.tell(Event.WORKER_DIED, worker=worker, status=status, restart_in_ms=pause)
 
-    status = Supervisor(work, settings.workers, clock, say, drain_seconds=loaded.drain_seconds + 5).run()
+    status = Supervisor(work, settings.workers, clock, say, close, drain_seconds=loaded.drain_seconds + 5).run()
     log.tell(Event.SERVER_STOPPED)
     return status
 
@@ -61,7 +75,7 @@ def run(loaded: Loaded) -> int:
 def _prepared(loaded: Loaded, clock: Clock, log: Log) -> int:
     try:
         _loop(prepare(loaded, clock, log))
-    except (KeyFault, StoreError) as fault:
+    except (KeyFault, SourceFault, StoreError) as fault:
         print(f"Error: {fault}", file=sys.stderr)
         return 1
     return 0
@@ -79,6 +93,8 @@ def _in_child(act: Callable[[], int]) -> int:
         status = 1
         try:
             status = act()
+        except BaseException:  # noqa: BLE001 - nothing stands above us that would tell
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

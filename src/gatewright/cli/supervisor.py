@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,13 +64,15 @@ class Supervisor:
     """Runs `work(number, lifeline)` in as many forked processes as asked.
 
     `lifeline` is a file descriptor that becomes readable when the supervisor is gone, so that no worker is left behind.
-    `say` hears of a worker's end: its number, exit status, and the milliseconds until its successor starts.
+    `say` hears of a worker's end: its number, exit status, and the milliseconds until its successor starts. `close` is called before
+    the workers are told to stop: while our copy of the socket is open, the kernel takes connections that nobody will answer.
     """
 
     work: Callable[[int, int], None]
     count: int
     clock: Clock
     say: Callable[[int, int, int], None]
+    close: Callable[[], None]
     drain_seconds: int = 30
     workers: list[Worker] = field(default_factory=list)
     stopping: bool = False
@@ -127,6 +130,8 @@ class Supervisor:
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1
+        except BaseException:  # noqa: BLE001 - nothing stands above us that would tell
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -152,6 +157,7 @@ class Supervisor:
                 self.failed = self.stopping = True
 
     def _drain(self, wake: int) -> int:
+        self.close()
         self._signal(signal.SIGTERM)
         deadline = self.clock.moment().now_ms + self.drain_seconds * 1000
         while any(worker.pid for worker in self.workers) and self.clock.moment().now_ms < deadline:

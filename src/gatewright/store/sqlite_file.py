@@ -55,7 +55,8 @@ def connect(path: Path, *, synchronous: str = "FULL", patience: float = 5.0, que
     except OSError as error:
         raise StoreUnavailable(f"the store {path} cannot be opened: {error.strerror}") from error
     except apsw.Error as error:
-        raise translated(error) from error
+        fault = translated(error)
+        raise fault if isinstance(fault, StoreBusy) else StoreUnavailable(f"the store {path} cannot be opened: {error}") from error
     return connection
 
 

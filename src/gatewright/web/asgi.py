@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from gatewright.app import House
@@ -29,6 +30,7 @@ class Gate:
         self._world = house.world
         self._pages = PageDoor(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
+        self._not_ready: str | None = None  # what was told last, which is told once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but http is refused by closing."""
@@ -58,7 +60,8 @@ class Gate:
             await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
         except OAuthError as error:
             await self._refuse(send, error, at, cors, scope)
-        except StoreError as error:
+        except (StoreError, asyncio.CancelledError) as error:
+            # Nobody but the end of the drain cancels a request.
             await self._refuse(send, _unavailable(error), at, cors, scope)
         except Exception as crash:  # noqa: BLE001 - a bug answers too, with an incident id and nothing else
             name = incident(at)
@@ -98,8 +101,9 @@ class Gate:
                 why = await self._house.not_ready()
             except StoreError:
                 why = "the store does not answer"
-        if why is not None:
+        if why is not None and why != self._not_ready:
             self._house.log.tell(Event.SERVER_NOT_READY, why=why)
+        self._not_ready = why
         await send_json(send, 200 if why is None else 503, {"status": "ok" if why is None else "not ready"}, [])
 
     def _address(self, scope: Scope, head: dict[bytes, bytes]) -> str:
@@ -144,6 +148,6 @@ def _authorization(head: dict[bytes, bytes]) -> str | None:
     return raw.decode("latin-1")
 
 
-def _unavailable(error: StoreError) -> TemporarilyUnavailable:
+def _unavailable(error: StoreError | asyncio.CancelledError) -> TemporarilyUnavailable:
     retry = error.retry_after if isinstance(error, StoreBusy) else 1
     return TemporarilyUnavailable("the server cannot answer right now; try again shortly", retry_after=retry, why=str(error))
