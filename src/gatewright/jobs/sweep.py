@@ -16,14 +16,22 @@ def _oldest(table: str, key: str, condition: str) -> Query[None]:
     return Query(None, f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH})")  # noqa: S608 - our own words
 
 
-# A rotation does not touch `sweep_at` (its index would cost more than the rotation), so what was renewed meanwhile is put off here.
-# The row of a back-end client lives as long as the client uses it; while it does, there is nothing to be put off to.
+# A rotation does not touch `sweep_at` (its index would cost more than the rotation), and an end comes when it comes, so what was
+# renewed or ended meanwhile is put off here: a replay is known as one for so long after the end, whatever ended it. The row of a
+# back-end client and of a token that is good until revoked live for as long as nobody ends them.
 _POSTPONE: Final = Query(
     None,
     f"""
-    UPDATE authorization_row SET sweep_at = COALESCE(refresh_idle_until, :now) + {ENDED_KEPT} WHERE id IN (
-        SELECT id FROM authorization_row WHERE sweep_at < :now AND ended_at IS NULL AND (
-            opened_by = 'client_credentials' OR (refresh_secret IS NOT NULL AND COALESCE(refresh_idle_until, :now) >= :now)
+    UPDATE authorization_row
+       SET sweep_at = {ENDED_KEPT} + CASE WHEN ended_at IS NOT NULL THEN ended_at
+                                          WHEN opened_by = 'client_credentials' OR standing_digest IS NOT NULL THEN :now
+                                          ELSE COALESCE(refresh_idle_until, :now) END
+     WHERE id IN (
+        SELECT id FROM authorization_row WHERE sweep_at < :now AND (
+            ended_at >= :now - {ENDED_KEPT} OR (ended_at IS NULL AND (
+                opened_by = 'client_credentials' OR standing_digest IS NOT NULL
+                OR (refresh_secret IS NOT NULL AND COALESCE(refresh_idle_until, :now) >= :now - {ENDED_KEPT})
+            ))
         ) LIMIT {BATCH}
     )
     """,  # noqa: S608 - our own words
@@ -41,7 +49,8 @@ SWEEPS: Final = (
         _oldest(
             "consent_grant",
             "id",
-            "ended_at < :now AND NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)",
+            """COALESCE(ended_at, expires_at) < :now
+               AND NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)""",
         ),
         ENDED_KEPT,
     ),

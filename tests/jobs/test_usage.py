@@ -1,0 +1,62 @@
+"""What is counted in memory reaches the store once, and a store that is away loses nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatewright.audit import usage
+from gatewright.audit.usage import DAY, Counters, last_used
+from gatewright.store import Query, Store, StoreError
+from tests.support.engines import Nodes
+
+NOW = 1_900_000_000
+
+
+async def total(store: Store, event: str = "introspected") -> int | None:
+    return await store.one(Query(int, "SELECT CAST(SUM(total) AS BIGINT) FROM usage_count WHERE event = :event"), event=event)
+
+
+async def test_events_are_added_up_by_day(store: Store) -> None:
+    counters = Counters()
+    for now in (NOW, NOW + 1, NOW + DAY):
+        counters.count("introspected", 1, 7)
+        counters.count("introspected", 1, 7)
+        assert await counters.flush(store, now) == 1
+    assert await total(store) == 6
+    assert await store.all(Query(int, "SELECT total FROM usage_count ORDER BY day")) == [4, 2]
+    assert await last_used(store, 1, 7, "introspected") == NOW + DAY
+
+
+async def test_nothing_counted_is_nothing_written(store: Store) -> None:
+    assert await Counters().flush(store, NOW) == 0
+    assert await last_used(store, 1, 7, "introspected") is None
+
+
+async def test_tenants_are_counted_apart(store: Store) -> None:
+    counters = Counters()
+    counters.count("introspected", 1, 7)
+    counters.count("introspected", 2, 7)
+    assert await counters.flush(store, NOW) == 2
+    assert await last_used(store, 3, 7, "introspected") is None
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(nodes: Nodes) -> None:
+    closed, store = await nodes(), await nodes()
+    await closed.close()
+    counters = Counters()
+    for subject in range(450):
+        counters.count("introspected", 1, subject)
+    with pytest.raises(StoreError):
+        await counters.flush(closed, NOW)
+    counters.count("introspected", 1, 0)
+    await counters.flush(store, NOW)
+    assert await total(store) == 451
+
+
+async def test_strangers_cannot_make_the_memory_grow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "KINDS_KEPT", 3)
+    counters = Counters()
+    for subject in (1, 2, 3, 4, 5, 1):
+        counters.count("introspected", 1, subject)
+    assert await counters.flush(store, NOW) == 3
+    assert await total(store) == 4
