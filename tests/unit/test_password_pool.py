@@ -66,6 +66,7 @@ async def test_a_full_queue_is_said_at_once_and_a_share_is_kept_for_known_browse
         await held.pool.run(Lane.PAGE, lambda: None)
     assert refused.value.retry_after > 0
     waiting.append(held.ask(Lane.KNOWN, "known"))
+    await asyncio.sleep(0)
     held.free.set()
     await asyncio.gather(first, *waiting)
     assert held.done[0] == "known"
@@ -78,6 +79,7 @@ async def test_programs_do_not_use_up_the_places_of_people(held: Held) -> None:
     with pytest.raises(TemporarilyUnavailable):
         await held.pool.run(Lane.TOKEN, lambda: None)
     waiting.append(held.ask(Lane.PAGE, "page"))
+    await asyncio.sleep(0)
     held.free.set()
     await asyncio.gather(first, *waiting)
 
@@ -129,13 +131,44 @@ async def test_a_check_renews_a_digest_that_is_outdated() -> None:
         pool.close()
 
 
-async def test_a_closed_pool_takes_nothing_and_answers_nobody(held: Held) -> None:
+async def test_a_pool_that_closes_refuses_those_who_wait_and_all_who_come(held: Held) -> None:
     first = await held.begin()
     waiting = held.ask(Lane.PAGE, "waiting")
     await asyncio.sleep(0)
-    held.free.set()
-    await first
-    await waiting
+
+    def let_go() -> None:
+        while not held.pool._closed:
+            pass
+        held.free.set()
+
+    closing = asyncio.create_task(asyncio.to_thread(let_go))
+    await asyncio.sleep(0)
     held.pool.close()
+    await asyncio.gather(first, closing)
+    with pytest.raises(TemporarilyUnavailable):
+        await waiting
+    assert held.done == []
     with pytest.raises(TemporarilyUnavailable):
         await held.pool.run(Lane.PAGE, lambda: None)
+
+
+async def test_work_that_ends_after_its_loop_hurts_nobody() -> None:
+    pool = PasswordPool()
+    began, go_on = threading.Event(), threading.Event()
+
+    def begin() -> None:
+        began.set()
+        go_on.wait()
+
+    def short_lived() -> None:
+        async def ask() -> None:
+            task = asyncio.create_task(pool.run(Lane.PAGE, begin))
+            await asyncio.to_thread(began.wait)
+            task.cancel()
+
+        asyncio.run(ask())
+
+    await asyncio.to_thread(short_lived)
+    go_on.set()
+    assert await pool.run(Lane.PAGE, lambda: "still here") == "still here"
+    pool.close()

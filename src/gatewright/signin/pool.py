@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final, TypeVar
 
@@ -59,10 +60,11 @@ class _Job:
             failed = False
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             outcome, failed = error, True
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._settle, outcome, failed)
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+            self.loop.call_soon_threadsafe(self.settle, outcome, failed)
 
-    def _settle(self, outcome: object, failed: bool) -> None:  # noqa: FBT001 - called back by position
+    def settle(self, outcome: object, failed: bool) -> None:  # noqa: FBT001 - called back by position
+        """Give the outcome to whoever waits, if somebody still does."""
         if self.future.done():
             return
         if failed and isinstance(outcome, Exception):
@@ -119,14 +121,14 @@ class PasswordPool:
             self._give_up(lane, job, None)
 
     def close(self) -> None:
-        """Finish what was begun, refuse the rest."""
+        """Finish what was begun, refuse the rest. Called on the loop whose requests wait."""
         with self._ready:
             self._closed = True
             for lane in self._lanes.values():
                 while lane:
                     job = lane.popleft()
                     job.left = True
-                    job.loop.call_soon_threadsafe(job.future.cancel)
+                    job.settle(_full("the server stops"), failed=True)
             self._ready.notify_all()
         for thread in self._threads:
             thread.join()
@@ -177,7 +179,5 @@ def _full(why: str) -> TemporarilyUnavailable:
 def _yield_to_others() -> None:
     """Let everything else go first. Only Linux gives a thread a priority of its own; elsewhere it would be the whole process's."""
     if sys.platform == "linux":
-        try:
+        with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-        except OSError:
-            return

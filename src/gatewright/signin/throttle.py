@@ -124,6 +124,7 @@ class Throttle:
         try:
             return await self._store.run(_enter, at, tenant, counters)
         except Slowed:
+            # Others were quicker: now it can be said for how long.
             await self._may(counters, at.now)
             raise
 
