@@ -170,6 +170,13 @@ async def test_consent_for_one_account_is_none_for_another(browser: Browser, gro
     assert (await browser.authorize(account="acme-dev")).title.startswith("Allow access?")
 
 
+async def test_a_no_to_every_account_is_told_to_the_client(browser: Browser, ground: Playground) -> None:
+    await add_account(ground)
+    await browser.authorize()
+    await browser.sign_in()
+    assert (await browser.press("deny")).answer["error"] == "access_denied"
+
+
 async def test_an_account_of_somebody_else_cannot_be_picked(browser: Browser, ground: Playground) -> None:
     await add_account(ground)
     await ground.sql("INSERT INTO account (id, tenant, slug, name, epoch, created_at) VALUES (6003, 1001, 'globex', 'x', 0, 0)")

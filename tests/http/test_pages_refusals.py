@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gatewright.oauth.request import seal_bytes
 from gatewright.web.csrf import MOST_JOURNEYS, Journeys, from_here
 from gatewright.web.pages import ROUTES
 from tests.support import builders as b
@@ -185,6 +186,29 @@ async def test_the_back_button_leads_to_where_the_request_stands(browser: Browse
     await browser.sign_in()
     seen = await browser.send("POST", "/-/sign-in", fields_of(page, username=EMAIL, password=PASSWORD, choice="continue"))
     assert seen.title.startswith("Allow access?")
+
+
+async def test_who_cancels_a_visit_is_at_the_front_door(browser: Browser) -> None:
+    page = await browser.get("/-/sign-in")
+    seen = await browser.send("POST", "/-/sign-in", fields_of(page, choice="deny"))
+    assert (seen.at, JOURNEY in browser.cookies) == ("/", False)
+
+
+@pytest.mark.parametrize("path", ["/-/account", "/-/consent", "/-/continue-as"])
+async def test_a_visit_has_no_step_but_the_sign_in(browser: Browser, path: str) -> None:
+    page = await browser.get("/-/sign-in")
+    seen = await browser.send("POST", path, fields_of(page, choice="allow"))
+    assert seen.title.startswith("Sign in")
+
+
+async def test_a_stranger_who_posts_the_sign_out_is_signed_out_already(browser: Browser) -> None:
+    assert (await browser.send("POST", "/-/sign-out")).at == "/-/signed-out"
+
+
+@pytest.mark.parametrize(("purpose", "path"), [("posted", "/-/posted"), ("sign-out", "/-/sign-out"), ("journey", "/-/continue")])
+async def test_what_an_older_version_sealed_is_over(browser: Browser, ground: Playground, purpose: str, path: str) -> None:
+    text = seal_bytes(b"\x81\xa1x\xc1", purpose, ground.issuer, ground.sealer, ground.clock.moment())
+    assert (await browser.get(path, r=text)).status == 400
 
 
 @pytest.mark.parametrize(("seconds", "alive"), [(900, True), (901, False)])

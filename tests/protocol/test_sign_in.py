@@ -365,6 +365,15 @@ async def test_a_hundred_attempts_at_once_are_counted_as_a_hundred(hall: Hall) -
     assert sum(await asyncio.gather(*(enter() for _ in range(100)))) == PAIR.free
 
 
+async def test_who_loses_the_race_is_told_to_wait(hall: Hall) -> None:
+    network = hall.throttle.counters(b.TENANT, EMAIL, "203.0.113.0/24", "")
+    for _ in range(PAIR.free):
+        await hall.throttle.enter(b.TENANT, network, hall.ground.clock.moment())
+    with pytest.raises(Slowed) as slowed:
+        await hall.ground.store.run(rules._enter, hall.ground.clock.moment(), b.TENANT, network)
+    assert slowed.value.seconds == 1
+
+
 async def test_failures_are_forgotten_after_an_hour_without_any(hall: Hall) -> None:
     await hall.fail(PAIR.free + 3)
     hall.ground.clock.pass_(WINDOW + 1)

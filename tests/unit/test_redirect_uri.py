@@ -226,6 +226,7 @@ def test_what_programs_read_in_two_ways_is_never_registered(uri: str, kind: str)
         ("http://127.0.0.1:5000/", False, True, "127.0.0.1:5000"),
         ("http://[::1]:5000/", False, True, "[::1]:5000"),
         ("com.example.app:/callback", False, True, "com.example.app:"),
+        ("nothing at all", False, True, "nothing at all"),
     ],
 )
 def test_a_person_is_told_where_an_answer_goes(uri: str, claimed: bool, local: bool, host: str) -> None:
