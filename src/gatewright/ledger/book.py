@@ -14,7 +14,7 @@ from gatewright.ledger.standing import STANDING
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.oauth.handle import ALL, mark_of
 from gatewright.oauth.ports import Redemption
-from gatewright.store import NotUnique, Query
+from gatewright.store import NotUnique, Query, guarded
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Clock, Moment
@@ -87,6 +87,7 @@ SETS_OF_A_CLIENT: Final = 64
 _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
 
 
+@guarded
 async def end_authorization(
     tx: Tx, at: Moment, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
 ) -> bool:
@@ -101,6 +102,7 @@ async def end_authorization(
     return True
 
 
+@guarded
 async def revoke_token(tx: Tx, at: Moment, standing: Standing, jti: str, *, until: int, attempt: str) -> bool:
     """Mark one access token as revoked; tell whether this attempt did it. A unit of work."""
     tenant = standing.tenant

@@ -17,7 +17,7 @@ from gatewright.store.errors import (
 )
 from gatewright.store.migrate import SCHEMA, migrate
 from gatewright.store.opening import open_store
-from gatewright.store.port import Counts, Readiness, Store, Tx, Watch
+from gatewright.store.port import Counts, Readiness, Store, Tx, Watch, guarded
 from gatewright.store.query import EVERY, Query, Value
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Watch",
     "announce",
     "backup",
+    "guarded",
     "migrate",
     "open_store",
     "restore",

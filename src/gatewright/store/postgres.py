@@ -89,7 +89,7 @@ class PostgresStore:
         def call(tx: Tx) -> Awaitable[T]:
             return unit(tx, *args, **kwargs)
 
-        return await self._shielded(self._unit(call))
+        return await self._shielded(self._unit(call, "" if getattr(unit, "guarded", False) else "ISOLATION LEVEL SERIALIZABLE"))
 
     def watch(self, wake: Callable[[], None]) -> PostgresWatch:
         return PostgresWatch(self._dial, wake)
@@ -157,9 +157,9 @@ class PostgresStore:
         except Lost as error:
             raise _unknown(query, error) from error
 
-    async def _unit(self, call: Callable[[Tx], Awaitable[T]]) -> T:
+    async def _unit(self, call: Callable[[Tx], Awaitable[T]], how: str) -> T:
         async def once(line: Line) -> T:
-            return await self._attempt(line, call)
+            return await self._attempt(line, call, how)
 
         return await self._again(once)
 
@@ -179,8 +179,8 @@ class PostgresStore:
             await asyncio.sleep(min(0.001 * (1 << min(tries, 10)), 0.25))
         raise AssertionError  # count() has no end
 
-    async def _attempt(self, line: Line, call: Callable[[Tx], Awaitable[T]]) -> T:
-        await line.begin("ISOLATION LEVEL SERIALIZABLE")
+    async def _attempt(self, line: Line, call: Callable[[Tx], Awaitable[T]], how: str) -> T:
+        await line.begin(how)
         tx = PostgresTx(line, self.counts)
         try:
             result = await self._driven(call(tx), tx)
