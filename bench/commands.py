@@ -20,7 +20,7 @@ from bench.deployments import Deployment, deployed, serving, work_folder
 from bench.load import Outcome, fire, get, paced, post
 from bench.operations import BY_NAME, OPERATIONS, Operation, sign_ins
 from bench.report import Report, Row, Sample, keep, machine, now, table
-from bench.rounds import Target, measured, one_round, pace, warm_up
+from bench.rounds import Target, measured, one_round, warm_up
 from bench.server import ROOT, Server, Trouble, await_port, cores, free_port, pinned
 from bench.spy import spy
 from bench.tenants import CLIENTS, Neighbours, everywhere
@@ -60,7 +60,6 @@ class _Run:
         self.requests = 600 if options.quick else options.requests
         self.rounds = 1 if options.quick else options.rounds
         self.samples: dict[Row, list[Sample]] = {}
-        self.pace: list[float] = []
         self.busy: list[float] = []
         self.memory: dict[str, dict[str, float]] = {}
         self.starts: dict[str, float] = {}
@@ -69,7 +68,6 @@ class _Run:
         """Run all rounds."""
         for number in range(self.rounds):
             self.busy.append(busy_share())
-            self.pace.append(pace())
             _tell(f"round {number + 1} of {self.rounds}")
             for row, sample in one_round(targets, self.operations, self.connections, count=self.requests):
                 self.samples.setdefault(row, []).append(sample)
@@ -107,7 +105,6 @@ def run(options: argparse.Namespace) -> None:
         report = Report(
             at=now(),
             machine=machine(),
-            pace=asked.pace,
             busy=asked.busy,
             rows=asked.rows(counted),
             memory_mb=asked.memory,

@@ -69,6 +69,6 @@ def serving(deployment: Deployment, where: frozenset[int], *, workers: int, fill
     """Run a deployment's server."""
     server = Server.start(deployment.place, workers=workers, where=where)
     try:
-        yield Target(deployment.store, fill, workers, deployment.stage, server.pid, deployment.database), server
+        yield Target(deployment.store, fill, workers, deployment.stage, server.pid, deployment.database, where), server
     finally:
         server.stop()

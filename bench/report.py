@@ -27,6 +27,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     server: float  # µs of CPU an operation
     database: float
     share: float  # of the generator's core
+    pace: float  # µs of CPU that a fixed piece of work took just then: how fast the machine was
     wrong: int  # answers of an unexpected status, and none at all
     strange: str = ""
 
@@ -47,6 +48,15 @@ class Row(Struct, frozen=True, kw_only=True):
     def cost(self) -> float:
         """The median of what an operation costs: server and database together, µs of CPU."""
         return median([sample.server + sample.database for sample in self.samples])
+
+    def cost_at(self, pace: float) -> float:
+        """The same, had the machine kept that pace all the time."""
+        return median([(sample.server + sample.database) * pace / sample.pace for sample in self.samples])
+
+    @property
+    def best(self) -> float:
+        """The cheapest run."""
+        return min([sample.server + sample.database for sample in self.samples])
 
     @property
     def spread(self) -> float:
@@ -70,7 +80,6 @@ class Report(Struct, frozen=True, kw_only=True):
 
     at: str
     machine: str
-    pace: list[float]  # µs that a fixed piece of work took, before each round: how fast the machine was
     busy: list[float]  # the share of all cores that others used, before each round
     rows: list[Row]
     memory_mb: dict[str, dict[str, float]]
@@ -88,21 +97,24 @@ def machine() -> str:
 
 _HEAD: Final = (
     f"{'operation':<15} {'conn':>4} {'req/s':>7} {'p50 ms':>7} {'p99 ms':>7} {'server':>7} {'database':>8} {'µs CPU':>7} {'±%':>4}"
-    f" {'target':>6} {'of it':>6} {'stmts':>6} {'commits':>7} {'gen':>5}"
+    f" {'steady':>7} {'best':>7} {'target':>6} {'of it':>6} {'stmts':>6} {'commits':>7} {'gen':>5}"
 )
 
 
 def table(report: Report) -> str:
     """Return the report as text."""
+    paces = [sample.pace for row in report.rows for sample in row.samples]
+    best = min(paces)
     lines = [
         report.machine,
-        f"pace {_range(report.pace)} µs, others' share of the cores {_range([100 * share for share in report.busy])} %",
+        f"others' share of the cores before each round: {_range([100 * share for share in report.busy])} %",
+        f"the machine's pace: a fixed piece of work took {_range(paces)} µs; 'steady' is what {best:.0f} µs throughout would have given",
     ]
     for setup in dict.fromkeys((row.store, row.fill, row.workers) for row in report.rows):
         store, fill, workers = setup
         filled = f"{fill:,} authorizations" if fill else "empty store"
         lines += ["", f"{store}, {filled}, {workers} worker{'s' if workers > 1 else ''}", _HEAD]
-        lines += [_line(row) for row in report.rows if (row.store, row.fill, row.workers) == setup]
+        lines += [_line(row, best) for row in report.rows if (row.store, row.fill, row.workers) == setup]
     lines.append("")
     lines += [
         f"memory, {name}: " + ", ".join(f"{what} {size:.0f} MB" for what, size in sizes.items()) for name, sizes in report.memory_mb.items()
@@ -115,10 +127,15 @@ def _range(values: list[float]) -> str:
     return f"{min(values):.0f}-{max(values):.0f}" if values else "-"
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, best: float) -> str:
     samples = row.samples
     middle = {name: median([getattr(sample, name) for sample in samples]) for name in ("rate", "p50", "p99", "server", "database", "share")}
-    target = f"{row.target:>6} {row.cost / row.target:>6.2f}" if row.target else f"{'':>6} {'':>6}"
+    steady = row.cost_at(best)
+    target = (
+        f"{steady:>7.1f} {row.best:>7.1f} {row.target:>6} {steady / row.target:>6.2f}"
+        if row.target
+        else f"{steady:>7.1f} {row.best:>7.1f} {'':>6} {'':>6}"
+    )
     counted = f" {row.statements:>6.2f} {row.commits:>7.2f}"
     line = (
         f"{row.operation:<15} {row.connections:>4} {middle['rate']:>7.0f} {middle['p50']:>7.2f} {middle['p99']:>7.2f}"

@@ -11,6 +11,7 @@ from bench.cost import Meter
 from bench.load import Outcome, fire
 from bench.operations import Operation, Stage
 from bench.report import Row, Sample
+from bench.server import pinned
 
 WARM: Final = 200
 
@@ -29,6 +30,7 @@ class Target:
     stage: Stage
     server: int
     database: int | None
+    where: frozenset[int]
     warm: set[str] = field(default_factory=set)
 
     @property
@@ -37,15 +39,16 @@ class Target:
         return [self.server] if self.database is None else [self.server, self.database]
 
 
-def pace() -> float:
-    """Return how long a fixed piece of work takes, in µs: what changes from round to round is the machine, not the program."""
+def pace(where: frozenset[int]) -> float:
+    """Return how much CPU time a fixed piece of work takes on a core, in µs: what changes from run to run is the machine's speed."""
     best = float("inf")
-    for _ in range(5):
-        begun = time.perf_counter()
-        total = 0
-        for number in range(20_000):
-            total += number ^ (total & 0xFF)
-        best = min(best, time.perf_counter() - begun)
+    with pinned(where):
+        for _ in range(5):
+            begun = time.thread_time()
+            total = 0
+            for number in range(20_000):
+                total += number ^ (total & 0xFF)
+            best = min(best, time.thread_time() - begun)
     return best * 1e6
 
 
@@ -58,6 +61,7 @@ def measured(target: Target, operation: Operation, connections: int, count: int)
     if operation.name not in target.warm:
         warm_up(target, operation)
     requests = operation.prepare(target.stage, count)
+    before = pace(target.where)
     meter = Meter(target.roots)
     outcome = fire(*target.stage.address, requests, connections, good=operation.good)
     used = meter.look()
@@ -69,6 +73,7 @@ def measured(target: Target, operation: Operation, connections: int, count: int)
         server=used[target.server] / done * 1e6,
         database=0.0 if target.database is None else used[target.database] / done * 1e6,
         share=outcome.share,
+        pace=(before + pace(target.where)) / 2,
         wrong=_wrong(outcome, operation, count),
         strange=outcome.strange.decode("latin-1")[:300],
     )
