@@ -114,9 +114,10 @@ async def test_a_narrower_request_names_an_interned_set_of_scopes(ground: Playgr
     assert not numbers
 
 
-async def test_all_allowed_means_all_that_need_no_user(ground: Playground) -> None:
+async def test_all_allowed_means_all_that_need_no_user_and_are_not_dangerous(ground: Playground) -> None:
     await ground.add(a_service(scopes=(OPENID, b.READ_IMAGES.id, b.DELETE_IMAGES.id), scopes_policy="all_allowed"))
-    assert (await ground.serve())["scope"] == "read:images delete:images"
+    assert (await ground.serve())["scope"] == "read:images"
+    assert (await ground.serve(scope="delete:images"))["scope"] == "delete:images"
 
 
 async def test_there_is_one_row_whatever_is_asked_and_however_often(ground: Playground) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import OPENID_API, Catalogue, Scope
+from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID_API, Catalogue, Scope
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import AccessDenied, InvalidScope, OAuthError
 
@@ -137,7 +137,9 @@ def requested(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[
     if scope is None:
         if client.settings.scopes_policy == "required":
             raise InvalidScope("no scope was requested: name the scopes that are needed in the parameter 'scope'")
-        return tuple(name for name in catalogue.names(client.scopes) if name != "offline_access")
+        # What is dangerous or lasts is asked for by its name or not at all (`security-rules` 35).
+        mild = [scope.id for scope in catalogue.scopes.values() if scope.risk != "high" and scope.id != OFFLINE_ACCESS]
+        return tuple(catalogue.names(client.scopes.intersection(mild)))
     names = tuple(dict.fromkeys(scope.split(" ")))
     unknown = [name for name in names if name not in catalogue.scopes_by_name]
     # OpenID Connect Core §3.1.2.1 has scopes that are not understood ignored; a plain OAuth request is told.
