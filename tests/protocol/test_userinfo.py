@@ -51,7 +51,9 @@ async def test_the_subject_is_that_of_the_id_token(ground: Playground) -> None:
 async def test_a_claim_asked_for_by_name_is_told(ground: Playground) -> None:
     client = await ground.add()
     kept = parse_claims('{"userinfo":{"email":null}}').kept(frozenset([EMAIL]))
-    pair = await ground.exchange(await ground.code(client, OPENID, claims=kept))
+    code = await ground.code(client, OPENID, claims=kept)
+    await ground.grant(client, OPENID, EMAIL)
+    pair = await ground.exchange(code)
     assert (await who(ground, pair["access_token"]))["email"] == "organizer@acme.test"
 
 

@@ -27,7 +27,7 @@ PROFILE_DOCUMENT = {
 
 def a_standing(**over: object) -> Standing:
     fields: dict[str, Any] = dict.fromkeys(Standing.__struct_fields__)
-    fields |= {"id": 9, "tenant": 1, "person": 7, "account": 0, "claims": "", "scopes": "1 2 3"}
+    fields |= {"id": 9, "tenant": 1, "person": 7, "account": 0, "claims": "", "scopes": "1 2 3", "granted": "1 2 3 4 5"}
     fields |= {"person_name": "Ann Example", "person_email": "ann@acme.test", "person_email_verified_at": 5}
     fields |= {"person_profile": json.dumps(PROFILE_DOCUMENT)}
     return Standing(*{**fields, **over}.values())

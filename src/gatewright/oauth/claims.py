@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gatewright.base import ids
 from gatewright.oauth.authorization import Standing
-from gatewright.oauth.catalogue import ADDRESS, EMAIL, PHONE, PROFILE
+from gatewright.oauth.catalogue import ADDRESS, EMAIL, PHONE, PROFILE, ids_of
 from gatewright.oauth.client import Client
 from gatewright.oauth.decision import printable
 from gatewright.oauth.errors import InvalidRequest
@@ -131,7 +131,7 @@ def for_userinfo(standing: Standing, granted: Iterable[int], client: Client) -> 
     owners = frozenset(granted)
     names = [name for name, owner in OWNERS.items() if owner in owners]
     if standing.claims:
-        names += _still_allowed(_read_kept(standing.claims).userinfo, client)
+        names += _still_allowed(_read_kept(standing.claims).userinfo, standing, client)
     return _values(standing, names)
 
 
@@ -139,12 +139,13 @@ def for_id_token(standing: Standing, client: Client) -> dict[str, object]:
     """Return the claims asked for by name in the ID token; those of scopes are told at userinfo (OpenID Connect Core §5.4)."""
     if not standing.claims:
         return {}
-    return _values(standing, _still_allowed(_read_kept(standing.claims).id_token, client))
+    return _values(standing, _still_allowed(_read_kept(standing.claims).id_token, standing, client))
 
 
-def _still_allowed(names: tuple[str, ...], client: Client) -> list[str]:
-    # What the row keeps was allowed and consented to then; of the decision's factors only the client's can have changed since.
-    return [name for name in names if OWNERS.get(name) in client.scopes]
+def _still_allowed(names: tuple[str, ...], standing: Standing, client: Client) -> list[str]:
+    # What the row keeps was allowed and consented to then; an admin or the user may have taken either back since.
+    open_now = client.scopes & ids_of(standing.granted or "")
+    return [name for name in names if OWNERS.get(name) in open_now]
 
 
 def _values(standing: Standing, names: list[str]) -> dict[str, object]:
