@@ -15,6 +15,7 @@ from gatewright.oauth.errors import InvalidClient
 from gatewright.oauth.ports import World
 
 _LONGEST: Final = 1024
+_LONGEST_ID: Final = 32
 
 
 async def named_api(ask: Ask, world: World) -> tuple[Api, Presented] | None:
@@ -56,8 +57,13 @@ async def authenticate_api(ask: Ask, world: World) -> Api:
 
 
 @lru_cache(maxsize=1024)
-def _number(name: str) -> int | None:
+def _read(name: str) -> int | None:
     return ids.read(ids.API, name)
+
+
+def _number(name: str) -> int | None:
+    # Strangers name what they like; what is too long for an id is not remembered.
+    return _read(name) if len(name) <= _LONGEST_ID else None
 
 
 def _find(name: str, catalogue: Catalogue) -> Api | None:

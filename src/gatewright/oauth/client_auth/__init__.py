@@ -56,6 +56,7 @@ _USED_AS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 _NO_ONES_DIGEST: Final = "A" * 43
+_LONGEST_ADDRESS: Final = 64  # characters of an IPv6 address with a zone (RFC 4007 §11.2)
 
 
 async def authenticate(ask: Ask, world: World) -> Client:
@@ -96,9 +97,14 @@ def _one(ask: Ask) -> Presented:
     return presented
 
 
-@lru_cache(maxsize=4096)
 def may_call(allowed: tuple[str, ...], address: str) -> bool:
     """Tell whether an address lies in one of the networks that a client is kept to; an unknown address lies in none."""
+    # An API hands on what its caller's address is said to be; what is too long for one is not remembered.
+    return len(address) <= _LONGEST_ADDRESS and _may_call(allowed, address)
+
+
+@lru_cache(maxsize=4096)
+def _may_call(allowed: tuple[str, ...], address: str) -> bool:
     try:
         number = _plain(ip_address(address))
     except ValueError:
