@@ -15,9 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gatewright.app import House
 from gatewright.web.asgi import Gate
+from gatewright.web.ask import BODY_LIMIT
 
-HEAD_LIMIT: Final = 32 * 1024  # bytes of request line and headers; an id_token_hint in a query fits several times
-REQUEST_SECONDS: Final = 20  # how long a request may take to arrive, head and body
 KEEP_ALIVE_SECONDS: Final = 75
 
 
@@ -28,14 +27,21 @@ class HeadTooLarge(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which by itself keeps any amount of headers and waits for ever for the first of them."""
 
+    head_limit = 32 * 1024  # bytes of request line and headers; an id_token_hint in a query fits several times
+    # Bytes of a whole request on the wire: what the door takes of a body, and room for it to come in very small chunks.
+    whole_limit = head_limit + 8 * BODY_LIMIT
+    seconds = 20  # how long a request may take to arrive, head and body
+
     _size = 0
+    _came = 0  # bytes of the request under way, as they came
+    _head = True
     _whole = False
     _clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its parent has it
         """Start the clock for the first request."""
         super().connection_made(transport)
-        self._clock = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
+        self._clock = self.loop.call_later(self.seconds, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clock."""
@@ -44,11 +50,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take data; a request that does not come in one piece is under the clock until it is whole."""
+        self._came += len(data)
         super().data_received(data)
         if self._whole:
             self._stop_clock()
         elif self._clock is None:
-            self._clock = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
+            self._clock = self.loop.call_later(self.seconds, self.timeout_keep_alive_handler)
+        # The parser keeps a header to itself until its end has come, so what it is fed is counted as well.
+        if self._head and self._came > self.head_limit and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+        elif self._came > self.whole_limit:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -56,9 +68,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole = False
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        """End the head of a request."""
+        self._head = False
+        super().on_headers_complete()
+
     def on_message_complete(self) -> None:
         """End a request."""
-        self._whole = True
+        self._whole = self._head = True
+        self._came = 0
         super().on_message_complete()
 
     def _stop_clock(self) -> None:
@@ -73,12 +91,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._count(len(name) + len(value))
+        self._count(len(name) + len(value) + 4)  # with colon, space and line end
         super().on_header(name, value)
 
     def _count(self, more: int) -> None:
         self._size += more
-        if self._size > HEAD_LIMIT:
+        if self._size > self.head_limit:
             raise HeadTooLarge
 
 
