@@ -52,7 +52,8 @@ class Gate:
             if found is None or not found[1].intersection(issuer.paths):
                 await self._pages(scope, receive, send, head, issuer, at)
                 return
-            if found[0].cors and b"origin" in head:
+            # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.
+            if found[0].cors and (b"origin" in head or scope["method"] in ("GET", "HEAD")):
                 cors = CORS_ANY
             await self._protocol(found[0], scope, receive, send, head, issuer, at, cors)
         except HttpFault as fault:

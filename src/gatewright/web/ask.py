@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -59,13 +59,19 @@ def address(scope: Scope, forwarded: bytes, trusted: tuple[Network, ...]) -> str
     for hop in reversed(hops):
         peer = hop.strip()
         try:
-            number = ip_address(peer)
+            number = _plain(ip_address(peer))
         except ValueError:
             # A proxy that forwards nonsense vouches for nobody.
             return ""
         if not any(number in network for network in trusted):
             break
     return str(peer)
+
+
+def _plain(number: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    # A socket of both families shows 10.0.0.1 as ::ffff:10.0.0.1 (RFC 4291 §2.5.5.2), and operators name proxies by the former.
+    mapped = number.ipv4_mapped if isinstance(number, IPv6Address) else None
+    return number if mapped is None else mapped
 
 
 async def body(receive: Receive, length: bytes, limit: int = BODY_LIMIT) -> bytes:
