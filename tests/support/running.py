@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,6 +49,7 @@ class Deployment:
     secrets: Mapping[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    listen: int = 0  # where its servers listen, if that is not the port of its address
 
     @property
     def issuer(self) -> str:
@@ -57,7 +59,7 @@ class Deployment:
     def environment(self, **more: str) -> dict[str, str]:
         """Return what a command or a server of this deployment gets to know."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWRIGHT_")}
-        own = {"GATEWRIGHT_DATA": str(self.folder), "GATEWRIGHT_LISTEN_PORT": str(self.port)}
+        own = {"GATEWRIGHT_DATA": str(self.folder), "GATEWRIGHT_LISTEN_PORT": str(self.listen or self.port)}
         if self.store_url:
             own["GATEWRIGHT_STORE_URL"] = self.store_url
         return {**clean, **own, **self.secrets, **self.settings, **more}
@@ -90,6 +92,11 @@ class Deployment:
             self.apply(text)
         return self
 
+    def copy(self, folder: Path, store_url: str = "") -> Deployment:
+        """Copy what was prepared; the copy goes by the same address, but listens elsewhere. A store that is no file is copied elsewhere."""
+        shutil.copytree(self.folder, folder)
+        return Deployment(folder, store_url, self.secrets, dict(self.settings), self.port, free_port())
+
     def apply(self, platform: str) -> str:
         """Make a platform true; `{issuer}` and `{port}` in its text are this deployment's."""
         file = self.folder / "platform.toml"
@@ -112,7 +119,7 @@ class Deployment:
 
     def start(self, *, workers: int = 1, port: int = 0, **more: str) -> Node:
         """Start a server and wait for nothing."""
-        port = port or self.port
+        port = port or self.listen or self.port
         log = self.folder / f"server-{port}.log"
         command = [sys.executable, "-m", "gatewright", "serve", "--workers", str(workers)]
         environment = self.environment(GATEWRIGHT_LISTEN_PORT=str(port), **more)

@@ -1,21 +1,41 @@
-"""Deployments to be hurt."""
+"""Deployments to be hurt: prepared once, copied for each test."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import Cluster, own_cluster
+from tests.support.engines import postgres_server
+from tests.support.postgres import Cluster, Server, name_of, own_cluster
 from tests.support.running import Deployment
 from tests.survival.platform import PLATFORM, SECRETS
 
+__all__ = ["postgres_server"]
+
+
+@pytest.fixture(scope="session")
+def prepared_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return Deployment(tmp_path_factory.mktemp("prepared") / "data", secrets=SECRETS).prepare(PLATFORM)
+
+
+@pytest.fixture(scope="session")
+def prepared_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_server: Server) -> Deployment:
+    folder = tmp_path_factory.mktemp("prepared") / "data"
+    return Deployment(folder, store_url=postgres_server.database(), secrets=SECRETS).prepare(PLATFORM)
+
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path / "data", secrets=SECRETS).prepare(PLATFORM)
+def on_sqlite(tmp_path: Path, prepared_on_sqlite: Deployment) -> Deployment:
+    return prepared_on_sqlite.copy(tmp_path / "data")
+
+
+@pytest.fixture
+def on_postgres(tmp_path: Path, prepared_on_postgres: Deployment, postgres_server: Server) -> Iterator[Deployment]:
+    url = postgres_server.database(name_of(prepared_on_postgres.store_url))
+    yield prepared_on_postgres.copy(tmp_path / "data", url)
+    postgres_server.drop(url)
 
 
 @pytest.fixture
@@ -25,20 +45,8 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture
-def on_postgres(tmp_path: Path, cluster: Cluster) -> Deployment:
-    return Deployment(tmp_path / "data", store_url=cluster.url, secrets=SECRETS).prepare(PLATFORM)
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     """The same on both engines."""
     made: Deployment = request.getfixturevalue(f"on_{request.param}")
     return made
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith("GATEWRIGHT_") and not name.startswith("GATEWRIGHT_TEST_"):
-            monkeypatch.delenv(name)

@@ -220,6 +220,14 @@ def check(node: Node, record: Record) -> None:
         for code in record.codes:
             again = http.post("/token", data=exchange_of(code), auth=OWN)
             assert (again.status_code, again.json()["error"]) == (400, "invalid_grant"), "a code was good twice"
+    _check_log(node.log, record)
+
+
+def _check_log(log: str, record: Record) -> None:
+    """Nothing that opens anything is in the log."""
+    opens = [CLIENT_SECRET, *record.codes, *(chain.last for chain in record.chains)]
+    opens += [tokens[name] for tokens in record.codes.values() for name in ("access_token", "refresh_token", "id_token")]
+    assert [text[:8] for text in opens if text in log] == []
 
 
 def _check_chain(http: httpx.Client, chain: Chain) -> None:

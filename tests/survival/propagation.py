@@ -48,7 +48,8 @@ async def cut_listening(url: str) -> int:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%listen%' AND pid <> pg_backend_pid()"
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE application_name LIKE '%listen%' AND datname = current_database()"""
         )
     finally:
         await connection.close()
@@ -58,7 +59,7 @@ async def cut_listening(url: str) -> int:
 async def measured(nodes: Sequence[Node], count: int, *, cut: bool) -> list[float]:
     """Change a client so many times; return for each the seconds from its commit until every node acts on it, the shortest first."""
     deployment = nodes[0].deployment
-    store = await open_store(deployment.store_url)
+    store = await open_store(deployment.store_url or f"sqlite://{deployment.folder}/gatewright.sqlite3")
     took = []
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(nodes)))

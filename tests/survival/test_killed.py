@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 
@@ -13,7 +14,7 @@ from tests.support.postgres import Cluster
 from tests.support.running import Deployment, Node, lives
 from tests.support.waiting import until
 from tests.survival.load import Load, at_work, check
-from tests.survival.platform import DESK
+from tests.survival.platform import DESK, PLATFORM, SECRETS
 
 
 async def kill_a_worker(node: Node, load: Load) -> None:
@@ -47,8 +48,9 @@ async def test_a_killed_server_comes_back_with_everything_that_it_acknowledged(d
         await asyncio.to_thread(check, node, load.record)
 
 
-async def test_a_killed_postgres_comes_back_with_everything_that_was_acknowledged(on_postgres: Deployment, cluster: Cluster) -> None:
-    with on_postgres.serve(workers=2) as node:
+async def test_a_killed_postgres_comes_back_with_everything_that_was_acknowledged(tmp_path: Path, cluster: Cluster) -> None:
+    deployment = Deployment(tmp_path / "data", store_url=cluster.url, secrets=SECRETS).prepare(PLATFORM)
+    with deployment.serve(workers=2) as node:
         node.forgiven = ("job.failed",)
         async with at_work(node) as load:
             for _ in range(2):

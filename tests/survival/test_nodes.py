@@ -10,38 +10,41 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.postgres import own_cluster
+from tests.support.postgres import Server, name_of
 from tests.support.running import Deployment, Node, free_port
 from tests.support.visitor import Page, Visitor
 from tests.support.waiting import until
 from tests.survival.load import ASKING, OWN, exchange_of, refresh_of, request
-from tests.survival.platform import CLIENT_SECRET, DESK, PLATFORM, SECRETS
+from tests.survival.platform import CLIENT_SECRET, DESK
 from tests.survival.propagation import cut_listening, measured, quantile
+
+Nodes = tuple[Node, Node]
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    """Two servers, both known under the address of the first."""
-    with own_cluster() as cluster:
-        deployment = Deployment(tmp_path_factory.mktemp("nodes"), store_url=cluster.url, secrets=SECRETS).prepare(PLATFORM)
-        with deployment.serve() as here, deployment.serve(port=free_port()) as there:
-            yield here, there
+def nodes(tmp_path_factory: pytest.TempPathFactory, prepared_on_postgres: Deployment, postgres_server: Server) -> Iterator[Nodes]:
+    """Two servers of one deployment."""
+    url = postgres_server.database(name_of(prepared_on_postgres.store_url))
+    deployment = prepared_on_postgres.copy(tmp_path_factory.mktemp("nodes") / "data", url)
+    with deployment.serve() as here, deployment.serve(port=free_port()) as there:
+        yield here, there
+    postgres_server.drop(url)
 
 
 @pytest.fixture
-def here(nodes: tuple[Node, Node]) -> Iterator[httpx.Client]:
+def here(nodes: Nodes) -> Iterator[httpx.Client]:
     with nodes[0].client() as http:
         yield http
 
 
 @pytest.fixture
-def there(nodes: tuple[Node, Node]) -> Iterator[httpx.Client]:
+def there(nodes: Nodes) -> Iterator[httpx.Client]:
     with nodes[1].client() as http:
         yield http
 
 
 @pytest.fixture
-def deployment(nodes: tuple[Node, Node]) -> Iterator[Deployment]:
+def deployment(nodes: Nodes) -> Iterator[Deployment]:
     """The deployment, which is as it was when the test is over."""
     yield nodes[0].deployment
     nodes[0].deployment.gatewright("users", "enable", "organizer@acme.test")
@@ -65,12 +68,18 @@ def asked(node: httpx.Client, tokens: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["notified", "with the line cut"])
-async def test_a_client_that_was_edited_is_seen_within_a_second(nodes: tuple[Node, Node], cut: bool) -> None:
+async def test_a_client_that_was_edited_is_seen_within_a_second(nodes: Nodes, cut: bool) -> None:
     times = await measured(nodes, 20, cut=cut)
     assert quantile(times, 0.95) < 1.0, times
 
 
-def test_a_line_that_was_cut_is_taken_up_again(nodes: tuple[Node, Node]) -> None:
+async def test_two_servers_on_one_file_see_each_others_changes_within_a_second(on_sqlite: Deployment) -> None:
+    with on_sqlite.serve() as here, on_sqlite.serve(port=free_port()) as there:
+        times = await measured((here, there), 10, cut=False)
+    assert quantile(times, 0.9) < 1.0, times
+
+
+def test_a_line_that_was_cut_is_taken_up_again(nodes: Nodes) -> None:
     url = nodes[0].deployment.store_url
     listening = asyncio.run(cut_listening(url))
     assert listening == 2
@@ -91,8 +100,9 @@ def test_a_grant_that_was_ended_is_over_at_once(
 ) -> None:
     assert asked(there, tokens)["active"]
     page = here.get("/-/access")
-    form = next(form for form in Page(page.text).forms if form.has("grant"))
-    assert Visitor(here, deployment.issuer).send(page, form, {}).status_code == 303
+    for form in Page(page.text).forms:
+        if form.has("grant"):
+            assert Visitor(here, deployment.issuer).send(page, form, {}).status_code == 303
     assert asked(there, tokens) == {"active": False}
     refused = there.post("/token", data=refresh_of(tokens["refresh_token"]), auth=ASKING)
     assert refused.json()["error"] == "invalid_grant"
@@ -119,9 +129,7 @@ def test_a_token_that_was_revoked_is_dead_at_once(here: httpx.Client, there: htt
     assert asked(there, tokens) == {"active": False}
 
 
-def test_two_nodes_that_refresh_at_once_give_the_same_refresh_token(
-    nodes: tuple[Node, Node], here: httpx.Client, there: httpx.Client
-) -> None:
+def test_two_nodes_that_refresh_at_once_give_the_same_refresh_token(nodes: Nodes, here: httpx.Client, there: httpx.Client) -> None:
     arrived = Visitor(here, nodes[0].deployment.issuer).authorize(request("own-app"))
     tokens = here.post("/token", data=exchange_of(arrived.params["code"]), auth=OWN).json()
     first, second = at_once(here, there, refresh_of(tokens["refresh_token"]))
@@ -130,7 +138,7 @@ def test_two_nodes_that_refresh_at_once_give_the_same_refresh_token(
     assert first.json()["access_token"] != second.json()["access_token"]
 
 
-def test_two_nodes_that_exchange_a_code_at_once_sell_it_once(nodes: tuple[Node, Node], here: httpx.Client, there: httpx.Client) -> None:
+def test_two_nodes_that_exchange_a_code_at_once_sell_it_once(nodes: Nodes, here: httpx.Client, there: httpx.Client) -> None:
     code = Visitor(here, nodes[0].deployment.issuer).authorize(request("own-app")).params["code"]
     assert sorted(answer.status_code for answer in at_once(here, there, exchange_of(code))) == [200, 400]
 

@@ -52,19 +52,19 @@ def test_a_second_server_on_the_port_is_refused_and_the_first_goes_on(on_sqlite:
 
 
 @pytest.mark.parametrize("command", ["serve", "apply"])
-def test_a_store_without_its_key_is_not_opened(deployment: Deployment, command: str) -> None:
-    key = deployment.folder / "root.key"
+def test_a_store_without_its_key_is_not_opened(on_sqlite: Deployment, command: str) -> None:
+    key = on_sqlite.folder / "root.key"
     kept = key.rename(key.with_suffix(".elsewhere"))
-    file = deployment.folder / "platform.toml"
-    said = sentence(deployment.run(command, *([str(file)] if command == "apply" else [])))
+    file = on_sqlite.folder / "platform.toml"
+    said = sentence(on_sqlite.run(command, *([str(file)] if command == "apply" else [])))
     assert str(key) in said
     kept.rename(key)
-    with deployment.serve():
+    with on_sqlite.serve():
         pass
 
 
 def test_a_store_is_not_opened_with_the_key_of_another(deployment: Deployment, tmp_path: Path) -> None:
-    other = Deployment(tmp_path / "other", secrets=SECRETS).prepare(PLATFORM)
+    other = Deployment(tmp_path / "other").prepare()
     (other.folder / "root.key").replace(deployment.folder / "root.key")
     assert "key" in sentence(deployment.run("serve"))
 
