@@ -62,6 +62,18 @@ async def test_a_killed_postgres_comes_back_with_everything_that_was_acknowledge
         await asyncio.to_thread(check, node, load.record)
 
 
+def test_a_worker_that_finds_no_postgres_says_so_and_comes_up_when_there_is_one(tmp_path: Path, cluster: Cluster) -> None:
+    deployment = Deployment(tmp_path / "data", store_url=cluster.url, secrets=SECRETS).prepare(PLATFORM)
+    with deployment.serve(workers=2) as node:
+        node.forgiven = ("job.failed",)
+        cluster.kill()
+        os.kill(node.workers[0], signal.SIGKILL)
+        until(lambda: "store.unavailable" in node.log, "the worker to say what it lacks")
+        cluster.start()
+        until(node.answers, "the server to answer again")
+        until(lambda: len(node.workers) == 2, "every worker")
+
+
 def not_now(node: Node) -> None:
     """See that an app is told to come again, and a load balancer to go elsewhere."""
     with node.client() as http:
