@@ -26,6 +26,7 @@ from gatewright.ledger.grants import Grants
 from gatewright.oauth.ports import World
 from gatewright.oauth.visit import Front
 from gatewright.settings import Loaded, Network, networks, weaknesses
+from gatewright.signin.guesses import RoomGuesses
 from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import Sessions
 from gatewright.signin.throttle import Throttle
@@ -188,7 +189,9 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     grants = Grants(store)
     sessions = Sessions(store)
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
-    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage)
+    throttle = Throttle(store, sealer)
+    guesses = RoomGuesses(store, throttle)
+    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage, guesses)
     return House(
         loaded=loaded,
         clock=clock,
@@ -201,7 +204,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         grants=grants,
         sessions=sessions,
         passwords=passwords,
-        throttle=Throttle(store, sealer),
+        throttle=throttle,
         usage=usage,
         signer=signer,
         logos=Logos(loaded.data / "logos"),

@@ -24,6 +24,8 @@ from gatewright.oauth.code import new_code
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import FetchFailed, World
 from gatewright.oauth.token import token
+from gatewright.signin.guesses import RoomGuesses
+from gatewright.signin.throttle import Throttle
 from gatewright.store import Query, Store, Tx, open_store
 from gatewright.store.migrate import migrate
 from gatewright_guard.jose import KeySet, parse, read_jwks
@@ -152,7 +154,8 @@ class Playground:
         self.fetch = NoNetwork()
         self.ledger = Book(self.store, self.clock)
         self.grants = Grants(self.store)
-        self.world = World(self.ledger, self.directory, self.signer, self.sealer, self.fetch, self.passwords, self.usage)
+        self.guesses = RoomGuesses(self.store, Throttle(self.store, self.sealer))
+        self.world = World(self.ledger, self.directory, self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses)
 
     async def furnish(self) -> "Playground":
         """Put the person, the account, the membership and the session there."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from gatewright.base.moment import Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
@@ -121,6 +122,16 @@ class Passwords(Protocol):
         """Tell whether the secret belongs to the digest; `TemporarilyUnavailable` when the queue is full."""
 
 
+class Guesses(Protocol):
+    """Slows the guessing of secrets that people chose, as sign-ins are slowed (`signin` implements it)."""
+
+    async def enter(self, tenant: int, secret: int, address: str, at: Moment) -> int:
+        """Count an attempt at a client's secret that begins now; return how many seconds too early it comes, 0 lets it begin."""
+
+    async def leave(self, tenant: int, secret: int, address: str, *, right: bool) -> None:
+        """Count no failure after all: it was the secret, or (not `right`) nothing was guessed."""
+
+
 class Usage(Protocol):
     """Counts in memory what happens a thousand times a second; flushed in batches, may be lost by a crash."""
 
@@ -143,3 +154,4 @@ class World:
     fetch: Fetch
     passwords: Passwords
     usage: Usage
+    guesses: Guesses

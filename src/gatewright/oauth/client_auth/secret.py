@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gatewright.base.digest import Kind, digest, hmac_sha256, same
 from gatewright.oauth.client_auth.presented import FAILED, Presented
-from gatewright.oauth.errors import InvalidClient, InvalidRequest
+from gatewright.oauth.errors import InvalidClient, InvalidRequest, TemporarilyUnavailable
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -75,7 +75,7 @@ async def verify(client: Client, presented: Presented, ask: Ask, world: World) -
     if any(matches):
         return
     for kept in live:
-        if kept.method == "argon2id" and await _knows(kept, presented.proof, ask.at, world):
+        if kept.method == "argon2id" and await _knows(kept, presented.proof, ask, world):
             return
     expired = len(live) < len(client.secrets)
     raise InvalidClient(FAILED, why="wrong secret, and an expired one exists" if expired else "wrong secret", challenge=presented.header)
@@ -108,10 +108,22 @@ class _LastGood:
 _last_good: Final = _LastGood()
 
 
-async def _knows(kept: ClientSecret, proof: str, at: Moment, world: World) -> bool:
+async def _knows(kept: ClientSecret, proof: str, ask: Ask, world: World) -> bool:
+    """Tell whether this is the secret behind a slow digest; whoever guesses waits before anything is hashed (`security-rules` 63, 64)."""
     if _last_good.has(kept, proof):
         return True
-    good = await world.passwords.verify(kept.digest, proof)
+    tenant, guesses = ask.issuer.tenant, world.guesses
+    wait = await guesses.enter(tenant, kept.id, ask.address, ask.at)
+    if wait:
+        raise TemporarilyUnavailable(
+            "too many attempts with a wrong client secret: try again later", retry_after=wait, why="guesses at a client secret are slowed"
+        )
+    try:
+        good = await world.passwords.verify(kept.digest, proof)
+    except TemporarilyUnavailable:
+        await guesses.leave(tenant, kept.id, ask.address, right=False)
+        raise
     if good:
-        _last_good.add(kept, proof, at)
+        await guesses.leave(tenant, kept.id, ask.address, right=True)
+        _last_good.add(kept, proof, ask.at)
     return good
