@@ -116,9 +116,13 @@ class Standing(Struct, frozen=True):
 
     def today(self, names: list[str] | tuple[str, ...], catalogue: Catalogue, client: Client) -> Decision:
         """Return today's decision on scope names, within this authorization and its grant."""
+        party, roles = self.party, client.settings.roles
+        if roles and party.user and not party.roles.intersection(roles):
+            # The client is for users with these roles, and this one has none of them any more (`decisions` §2).
+            return Decision((), tuple([(name, Verdict.ROLE_LACKS_SCOPE) for name in dict.fromkeys(names)]))
         consented = ids_of(self.granted or "")
         bounds = Bounds(consented=consented, declined=ids_of(self.declined or ""), ceiling=self.ceiling)
-        return decide(names, catalogue, client, self.party, bounds)
+        return decide(names, catalogue, client, party, bounds)
 
 
 class CodeTerms(Struct, frozen=True, kw_only=True):
