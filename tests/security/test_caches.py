@@ -43,6 +43,7 @@ async def test_a_refusal_is_never_kept_and_readable_by_scripts(
     assert answer.header("cache-control") == "no-store"
     assert answer.header("access-control-allow-origin") == "*"
     assert answer.header("access-control-allow-credentials") is None
+    assert answer.header("x-content-type-options") == "nosniff"
 
 
 @pytest.mark.parametrize("path", ["/introspect", "/-/why"])

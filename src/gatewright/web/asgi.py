@@ -16,7 +16,7 @@ from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
 from gatewright.web.oauth import ENDPOINTS, Endpoint
 from gatewright.web.pages.door import PageDoor
-from gatewright.web.reply import CORS_ANY, NO_STORE, PREFLIGHT, error_reply, send_json, send_raw
+from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_json, send_raw
 
 READY: Final = "/-/ready"
 STATES: Final = frozenset({"/-/health", READY})
@@ -57,7 +57,7 @@ class Gate:
                 cors = CORS_ANY
             await self._protocol(found[0], scope, receive, send, head, issuer, at, cors)
         except HttpFault as fault:
-            extra = [NO_STORE, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
+            extra = [NO_STORE, NOSNIFF, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
             await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
         except OAuthError as error:
             await self._refuse(send, error, at, cors, scope)
