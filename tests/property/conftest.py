@@ -9,6 +9,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.support.engines import postgres_server
+
+__all__ = ["postgres_server"]
+
 _TIMES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 
 settings.register_profile(

@@ -34,6 +34,7 @@ from gatewright.store import Query, Tx
 from gatewright.web.ask import Message
 from gatewright.web.server import application
 from tests.support.clock import NOON, SeededDice
+from tests.support.postgres import Server, name_of
 
 HERE = Path(__file__).parent
 ACME, GLOBEX = "id.acme.test", "id.globex.test"
@@ -305,3 +306,15 @@ def sqlite_copy(folder: Path) -> str:
     file = folder / "store.sqlite3"
     shutil.copyfile(template(), file)
     return f"sqlite://{file}"
+
+
+_FURNISHED: dict[str, str] = {}
+
+
+def postgres_copy(on: Server) -> str:
+    """Copy the database with both tenants on a server and return the copy's URL; called where no loop runs."""
+    if on.url not in _FURNISHED:
+        url = on.database()
+        asyncio.run(furnish(url, platform("acme"), platform("globex")))
+        _FURNISHED[on.url] = name_of(url)
+    return on.database(_FURNISHED[on.url])
