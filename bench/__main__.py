@@ -30,12 +30,16 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--store", default="sqlite,postgres", help="sqlite, postgres, or both with a comma")
         one.add_argument("--workers", type=int, default=1)
         if name in ("run", "profile"):
-            one.add_argument("--fill", type=int, default=0, help="authorizations that are there already, such as 1000000")
+            kind = str if name == "run" else int
+            one.add_argument(
+                "--fill", type=kind, default=kind(0), help="authorizations that are there already; `run` takes 0,1000000 as well"
+            )
         if name == "run":
             one.add_argument("--ops", default="", help="operations with commas; all of them if not given")
             one.add_argument("--connections", default="32,4", help="keep-alive connections, with commas")
             one.add_argument("--requests", type=int, default=2000, help="requests of one run")
             one.add_argument("--rounds", type=int, default=3, help="runs of which the median is told")
+            one.add_argument("--tries", type=int, default=1, help="how often a run is repeated that others disturbed")
             one.add_argument("--quick", action="store_true", help="one short round with 32 connections")
         if name == "profile":
             one.add_argument("operations", help="with commas: " + ", ".join(BY_NAME))

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from multiprocessing import get_context
 from statistics import median
 from typing import Final
 
 import msgspec
 
-from bench.cost import Meter, busy_share, memory_mb, tree
+from bench.cost import Meter, memory_mb, tree
 from bench.count import Counted, count
 from bench.deployments import Deployment, deployed, serving, work_folder
 from bench.load import Outcome, fire, get, paced, post
@@ -59,24 +60,23 @@ class _Run:
         self.connections = [32] if options.quick else [int(text) for text in options.connections.split(",")]
         self.requests = 600 if options.quick else options.requests
         self.rounds = 1 if options.quick else options.rounds
+        self.tries = options.tries
         self.samples: dict[Row, list[Sample]] = {}
-        self.busy: list[float] = []
         self.memory: dict[str, dict[str, float]] = {}
         self.starts: dict[str, float] = {}
 
     def measure(self, targets: list[Target]) -> None:
         """Run all rounds."""
         for number in range(self.rounds):
-            self.busy.append(busy_share())
             _tell(f"round {number + 1} of {self.rounds}")
-            for row, sample in one_round(targets, self.operations, self.connections, count=self.requests):
+            for row, sample in one_round(targets, self.operations, self.connections, count=self.requests, tries=self.tries):
                 self.samples.setdefault(row, []).append(sample)
 
-    def rows(self, counted: dict[str, dict[str, Counted]]) -> list[Row]:
+    def rows(self, counted: dict[tuple[str, int], dict[str, Counted]]) -> list[Row]:
         """Return the rows with all their samples."""
         found = []
         for row, samples in self.samples.items():
-            asked = counted[row.store][row.operation]
+            asked = counted[row.store, row.fill][row.operation]
             found.append(msgspec.structs.replace(row, samples=tuple(samples), statements=asked.statements, commits=asked.commits))
         return sorted(found, key=lambda row: (row.store != "sqlite", row.connections != self.connections[0]))
 
@@ -89,29 +89,32 @@ def run(options: argparse.Namespace) -> None:
         folder = stack.enter_context(work_folder())
         stack.enter_context(pinned(far))
         made: list[Deployment] = []
-        for store in _stores(options):
-            _tell(f"making {store}" + (f" with {options.fill:,} authorizations" if options.fill else ""))
-            made.append(stack.enter_context(deployed(store, folder, near, fill=options.fill)))
+        for store, fill in product(_stores(options), [int(text) for text in options.fill.split(",")]):
+            _tell(f"making {store}" + (f" with {fill:,} authorizations" if fill else ""))
+            made.append(stack.enter_context(deployed(store, folder, near, fill=fill)))
         targets = []
         for one in made:
-            target, server = stack.enter_context(serving(one, near, workers=options.workers, fill=options.fill))
-            asked.starts[one.store] = server.first_answer_ms
-            asked.memory[one.store] = {"idle worker": _worker_memory(server, "VmRSS"), "store on disk": one.raw.size_mb()}
+            target, server = stack.enter_context(serving(one, near, workers=options.workers))
+            asked.starts[_named(one)] = server.first_answer_ms
+            asked.memory[_named(one)] = {"idle worker": _worker_memory(server, "VmRSS"), "store on disk": one.raw.size_mb()}
             targets.append((target, server))
-        counted = {one.store: count(one.place, one.stage, asked.operations) for one in made}
+        counted = {(one.store, one.fill): count(one.place, one.stage, asked.operations) for one in made}
         asked.measure([target for target, _ in targets])
-        for target, server in targets:
-            asked.memory[target.store]["worker at its peak"] = _worker_memory(server, "VmHWM")
+        for one, (_, server) in zip(made, targets, strict=True):
+            asked.memory[_named(one)]["worker at its peak"] = _worker_memory(server, "VmHWM")
         report = Report(
             at=now(),
             machine=machine(),
-            busy=asked.busy,
             rows=asked.rows(counted),
             memory_mb=asked.memory,
             start_ms=asked.starts,
         )
     print(table(report))
     _tell(f"\n{keep(report)}")
+
+
+def _named(one: Deployment) -> str:
+    return f"{one.store}, {one.fill:,} authorizations" if one.fill else f"{one.store}, empty store"
 
 
 def _worker_memory(server: Server, what: str) -> float:
@@ -134,7 +137,7 @@ def start(options: argparse.Namespace) -> None:
             one.seeder.fresh("openid", 1000, used=True)
             times, sizes = [], []
             for _ in range(5):
-                with serving(one, near, workers=options.workers, fill=0) as (_, server):
+                with serving(one, near, workers=options.workers) as (_, server):
                     times.append(server.first_answer_ms)
                     sizes.append(_worker_memory(server, "VmRSS"))
             print(
@@ -161,7 +164,7 @@ def tenants(options: argparse.Namespace) -> None:
 
 
 def _crowd(one: Deployment, near: frozenset[int], workers: int, hosts: list[str]) -> None:
-    with serving(one, near, workers=workers, fill=0) as (target, server):
+    with serving(one, near, workers=workers) as (target, server):
         idle = _worker_memory(server, "VmRSS")
         operations = [BY_NAME["cc-jwt"], BY_NAME["cc-opaque"], *([everywhere(hosts[:FEW])] if hosts else [])]
         print(
@@ -196,7 +199,7 @@ def burst(options: argparse.Namespace) -> None:
         stack.enter_context(pinned(far))
         for store in _stores(options):
             one = stack.enter_context(deployed(store, folder, near))
-            with serving(one, near, workers=options.workers, fill=0) as (target, _):
+            with serving(one, near, workers=options.workers) as (target, _):
                 warm_up(target, BY_NAME["cc-opaque"])
                 requests = [request for request in BY_NAME["cc-opaque"].prepare(one.stage, SECONDS * RATE) if isinstance(request, bytes)]
                 people = sign_ins(one.stage, BURST)
@@ -227,7 +230,7 @@ def profile(options: argparse.Namespace) -> None:
         stack.enter_context(pinned(far))
         for store in _stores(options):
             one = stack.enter_context(deployed(store, folder, near, fill=options.fill))
-            with serving(one, near, workers=1, fill=options.fill) as (target, _):
+            with serving(one, near, workers=1) as (target, _):
                 for name in options.operations.split(","):
                     operation = _operations(name)[0]
                     print(spy(target, operation, connections=options.connections, seconds=options.seconds, program=options.py_spy))

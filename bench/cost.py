@@ -86,14 +86,7 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
     return 0.0
 
 
-def busy_share(seconds: float = 1.0) -> float:
-    """Return which part of all cores was in use by anybody during that time."""
-    before = _busy()
-    time.sleep(seconds)
-    after = _busy()
-    return (after[0] - before[0]) / max(after[1] - before[1], 1)
-
-
-def _busy() -> tuple[int, int]:
+def busy_seconds() -> float:
+    """Return how many seconds all cores together have worked since the machine was started, for whomever."""
     numbers = [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return sum(numbers) - numbers[3] - numbers[4], sum(numbers)
+    return (sum(numbers) - numbers[3] - numbers[4]) * _TICK

@@ -23,6 +23,7 @@ class Deployment:
     """A place with its platform applied and its store opened from the side."""
 
     store: str
+    fill: int
     place: Place
     raw: Raw
     seeder: Seeder
@@ -46,11 +47,12 @@ def deployed(store: str, folder: Path, where: frozenset[int], *, fill: int = 0) 
     """Make a deployment; its server is still to be started."""
     with ExitStack() as stack:
         database: Postgres | None = None
+        home = folder / f"{store}-{fill}"
         if store == "sqlite":
-            place = Place.make(folder / store, f"sqlite:{folder / store / 'store.sqlite3'}")
+            place = Place.make(home, f"sqlite:{home / 'store.sqlite3'}")
         elif store == "postgres":
-            database = stack.enter_context(private_postgres(folder / "postgres-data", where))
-            place = Place.make(folder / store, database.url())
+            database = stack.enter_context(private_postgres(folder / f"cluster-{fill}", where))
+            place = Place.make(home, database.url())
         else:
             raise Trouble(f"there is no store '{store}': sqlite or postgres")
         place.apply()
@@ -61,14 +63,14 @@ def deployed(store: str, folder: Path, where: frozenset[int], *, fill: int = 0) 
         seeder.stage()
         if fill:
             seeder.fill(fill)
-        yield Deployment(store, place, raw, seeder, Stage(cast, seeder), None if database is None else database.pid)
+        yield Deployment(store, fill, place, raw, seeder, Stage(cast, seeder), None if database is None else database.pid)
 
 
 @contextmanager
-def serving(deployment: Deployment, where: frozenset[int], *, workers: int, fill: int) -> Iterator[tuple[Target, Server]]:
+def serving(deployment: Deployment, where: frozenset[int], *, workers: int) -> Iterator[tuple[Target, Server]]:
     """Run a deployment's server."""
     server = Server.start(deployment.place, workers=workers, where=where)
     try:
-        yield Target(deployment.store, fill, workers, deployment.stage, server.pid, deployment.database, where), server
+        yield Target(deployment.store, deployment.fill, workers, deployment.stage, server.pid, deployment.database, where), server
     finally:
         server.stop()

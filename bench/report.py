@@ -27,6 +27,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     server: float  # µs of CPU an operation
     database: float
     share: float  # of the generator's core
+    others: float  # the share of all cores that other processes used meanwhile
     pace: float  # µs of CPU that a fixed piece of work took just then: how fast the machine was
     wrong: int  # answers of an unexpected status, and none at all
     strange: str = ""
@@ -80,7 +81,6 @@ class Report(Struct, frozen=True, kw_only=True):
 
     at: str
     machine: str
-    busy: list[float]  # the share of all cores that others used, before each round
     rows: list[Row]
     memory_mb: dict[str, dict[str, float]]
     start_ms: dict[str, float]
@@ -105,9 +105,10 @@ def table(report: Report) -> str:
     """Return the report as text."""
     paces = [sample.pace for row in report.rows for sample in row.samples]
     best = min(paces)
+    others = [100 * sample.others for row in report.rows for sample in row.samples]
     lines = [
         report.machine,
-        f"others' share of the cores before each round: {_range([100 * share for share in report.busy])} %",
+        f"other processes used {_range(others)} % of the cores during the runs, {median(others):.0f} % in the median",
         f"the machine's pace: a fixed piece of work took {_range(paces)} µs; 'steady' is what {best:.0f} µs throughout would have given",
     ]
     for setup in dict.fromkeys((row.store, row.fill, row.workers) for row in report.rows):
