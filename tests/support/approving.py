@@ -109,12 +109,15 @@ async def authorized(
         outcome = await authorize.advance(situation, issuer, front, at)
         if isinstance(outcome, Sent):
             return told(outcome)
-        progress = await _done(node, situation, outcome, account, untick, [] if said is None else said)
+        done = await _done(node, situation, outcome, account, untick, [] if said is None else said)
+        if done is None:
+            return told(authorize.deny(request, issuer))
+        progress = done
     raise AssertionError("no end in sight")
 
 
-async def _done(node: Node, situation: Situation, step: Pending, account: str, untick: Collection[str], said: Consents) -> Progress:
-    """What the user has done once this step is done as well."""
+async def _done(node: Node, situation: Situation, step: Pending, account: str, untick: Collection[str], said: Consents) -> Progress | None:
+    """What the user has done once this step is done as well; None is a no."""
     assert situation.visitor is not None, "nobody is signed in"
     front, at = node.house.front, node.house.clock.moment()
     done = replace(situation.done, session=situation.visitor.session)
@@ -128,8 +131,9 @@ async def _done(node: Node, situation: Situation, step: Pending, account: str, u
             asked = frozenset(situation.catalogue.names(step.asked))
             # What is of OpenID Connect is asked as a whole and cannot be unticked.
             ticked = asked - (set(untick) - set(OPENID_NAMES))
-            if await authorize.allow(situation, step, ticked, front, at):
-                said.append((asked, ticked))
+            if not await authorize.allow(situation, step, ticked, front, at):
+                return None
+            said.append((asked, ticked))
             return replace(done, consented=True)
         case _:
             raise AssertionError(f"{situation.client.client_id} would have to wait for {step}")
