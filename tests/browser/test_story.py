@@ -74,7 +74,9 @@ SCRIPTED: WeakSet[Page] = WeakSet()
 
 
 def clean(page: Page) -> None:
-    """See that a page of ours has nothing that axe objects to."""
+    """See that a page of ours has nothing that axe objects to, once it is there as a whole."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("load")
     if page in SCRIPTED and "127.0.0.1" in page.url:
         page.evaluate(AXE.read_text(encoding="utf-8"))
         assert page.evaluate(AXE_RUN) == []
@@ -87,6 +89,7 @@ def connect(page: Page, place: Place, app: str = "Budget Buddy", label: str = "C
 
 
 def sign_in(page: Page, password: str = SECRETS["ORGANIZER_PASSWORD"]) -> None:
+    expect(page.get_by_label("E-mail address")).to_be_visible()
     clean(page)
     page.get_by_label("E-mail address").fill("organizer@acme.test")
     page.get_by_label("Password").fill(password)
@@ -94,6 +97,7 @@ def sign_in(page: Page, password: str = SECRETS["ORGANIZER_PASSWORD"]) -> None:
 
 
 def pick(page: Page, account: str = "acme-dev") -> None:
+    expect(page.get_by_role("radio", name=account)).to_be_visible()
     clean(page)
     page.get_by_role("radio", name=account).check()
     page.get_by_role("button", name="Continue").click()
@@ -103,14 +107,15 @@ def test_a_visitor_connects_an_app_and_takes_it_back(page: Page, place: Place) -
     connect(page, place)
     sign_in(page)
     pick(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Allow Budget Buddy")
     clean(page)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Budget Buddy")
     expect(page.locator("body")).to_contain_text(f"localhost:{place.layout.ports['Budget Buddy']}")
     expect(page.locator("body")).to_contain_text("Send money from your bank accounts")
     page.get_by_role("button", name="Allow").click()
     expect(page.locator("#balance")).to_contain_text("acme-dev")
 
     page.goto(f"{place.layout.issuer}/-/access")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Your access")
     clean(page)
     page.locator("li.card", has_text="Budget Buddy").get_by_role("button", name="Remove access").click()
     expect(page.get_by_role("status")).to_contain_text("no longer has access")
