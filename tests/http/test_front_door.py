@@ -113,9 +113,15 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
 ]
 
 
+@pytest.mark.proves("RFC 6749", "3.1.1")
 @pytest.mark.proves("RFC 6749", "4.1.2.1")
+@pytest.mark.proves("RFC 7636", "4.3")
+@pytest.mark.proves("RFC 8707", "2")
 @pytest.mark.proves("RFC 9207", "2")
+@pytest.mark.proves("RFC 9700", "2.1.2")
+@pytest.mark.proves("OAuth 2.0 Multiple Response Types", "2.1")
 @pytest.mark.proves("OpenID Connect Core", "3.1.2.6")
+@pytest.mark.proves("OpenID Connect Core", "6")
 @pytest.mark.parametrize(("changed", "error"), REFUSED)
 async def test_any_other_fault_is_told_to_the_app_with_its_state_and_the_issuer(
     node: Node, changed: dict[str, str | None], error: str
@@ -153,6 +159,15 @@ async def test_the_query_of_a_registered_address_is_kept_beside_the_answer(node:
     assert (answer.header("location") or "").startswith("https://events.example/callback?from=acme&error=login_required&")
 
 
+@pytest.mark.proves("RFC 6749", "3.1.2.3")
+async def test_who_registered_several_addresses_names_one_and_who_registered_one_need_not(node: Node) -> None:
+    left_out: dict[str, str | None] = {"redirect_uri": None}
+    assert (await node.get(asking("old-library", "read:balance", more=left_out))).status == 400
+    one = await node.get(asking("budget-buddy", "read:balance", more=left_out, prompt="none"))
+    assert told(one)["error"] == "login_required"
+    assert (await node.get(asking("budget-buddy", "openid", more=left_out, prompt="none"))).status == 400
+
+
 @pytest.mark.proves("RFC 8252", "7.3")
 @pytest.mark.parametrize("redirect", ["http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback", "com.example.phone:/callback"])
 async def test_an_app_on_a_phone_or_desktop_gets_its_answer_at_its_own_port_or_scheme(node: Node, redirect: str) -> None:
@@ -187,6 +202,7 @@ async def test_an_answer_as_a_form_goes_to_the_proved_address_and_escapes_what_i
     assert "script-src 'sha256-" in policy
 
 
+@pytest.mark.proves("RFC 6749", "10.13")
 @pytest.mark.proves("RFC 9700", "4.16")
 @pytest.mark.proves("RFC 9700", "4.2.4")
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ async def test_each_domain_is_an_issuer_of_its_own_and_both_documents_agree(node
 
 
 @pytest.mark.proves("RFC 8414", "2")
+@pytest.mark.proves("RFC 9207", "3")
 @pytest.mark.proves("OpenID Connect Discovery", "3")
 async def test_what_the_standards_ask_for_is_said_and_what_is_off_is_said_to_be_off(node: Node) -> None:
     told = await document(node)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from hashlib import sha256
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
+from gatewright.base.digest import b64
 from gatewright_guard.jose import parse
 from tests.http.talk import APPS, BANK, BUDDY, EVENTS, a_code, exchange, serve, tokens
 from tests.support.approving import REDIRECTS, sign_in
 from tests.support.house import ACME, CLIENT_SECRET, ENVIRON, Answer, Form, Node, basic, bearer
+from tests.support.signer import made, signing
 from tests.support.world import claims_of
 
 INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST = (401, "invalid_client"), (400, "invalid_grant"), (400, "invalid_request")
@@ -84,6 +88,27 @@ async def test_the_subject_of_a_service_is_never_a_users(node: Node) -> None:
     assert not any(sub.startswith("us_") for sub in services)
 
 
+@pytest.mark.proves("OpenID Connect Core", "2")
+@pytest.mark.proves("OpenID Connect Core", "3.1.3.6")
+@pytest.mark.proves("OpenID Connect Core", "12.2")
+async def test_an_id_token_tells_the_app_of_the_sign_in_and_a_later_one_of_the_same(node: Node) -> None:
+    code = await a_code(node, nonce="n-0S6_WzA2Mj")
+    node.time.pass_(30)
+    got = (await node.post("/token", exchange(code), BUDDY)).json
+    claims = claims_of(got["id_token"])
+    assert (claims["iss"], claims["aud"], claims["nonce"]) == (f"https://{ACME}", "budget-buddy", "n-0S6_WzA2Mj")
+    assert claims["sub"] == (await node.get("/userinfo", bearer(got["access_token"]))).json["sub"]
+    assert claims["auth_time"] + 30 == claims["iat"] < claims["exp"]
+    assert claims["at_hash"] == b64(sha256(got["access_token"].encode()).digest()[:16])
+    node.time.pass_(3600)
+    later = claims_of((await renew(node, got["refresh_token"])).json["id_token"])
+    assert {name: later[name] for name in ("iss", "sub", "aud", "auth_time")} == {
+        name: claims[name] for name in ("iss", "sub", "aud", "auth_time")
+    }
+    assert later["iat"] == claims["iat"] + 3600
+    assert "nonce" not in later
+
+
 # ---------------------------------------------------------------- who is calling
 
 STRANGERS: list[tuple[Form, tuple[tuple[str, str], ...]]] = [
@@ -150,6 +175,58 @@ async def test_two_ways_of_proof_are_one_too_many(node: Node, path: str) -> None
     assert two_headers.error == INVALID_REQUEST
 
 
+SIGNER = """
+[tenant]
+slug = "acme"
+name = "Acme"
+domains = ["https://id.acme.test"]
+
+[[clients]]
+client_id = "key-holder"
+client_name = "Key holder"
+type = "service"
+grant_types = ["client_credentials"]
+scopes = ["read:images"]
+token_endpoint_auth_method = "private_key_jwt"
+jwks = { keys = [ { %s } ] }
+"""
+
+
+@pytest.mark.proves("RFC 7523", "3")
+@pytest.mark.proves("OpenID Connect Core", "9")
+async def test_a_signed_assertion_is_as_good_as_a_secret_once_and_for_us_alone(nodes: list[Node]) -> None:
+    node, other = nodes
+    public = msgspec.json.decode(made("ES256").public_jwk, type=dict[str, str])
+    await node.apply(SIGNER % ", ".join(f'{name} = "{value}"' for name, value in public.items()))
+    good = {"iss": "key-holder", "sub": "key-holder", "aud": f"https://{ACME}", "exp": node.time.now + 60, "jti": "one"}
+
+    async def shown(at: Node, **changed: object) -> Answer:
+        assertion = signing("ES256").sign("JWT", msgspec.json.encode({**good, **changed}))
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        form = {"grant_type": "client_credentials", "scope": "read:images", "client_assertion_type": kind, "client_assertion": assertion}
+        return await at.post("/token", form)
+
+    assert (await shown(node)).status == 200
+    assert (await shown(other)).error == INVALID_CLIENT, "a second time, at another node"
+    wrong: list[dict[str, object]] = [
+        {"iss": "budget-buddy"},
+        {"sub": "budget-buddy"},
+        {"sub": "nobody", "iss": "nobody"},
+        {"aud": "https://id.globex.test"},
+        {"aud": [f"https://{ACME}", "https://evil.example"]},
+        {"aud": "https://login.acme.test"},
+        {"exp": node.time.now},
+        {"exp": node.time.now + 86_400},
+        {"iat": node.time.now + 300},
+        {"jti": ""},
+    ]
+    for number, changed in enumerate(wrong):
+        assert (
+            await shown(node, jti=f"{number}", **changed) if "jti" not in changed else await shown(node, **changed)
+        ).error == INVALID_CLIENT, changed
+    assert (await shown(other, jti="two")).status == 200
+
+
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke", "/userinfo", "/-/why"])
 async def test_cookies_prove_nothing_at_the_token_side(node: Node, path: str) -> None:
     cookie = ("cookie", f"__Host-gw_session={await sign_in(node)}")
@@ -177,6 +254,7 @@ GRANTS: list[tuple[Form, tuple[int, str]]] = [
 
 @pytest.mark.proves("RFC 6749", "5.2")
 @pytest.mark.proves("OAuth 2.1", "10.1")
+@pytest.mark.proves("RFC 9700", "2.4")
 @pytest.mark.parametrize(("form", "error"), GRANTS)
 async def test_each_refusal_has_its_code_and_a_sentence_in_the_characters_of_the_standard(
     node: Node, form: Form, error: tuple[int, str]
@@ -199,6 +277,8 @@ async def test_a_service_gets_no_scope_that_it_was_not_given(node: Node, scope: 
 
 
 @pytest.mark.proves("RFC 8707", "2.2")
+@pytest.mark.proves("RFC 9068", "3")
+@pytest.mark.proves("RFC 9700", "2.3")
 async def test_a_resource_names_the_api_and_a_wrong_one_is_refused(node: Node) -> None:
     code = await a_code(node, "openid read:balance create:events")
     for resource in (None, "https://nowhere.test", f"{BANK}#fragment", f"{BANK}/", "bank", (BANK, EVENTS)):
@@ -324,6 +404,7 @@ async def test_two_workers_that_refresh_at_once_go_on_with_one_chain(nodes: list
     assert (await renew(nodes[1], answers[0].json["refresh_token"])).status == 200
 
 
+@pytest.mark.proves("RFC 9700", "2.2.2")
 @pytest.mark.parametrize(("client", "overlap"), [("budget-buddy", 600), ("browser-app", 10)])
 async def test_the_overlap_is_counted_from_the_rotation_and_short_for_public_clients(node: Node, client: str, overlap: int) -> None:
     proof = [] if client == "browser-app" else [basic(client)]

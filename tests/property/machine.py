@@ -149,6 +149,26 @@ class Deployment(TwoNodes):
             chain.used = True
             chain.idle_until = model.now + 30 * 86400
 
+    @rule(client=a_client, seat=a_seat, asked=scopes, api=which)
+    def exchange_twice_at_once(self, client: str, seat: tuple[str, str], asked: frozenset[str], api: int) -> None:
+        """Two use a code at the same moment, at both nodes: one gets tokens, and everything ends, since one of them stole it."""
+        model, before = self.model, len(self.model.chains)
+        self._authorize(0, client, seat, asked | {"openid"}, frozenset())
+        if client in model.disabled or len(model.chains) == before:
+            return
+        chain = model.chains[-1]
+        resource = self.resource(chain, api)
+
+        async def both() -> list[Answer]:
+            form = self.form(chain, resource=resource)
+            return await asyncio.gather(*[self.asked_token(node, chain.client, ACME, form) for node in (0, 1)])
+
+        answers = sorted(self.run(both()), key=lambda answer: answer.status)
+        assert answers[1].error == INVALID_GRANT
+        self.keep(chain, answers[0], resource)
+        chain.used = True
+        chain.end("replay")
+
     @precondition(lambda self: self.model.chains)
     @rule(
         number=which, node=a_node, wrong=st.sampled_from(["client", "verifier", "no verifier", "redirect_uri", "issuer", "tenant", "code"])

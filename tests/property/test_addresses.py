@@ -74,6 +74,7 @@ def test_a_native_client_may_listen_on_any_port(port: int, kind: str) -> None:
         assert (match(uri, client) == uri) == (kind == "native" or uri in REGISTERED)
 
 
+@pytest.mark.proves("RFC 6749", "3.1.2")
 @given(uris, kinds)
 def test_any_text_may_be_registered_or_not_without_a_fault(uri: str, kind: str) -> None:
     client = a_client(type=kind, redirect_uris=(uri,))

@@ -15,7 +15,7 @@ from tests.support.house import postgres_copy, sqlite_copy
 from tests.support.postgres import Server
 
 TIMES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
-EXAMPLES = 80 * max(TIMES, 1)
+EXAMPLES = 60 * max(TIMES, 1)
 STEPS = 30
 LIMIT = 0 if TIMES else 240  # seconds; a failure is made small before it is told, which takes its time
 
