@@ -14,8 +14,9 @@ from gatewright.oauth.ask import ONCE
 from gatewright.web.ask import BODY_LIMIT, FIELD_LIMIT, Message
 from tests.http.talk import BANK_API, BUDDY, COPIER, FORM, a_code, exchange, serve, tokens
 from tests.http.test_routes import PAGES, PROTOCOL
+from tests.http.window import Window, asking, form_of
 from tests.support.approving import REDIRECTS
-from tests.support.house import ACME, CLIENT_SECRET, GLOBEX, Answer, Form, Node, basic, open_nodes, sqlite_copy
+from tests.support.house import ACME, CLIENT_SECRET, ENVIRON, GLOBEX, Answer, Form, Node, basic, open_nodes, sqlite_copy
 
 POSTS = ["/token", "/introspect", "/revoke", "/userinfo", "/-/why", "/authorize", "/end_session", "/-/sign-in", "/-/consent"]
 GRANT = b"grant_type=client_credentials&scope=read:images"
@@ -296,3 +297,38 @@ async def test_the_usual_requests_are_answered(node: Node) -> None:
     assert (await serve(node)).status == 200
     assert set(await tokens(node)) >= {"access_token", "refresh_token", "id_token"}
     assert (await node.post("/revoke", {"token": "x"}, BUDDY)).status == 200
+
+
+# ---------------------------------------------------------------- what people type
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"username": "ann@acme.test\0", "password": "x"},
+        {"username": "ann@acme.test", "password": "correct horse battery staple\0"},
+        {"username": "\0", "password": "\0"},
+    ],
+)
+async def test_a_nul_in_a_name_or_password_signs_nobody_in(node: Node, typed: dict[str, str]) -> None:
+    window = Window(node)
+    answer = await window.submit(await window.open(asking()), {**typed, "choice": "continue"})
+    assert answer.status == 400
+    assert "__Host-gw_session" not in window.cookies
+
+
+@pytest.mark.parametrize("password", ["x" * 1025, "é" * 600, "x" * 60_000, "\U0001f600", "\ufdfa" * 300, " " + ENVIRON["ANN_PASSWORD"]])
+async def test_a_password_of_any_length_and_letters_is_just_a_wrong_one(node: Node, password: str) -> None:
+    window = Window(node)
+    answer = await window.sign_in(await window.open(asking()), password=password)
+    assert answer.status in (400, 413)
+    assert "__Host-gw_session" not in window.cookies
+
+
+async def test_a_form_in_the_address_is_no_form(node: Node) -> None:
+    window = Window(node)
+    page = await window.open(asking())
+    fields = form_of(page).filled({"username": "ann@acme.test", "password": ENVIRON["ANN_PASSWORD"], "choice": "continue"})
+    site = (("origin", "https://id.acme.test"), ("sec-fetch-site", "same-origin"))
+    await window.send("POST", f"/-/sign-in?{urlencode(fields)}", b"", FORM, *site)
+    assert "__Host-gw_session" not in window.cookies, "a password never stands in an address"

@@ -73,7 +73,7 @@ class PageDoor:
             raw = await body(receive, head.get(b"content-length", b""))
             if raw and not is_form(head.get(b"content-type", b"")):
                 raise HttpFault(415, "send the form as application/x-www-form-urlencoded")
-            fields = raw or fields
+            fields = raw  # never the query beside it: a password does not stand in an address
         return PageAsk(
             bare.method,
             bare.path,
