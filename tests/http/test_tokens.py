@@ -268,7 +268,8 @@ async def test_each_refusal_has_its_code_and_a_sentence_in_the_characters_of_the
 
 @pytest.mark.proves("RFC 6749", "5.2")
 @pytest.mark.parametrize(
-    "scope", ["nope", "read:balance", "openid", "offline_access", "read:images nope", 'x"y', "é", "\u202e", "x" * 3000]
+    "scope",
+    ["nope", "read:balance", "openid", "offline_access", "read:images nope", "read:images openid", 'x"y', "é", "\u202e", "x" * 3000],
 )
 async def test_a_service_gets_no_scope_that_it_was_not_given(node: Node, scope: str) -> None:
     answer = await serve(node, scope)
