@@ -5,6 +5,7 @@
   ./dev bench tenants     the same token with one tenant and with 10,000 tenants and 100,000 clients
   ./dev bench burst       the token endpoint's latency, quiet and while people sign in
   ./dev bench profile OPS where the time of an operation goes
+  ./dev bench inside      what an operation costs in the application alone: steady enough to compare two versions of the code
   ./dev bench ceiling     what uvicorn and this load generator cost without Gatewright
 
 docs/benchmarks.md says how to read the figures.
@@ -34,8 +35,12 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(
                 "--fill", type=kind, default=kind(0), help="authorizations that are there already; `run` takes 0,1000000 as well"
             )
-        if name == "run":
+        if name in ("run", "inside"):
             one.add_argument("--ops", default="", help="operations with commas; all of them if not given")
+        if name == "inside":
+            one.add_argument("--batches", type=int, default=60, help="batches of which the cheapest is told")
+            one.add_argument("--rows", type=int, default=0, help="also profile, and show so many functions")
+        if name == "run":
             one.add_argument("--connections", default="32,4", help="keep-alive connections, with commas")
             one.add_argument("--requests", type=int, default=2000, help="requests of one run")
             one.add_argument("--rounds", type=int, default=3, help="runs of which the median is told")

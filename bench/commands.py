@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import cProfile
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ import msgspec
 from bench.cost import Meter, memory_mb, tree
 from bench.count import Counted, count
 from bench.deployments import Deployment, deployed, serving, work_folder
+from bench.inside import inside as measured_inside
+from bench.inside import shown
 from bench.load import Outcome, fire, get, paced, post
 from bench.operations import BY_NAME, OPERATIONS, Operation, sign_ins
 from bench.report import Report, Row, Sample, keep, machine, now, table
@@ -219,7 +222,25 @@ def _latency(outcome: Outcome) -> str:
     return f"p50 {outcome.quantile(0.5):.1f} ms, p99 {outcome.quantile(0.99):.1f} ms"
 
 
-# ---------------------------------------------------------------- profile and ceiling
+# ---------------------------------------------------------------- profile, inside and ceiling
+
+
+def inside(options: argparse.Namespace) -> None:
+    """Measure each operation inside the application alone, without a server around it."""
+    near, far = cores()
+    print(machine())
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder())
+        stack.enter_context(pinned(far))
+        for store in _stores(options):
+            one = stack.enter_context(deployed(store, folder, near))
+            with serving(one, near, workers=1):
+                for operation in _operations(options.ops):
+                    profiler = cProfile.Profile() if options.rows else None
+                    cost = measured_inside(one.place, one.stage, [operation], batches=options.batches, profile=profiler)[operation.name]
+                    print(f"{store:<9} {operation.name:<15} best {cost.best:7.1f} us, usual {cost.usual:7.1f} us", flush=True)
+                    if profiler is not None:
+                        print(shown(profiler, options.rows))
 
 
 def profile(options: argparse.Namespace) -> None:
@@ -267,5 +288,6 @@ COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "tenants": tenants,
     "burst": burst,
     "profile": profile,
+    "inside": inside,
     "ceiling": ceiling,
 }

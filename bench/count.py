@@ -41,9 +41,9 @@ async def _count(place: Place, prepared: dict[str, tuple[list[Request], list[Req
     async with open_house(loaded, clock, make_log(loaded, clock), environ) as house:
         app = application(house)
         for name, (first, then) in prepared.items():
-            await _asked(app, first)
+            await asked(app, first)
             before = _sums(house.store.counts)
-            await _asked(app, then)
+            await asked(app, then)
             after = _sums(house.store.counts)
             found[name] = Counted(*[(later - earlier) / TIMES for earlier, later in zip(before, after, strict=True)])
     return found
@@ -53,7 +53,7 @@ def _sums(counts: Counts) -> tuple[int, int]:
     return counts.reads + counts.listings + counts.verbs + counts.statements, counts.commits
 
 
-async def _asked(app: Any, requests: list[Request]) -> None:  # noqa: ANN401 - an ASGI application
+async def asked(app: Any, requests: list[Request]) -> None:  # noqa: ANN401 - an ASGI application
     supply = iter(requests)
 
     async def lane() -> None:
