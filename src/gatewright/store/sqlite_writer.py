@@ -125,7 +125,8 @@ class Writer:
         self._counts = counts
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Item] | None] = SimpleQueue()
+        self._handing: list[Item] = []
         self._waiting = 0
         self._closed = False
         self._verbs: deque[Verb[Any]] = deque()
@@ -141,12 +142,21 @@ class Writer:
             raise StoreBusy(f"{self._waiting} writes are waiting already")
         self._waiting += 1
         self._counts.waiting += 1
-        self._queue.put(item)
+        if not self._handing:
+            # Not at once: what else this turn of the loop hands over comes along, and the thread wakes up once for all of it.
+            self._loop.call_soon(self._hand_over)
+        self._handing.append(item)
+
+    def _hand_over(self) -> None:
+        handed, self._handing = self._handing, []
+        if handed:
+            self._queue.put(handed)
 
     async def close(self) -> None:
         """Finish what was handed over, then end the thread and close its connection."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._connection.close()
@@ -167,13 +177,14 @@ class Writer:
                 with suppress(RuntimeError):  # the loop was closed before the store was
                     self._loop.call_soon_threadsafe(self._answer, batch)
 
-    def _take(self, item: Item | None) -> bool:
-        """Sort an item into its queue; tell whether it was the sign to close."""
-        if isinstance(item, Verb):
-            self._verbs.append(item)
-        elif item is not None:
-            self._units.append(item)
-        return item is None
+    def _take(self, handed: list[Item] | None) -> bool:
+        """Sort items into their queues; tell whether it was the sign to close."""
+        for item in handed or ():
+            if isinstance(item, Verb):
+                self._verbs.append(item)
+            else:
+                self._units.append(item)
+        return handed is None
 
     def _serve(self, batch: list[Item]) -> None:
         try:
