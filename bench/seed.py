@@ -19,7 +19,7 @@ from gatewright.base.moment import SystemClock
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import refresh
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Redeemable
 from gatewright.oauth.handle import ALL, Handle, new_jti, seal
 from gatewright.oauth.issuer import Issuer, Policy
 
@@ -193,7 +193,7 @@ class Seeder:
     def refresh_token(self, number: int) -> str:
         """Return the present refresh token of a used row."""
         link = _Link(number, self._cast.tenant, b64(_secret("refresh", number)))
-        return refresh.make(cast(Standing, link), 1, self._sealer)
+        return refresh.make(cast(Redeemable, link), 1, self._sealer)
 
     def access_token(self, number: int) -> str:
         """Return an opaque access token of a row, good for two hours."""

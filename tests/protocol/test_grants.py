@@ -11,6 +11,7 @@ from gatewright.ledger.opening import OPEN, row_of
 from gatewright.oauth.authorization import EndedBecause, NewAuthorization
 from gatewright.oauth.catalogue import EMAIL, OPENID, PROFILE, text_of
 from gatewright.oauth.decision import Verdict
+from gatewright.oauth.handle import mark_of
 from tests.support import builders as b
 from tests.support.clock import NOON
 from tests.support.world import Playground
@@ -194,9 +195,9 @@ async def test_a_mark_shows_on_the_rows_of_its_own_tenant_alone(ground: Playgrou
     token = (await ground.exchange(await ground.code(await ground.add(), OPENID)))["refresh_token"]
     number = (await ground.row(token)).id
     await ground.ledger.first_time("at:x", tenant=b.TENANT + 1, attempt="a", until=NOON + 60)
-    unmarked = await ground.ledger.standing(number, mark="at:x")
+    unmarked = await ground.ledger.standing(number, mark=mark_of(b.TENANT, "x"))
     await ground.ledger.first_time("at:x", tenant=b.TENANT, attempt="a", until=NOON + 60)
-    marked = await ground.ledger.standing(number, mark="at:x")
+    marked = await ground.ledger.standing(number, mark=mark_of(b.TENANT, "x"))
     assert unmarked is not None
     assert marked is not None
     assert (unmarked.marked, marked.marked) == (None, NOON + 60)

@@ -37,5 +37,5 @@ async def test_a_user_who_lost_the_role_has_nothing_at_the_client(ground: Playgr
 
 def test_each_name_is_told_once() -> None:
     standing: Standing = b.a_standing(membership_roles="")
-    decision = standing.today(["openid", "read:balance", "openid"], b.CATALOGUE, b.a_client(roles=(b.ORGANIZER.id,)))
+    decision = standing.today(("openid", "read:balance", "openid"), b.CATALOGUE, b.a_client(roles=(b.ORGANIZER.id,)))
     assert decision.refused == (("openid", Verdict.ROLE_LACKS_SCOPE), ("read:balance", Verdict.ROLE_LACKS_SCOPE))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Redeemable
 from gatewright.oauth.catalogue import Api, Catalogue, Role, Scope, text_of
 from gatewright.oauth.client import Client, ClientSecret, ClientSettings
 from gatewright.oauth.issuer import Issuer, Policy
@@ -68,15 +68,14 @@ def a_client(number: int = CLIENT, /, secrets: tuple[ClientSecret, ...] = (), **
     )
 
 
-def a_standing(**changed: object) -> Standing:
+def a_standing(**changed: object) -> Redeemable:
     """An authorization that stands, for a person in an account, except for what is named."""
     scopes = text_of((1, READ_BALANCE.id))
-    ordinary: dict[str, object] = dict.fromkeys(Standing.__struct_fields__)
+    ordinary: dict[str, object] = dict.fromkeys(Redeemable.__struct_fields__)
     ordinary |= {
         "id": AUTHORIZATION,
         "tenant": TENANT,
         "issuer": URL,
-        "opened_by": "authorization_code",
         "grant": GRANT,
         "client": CLIENT,
         "person": PERSON,
@@ -97,8 +96,6 @@ def a_standing(**changed: object) -> Standing:
         "opened_at": NOON - 30,
         "granted": scopes,
         "declined": "",
-        "grant_source": "user",
-        "client_name": "budget-buddy",
         "client_drift": 0,
         "person_drift": 0,
         "person_email": "organizer@acme.test",
@@ -108,4 +105,4 @@ def a_standing(**changed: object) -> Standing:
         "account_slug": "acme-dev",
         "account_drift": 0,
     }
-    return msgspec.convert(ordinary | changed, Standing)
+    return msgspec.convert(ordinary | changed, Redeemable)

@@ -17,7 +17,7 @@ from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Giving, Grant, Grants
 from gatewright.oauth import pkce, refresh
 from gatewright.oauth.ask import Ask, Params
-from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Standing
+from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Redeemable
 from gatewright.oauth.catalogue import Catalogue, text_of
 from gatewright.oauth.client import Client, ClientSecret
 from gatewright.oauth.code import new_code
@@ -249,7 +249,7 @@ class Playground:
         await self.ledger.open(msgspec.structs.replace(new, **changed))
         return text
 
-    async def row(self, token_or_number: str | int | None = None) -> Standing:
+    async def row(self, token_or_number: str | int | None = None) -> Redeemable:
         """The authorization of a refresh token or id; unnamed, the newest."""
         number = token_or_number
         if isinstance(number, str):
@@ -258,7 +258,7 @@ class Playground:
         if number is None:
             number = await self.number("SELECT id FROM authorization_row ORDER BY id DESC LIMIT 1")
         assert number is not None
-        found = await self.ledger.standing(number)
+        found = await self.ledger.redeemable(number)
         assert found is not None
         return found
 

@@ -6,7 +6,7 @@ from gatewright.base.digest import b64, unb64
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import refresh
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Redeemable
 from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID
 from gatewright.oauth.client import Client
 from gatewright.oauth.issuer import Policy
@@ -44,7 +44,7 @@ def test_a_generation_has_one_text() -> None:
     ],
     ids=["another tenant", "another secret", "no refresh", "another row"],
 )
-def test_a_token_proves_nothing_for_another_row(row: Standing) -> None:
+def test_a_token_proves_nothing_for_another_row(row: Redeemable) -> None:
     shown = refresh.parse(refresh.make(a_standing(), 0, SEALER))
     assert shown is not None
     assert not refresh.prove(shown, row, SEALER)
@@ -103,7 +103,7 @@ def test_what_is_no_refresh_token_is_not_parsed(text: str) -> None:
         (4, a_standing(generation=5, rotated_at=NOON + 5), PUBLIC, Judgement.REPEAT),
     ],
 )
-def test_the_judgement_follows_the_place_in_the_chain(shown: int, row: Standing, client: Client, judgement: Judgement) -> None:
+def test_the_judgement_follows_the_place_in_the_chain(shown: int, row: Redeemable, client: Client, judgement: Judgement) -> None:
     assert refresh.judge(shown, row, client, NOON, POLICY) is judgement
 
 

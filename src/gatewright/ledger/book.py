@@ -10,7 +10,7 @@ from gatewright.audit.book import Act, record
 from gatewright.base import ids
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
-from gatewright.ledger.standing import STANDING
+from gatewright.ledger.standing import REDEEMABLE, STANDING
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.oauth.handle import ALL, mark_of
 from gatewright.oauth.ports import Redemption
@@ -18,7 +18,7 @@ from gatewright.store import NotUnique, Query, guarded
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Clock, Moment
-    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
+    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.client import Client
     from gatewright.store import Store, Tx
 
@@ -106,7 +106,7 @@ async def end_authorization(
 async def revoke_token(tx: Tx, at: Moment, standing: Standing, jti: str, *, until: int, attempt: str) -> bool:
     """Mark one access token as revoked; tell whether this attempt did it. A unit of work."""
     tenant = standing.tenant
-    if await tx.one(MARK, name=f"{tenant}:{mark_of(jti)}", tenant=tenant, attempt=attempt, until=until) is None:
+    if await tx.one(MARK, name=mark_of(tenant, jti), tenant=tenant, attempt=attempt, until=until) is None:
         return False
     actor, subject = ids.show(ids.CLIENT, standing.client), ids.show(ids.AUTHORIZATION, standing.id)
     await record(tx, at, tenant=tenant, actor=actor, act=Act.TOKEN_REVOKED, subject=subject, detail={"jti": jti})
@@ -144,6 +144,10 @@ class Book:
     async def standing(self, number: int, *, mark: str = "") -> Standing | None:
         """Read an authorization with all that it depends on."""
         return await self._store.one(STANDING, id=number, mark=mark)
+
+    async def redeemable(self, number: int) -> Redeemable | None:
+        """Read an authorization with that by which its code and refresh tokens are judged."""
+        return await self._store.one(REDEEMABLE, id=number)
 
     async def open(self, new: NewAuthorization) -> None:
         """Remember an authorization under a live grant."""

@@ -1,4 +1,5 @@
-"""The statements that join other rooms' tables; nowhere else does one. Whatever checks a token asks `STANDING` first.
+"""The statements that join other rooms' tables; nowhere else does one. Whatever checks an access token asks `STANDING` first,
+whatever takes a code or a refresh token `REDEEMABLE`.
 
 Each join is by primary key, so whichever of its parties ends, an authorization ends at the next look at it.
 """
@@ -9,34 +10,42 @@ from typing import Final
 
 from msgspec import Struct
 
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Redeemable, Standing
 from gatewright.store import Query
 
-STANDING: Final = Query(
-    Standing,
-    """SELECT a.id, a.tenant, a.issuer, a.opened_by, a.consent_grant, a.client, a.person, a.account, a.membership, a.session,
-              a.epoch, a.scopes, a.resources, a.claims, a.nonce, a.auth_time, a.acr, a.amr, a.access_secret,
-              a.code_digest, a.code_expires_at, a.code_challenge, a.redirect_uri, a.code_used_by,
-              a.refresh_secret, a.generation, a.rotated_at, a.refresh_idle_until, a.refresh_until, a.session_bound,
+_COLUMNS: Final = """a.id, a.tenant, a.issuer, a.consent_grant, a.client, a.person, a.account, a.membership, a.session,
+              a.epoch, a.scopes, a.resources, a.claims, a.auth_time, a.acr, a.amr, a.access_secret, a.session_bound,
               a.opened_at, a.ended_at, a.ended_because,
-              g.granted, g.declined, g.source, g.expires_at, g.ended_at, g.ended_because,
-              c.client_id, c.disabled_at, c.epoch - a.client_epoch,
+              g.granted, g.declined, g.expires_at, g.ended_at, g.ended_because,
+              c.disabled_at, c.epoch - a.client_epoch,
               COALESCE(p.deleted_at, p.disabled_at), p.epoch - a.person_epoch, p.email, p.email_verified_at, p.name, p.profile,
               m.roles, m.ended_at,
               t.slug, COALESCE(t.deleted_at, t.disabled_at), t.epoch - a.account_epoch,
-              s.ended_at, s.until,
-              k.until,
-              a.standing_digest
-         FROM {each} authorization_row AS a
+              s.ended_at, s.until"""
+_JOINED: Final = """{each} authorization_row AS a
               LEFT JOIN consent_grant AS g ON g.id = a.consent_grant AND g.tenant = a.tenant
               LEFT JOIN client AS c ON c.id = a.client AND c.tenant = a.tenant
               LEFT JOIN person AS p ON p.id = a.person AND p.tenant = a.tenant
               LEFT JOIN membership AS m ON m.id = a.membership AND m.tenant = a.tenant
               LEFT JOIN account AS t ON t.id = a.account AND t.tenant = a.tenant
-              LEFT JOIN session AS s ON s.id = a.session AND s.tenant = a.tenant
-              LEFT JOIN mark AS k ON k.name = a.tenant || ':' || :mark
-        WHERE a.id = :id""",
+              LEFT JOIN session AS s ON s.id = a.session AND s.tenant = a.tenant"""
+
+# The mark is asked for in brackets: joined, PostgreSQL read every mark there is for each row as long as it believed the table small.
+STANDING: Final = Query(
+    Standing,
+    f"""SELECT {_COLUMNS}, (SELECT k.until FROM mark AS k WHERE k.name = :mark), a.standing_digest
+         FROM {_JOINED}
+        WHERE a.id = :id""",  # noqa: S608 - our own columns
     each={"id": int, "mark": str},
+)
+REDEEMABLE: Final = Query(
+    Redeemable,
+    f"""SELECT {_COLUMNS}, CAST(NULL AS BIGINT), a.standing_digest,
+              a.nonce, a.code_digest, a.code_expires_at, a.code_challenge, a.redirect_uri, a.code_used_by,
+              a.refresh_secret, a.generation, a.rotated_at, a.refresh_idle_until, a.refresh_until
+         FROM {_JOINED}
+        WHERE a.id = :id""",  # noqa: S608 - our own columns
+    each={"id": int},
 )
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct, ValidationError, convert, structs
 
 from gatewright.base import ids
 from gatewright.base.digest import Kind, split
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Allowed, Standing
 from gatewright.oauth.catalogue import OPENID_API, UNTIL_REVOKED, Api, Catalogue, Scope
 from gatewright.oauth.client import Client
 from gatewright.oauth.client_auth import may_call
@@ -24,7 +24,7 @@ from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
 from gatewright_guard.jose import MAX_TOKEN
 
-Names = list[str] | tuple[str, ...]
+Names = tuple[str, ...] | None  # None: all of the row
 _NO_API: Final = -1
 
 
@@ -59,12 +59,17 @@ class Access(Struct, frozen=True):
     client: Client
     catalogue: Catalogue
     api: Api | None
-    scopes: tuple[Scope, ...]
+    allowed: Allowed
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What it may today: the scopes of its API, and OpenID's."""
+        return self.allowed.scopes
 
     @property
     def scope(self) -> str:
         """The scopes as the `scope` member has them (RFC 6749 §3.3)."""
-        return " ".join([scope.name for scope in self.scopes])
+        return self.allowed.scope
 
 
 class NoAccess(Struct, frozen=True):
@@ -84,7 +89,7 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
     token = await opened(text, issuer, world, now=now)
     if token is None:
         return UNKNOWN
-    standing = await world.ledger.standing(token.authorization, mark="" if token.jti is None else mark_of(token.jti))
+    standing = await world.ledger.standing(token.authorization, mark=mark_of(issuer.tenant, token.jti))
     if standing is None or standing.tenant != issuer.tenant or standing.issuer != issuer.url or not proved(text, token, standing):
         return UNKNOWN
     catalogue = await world.directory.catalogue(issuer.tenant)
@@ -98,7 +103,7 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
         return NoAccess(Verdict.CLIENT_DISABLED, "", token, standing)
     if address is not None and client.settings.allowed_ips and not may_call(client.settings.allowed_ips, address):
         return NoAccess(Verdict.IP_NOT_ALLOWED, "", token, standing)
-    return _decided(token, standing, client, catalogue, await names_of(token, standing, catalogue, world))
+    return _decided(token, standing, client, catalogue, await names_of(token, catalogue, world))
 
 
 async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token | None:
@@ -188,21 +193,18 @@ def ended(token: Token, standing: Standing, now: int) -> tuple[Verdict | None, s
     return None, ""
 
 
-async def names_of(token: Token, standing: Standing, catalogue: Catalogue, world: World) -> Names:
+async def names_of(token: Token, catalogue: Catalogue, world: World) -> Names:
     """Return the scopes that a token names at most, before the row and today's decision cut them."""
-    if token.names is not None:
+    if token.names is not None or token.scope_set == ALL:
         return token.names
-    if token.scope_set == ALL:
-        return catalogue.names(standing.ceiling)
-    return catalogue.names(await world.ledger.scope_set_members(token.scope_set))
+    return tuple(catalogue.names(await world.ledger.scope_set_members(token.scope_set)))
 
 
 def _decided(token: Token, standing: Standing, client: Client, catalogue: Catalogue, names: Names) -> Access | NoAccess:
     api = catalogue.apis.get(token.api)
     if token.api != OPENID_API and (api is None or api.disabled):
         return NoAccess(Verdict.TOKEN_REVOKED, "", token, standing)
-    granted = standing.today(names, catalogue, client).granted
-    return Access(token, standing, client, catalogue, api, tuple([scope for scope in granted if scope.api in (token.api, OPENID_API)]))
+    return Access(token, standing, client, catalogue, api, standing.allowed(token.api, names, catalogue, client))
 
 
 def _api_of(standing: Standing, catalogue: Catalogue) -> int:

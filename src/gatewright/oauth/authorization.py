@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import Catalogue, ids_of
+from gatewright.oauth.catalogue import OPENID_API, Catalogue, Scope, ids_of
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import Bounds, Decision, Party, Verdict, decide
+from gatewright.oauth.decision import NOBODY, Bounds, Decision, Party, Verdict, decide
+
+_KEPT: Final = 4096  # decisions in memory, a kilobyte each or less
+_Basis = tuple[bool, str | None, str, str | None, str | None]
+"""What of a row decides: whether there is a user, the roles held in the account, the ceiling, and what was granted and declined."""
 
 EndedBecause = Literal[
     "withdrawn", "by_admin", "replay", "expired", "revoked", "signed_out", "user_disabled", "user_deleted", "account_disabled",
@@ -26,7 +31,6 @@ class Standing(Struct, frozen=True):
     id: int
     tenant: int
     issuer: str
-    opened_by: str
     grant: int
     client: int
     person: int
@@ -37,32 +41,19 @@ class Standing(Struct, frozen=True):
     scopes: str
     resources: str
     claims: str
-    nonce: str | None
     auth_time: int | None
     acr: str | None
     amr: str | None
     access_secret: str
-    code_digest: str | None
-    code_expires_at: int | None
-    code_challenge: str | None
-    redirect_uri: str | None
-    code_used_by: str | None
-    refresh_secret: str | None
-    generation: int
-    rotated_at: int | None
-    refresh_idle_until: int | None
-    refresh_until: int | None
     session_bound: int
     opened_at: int
     ended_at: int | None
     ended_because: str | None
     granted: str | None
     declined: str | None
-    grant_source: str | None
     grant_expires_at: int | None
     grant_ended_at: int | None
     grant_ended_because: str | None
-    client_name: str | None
     client_disabled_at: int | None
     client_drift: int | None
     person_disabled_at: int | None
@@ -79,7 +70,7 @@ class Standing(Struct, frozen=True):
     session_ended_at: int | None
     session_until: int | None
     marked: int | None
-    standing_digest: str | None = None
+    standing_digest: str | None
 
     def fault(self, now: int) -> Verdict | None:
         """Return why nothing under this authorization is good any more, or None while it stands."""
@@ -104,25 +95,83 @@ class Standing(Struct, frozen=True):
     @property
     def party(self) -> Party:
         """Who stands behind it today, for the decision."""
-        if not self.person:
-            return Party(user=False)
-        roles = self.membership_roles
-        return Party(user=True, member=roles is not None, roles=ids_of(roles) if roles else frozenset())
+        return party_of(user=self.person != 0, roles=self.membership_roles)
 
     @property
     def ceiling(self) -> frozenset[int]:
         """The scopes that this approval may ever yield."""
         return ids_of(self.scopes)
 
-    def today(self, names: list[str] | tuple[str, ...], catalogue: Catalogue, client: Client) -> Decision:
-        """Return today's decision on scope names, within this authorization and its grant."""
-        party, roles = self.party, client.settings.roles
-        if roles and party.user and not party.roles.intersection(roles):
-            # The client is for users with these roles, and this one has none of them any more (`decisions` §2).
-            return Decision((), tuple([(name, Verdict.ROLE_LACKS_SCOPE) for name in dict.fromkeys(names)]))
-        consented = ids_of(self.granted or "")
-        bounds = Bounds(consented=consented, declined=ids_of(self.declined or ""), ceiling=self.ceiling)
-        return decide(names, catalogue, client, party, bounds)
+    def today(self, names: tuple[str, ...] | None, catalogue: Catalogue, client: Client) -> Decision:
+        """Return today's decision on scope names, or on all of the ceiling, within this authorization and its grant."""
+        return _today(names, catalogue, client, self._basis)
+
+    def allowed(self, api: int, names: tuple[str, ...] | None, catalogue: Catalogue, client: Client) -> Allowed:
+        """Return what of today's decision a token for one API has."""
+        return _allowed(api, names, catalogue, client, self._basis)
+
+    @property
+    def _basis(self) -> _Basis:
+        return (self.person != 0, self.membership_roles, self.scopes, self.granted, self.declined)
+
+
+class Redeemable(Standing, frozen=True):
+    """An authorization with that by which its code and its refresh tokens are judged; the mark is not asked for."""
+
+    nonce: str | None
+    code_digest: str | None
+    code_expires_at: int | None
+    code_challenge: str | None
+    redirect_uri: str | None
+    code_used_by: str | None
+    refresh_secret: str | None
+    generation: int
+    rotated_at: int | None
+    refresh_idle_until: int | None
+    refresh_until: int | None
+
+
+class Allowed(Struct, frozen=True):
+    """The scopes of a token at its API, OpenID's among them, and the same as texts: all, the API's own, those that need no account."""
+
+    scopes: tuple[Scope, ...]
+    scope: str
+    own: str
+    reach: str
+
+
+# The decision is pure, and the same few are asked for again and again: the same client, roles, consent and scopes. A snapshot of the
+# catalogue or of a client is a key by what it is, not by what it says, so whatever an admin changes is decided anew.
+@lru_cache(maxsize=_KEPT)
+def _today(names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: _Basis) -> Decision:
+    user, roles, scopes, granted, declined = basis
+    if names is None:
+        names = tuple(catalogue.names(ids_of(scopes)))
+    party, only = party_of(user=user, roles=roles), client.settings.roles
+    if only and party.user and not party.roles.intersection(only):
+        # The client is for users with these roles, and this one has none of them any more (`decisions` §2).
+        return Decision((), tuple([(name, Verdict.ROLE_LACKS_SCOPE) for name in dict.fromkeys(names)]))
+    bounds = Bounds(consented=ids_of(granted or ""), declined=ids_of(declined or ""), ceiling=ids_of(scopes))
+    return decide(names, catalogue, client, party, bounds)
+
+
+@lru_cache(maxsize=_KEPT)
+def _allowed(api: int, names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: _Basis) -> Allowed:
+    granted = _today(names, catalogue, client, basis).granted
+    kept = tuple([scope for scope in granted if scope.api in (api, OPENID_API)])
+    return Allowed(
+        kept,
+        " ".join([scope.name for scope in kept]),
+        " ".join([scope.name for scope in kept if scope.api == api]),
+        " ".join([scope.name for scope in kept if scope.reach == "tenant"]),
+    )
+
+
+def party_of(*, user: bool, roles: str | None) -> Party:
+    """Return who stands behind an authorization; `roles` is the stored text of the membership, None where there is none."""
+    if not user:
+        return NOBODY
+    return Party(user=True, member=roles is not None, roles=ids_of(roles) if roles else frozenset())
 
 
 class CodeTerms(Struct, frozen=True, kw_only=True):

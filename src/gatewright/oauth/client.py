@@ -52,8 +52,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
 
 
-class Client(Struct, frozen=True, kw_only=True):
-    """A client as the core sees it: its settings with its live secrets and status."""
+class Client(Struct, frozen=True, kw_only=True, eq=False):
+    """A client as the core sees it: its settings with its live secrets and status. Each reading of it is a snapshot of its own."""
 
     id: int
     tenant: int

@@ -11,7 +11,7 @@ from gatewright.oauth.errors import InvalidGrant
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.ask import Ask
-    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.authorization import Redeemable
     from gatewright.oauth.client import Client
 
 _BYTES = 32
@@ -29,7 +29,7 @@ def authorization_of(code: str) -> int | None:
     return None if found is None else found[0]
 
 
-def prove(code: str, standing: Standing | None, ask: Ask, client: Client) -> Standing:
+def prove(code: str, standing: Redeemable | None, ask: Ask, client: Client) -> Redeemable:
     """Return the authorization whose code this is, shown by its own client with all that it was bound to.
 
     Nothing here uses the code up, so a stranger who stole one can neither burn it nor sign its owner out.
@@ -56,7 +56,7 @@ def prove(code: str, standing: Standing | None, ask: Ask, client: Client) -> Sta
     return standing
 
 
-def _redirect_fault(shown: str | None, standing: Standing, client: Client) -> str | None:
+def _redirect_fault(shown: str | None, standing: Redeemable, client: Client) -> str | None:
     """Return why a `redirect_uri` is not the one of the authorization request (RFC 6749 §4.1.3), or None.
 
     Where PKCE already proves that asker and redeemer are one, it need not be sent again; what is sent is compared (OAuth 2.1

@@ -54,9 +54,9 @@ def new_jti(at: Moment) -> str:
     return at.text(JTI_BYTES)
 
 
-def mark_of(jti: str) -> str:
-    """Return the name of the mark that says "this access token was revoked", for `first_time` and `standing` alike."""
-    return f"at:{jti}"
+def mark_of(tenant: int, jti: str | None) -> str:
+    """Return the name of the mark that says "this access token was revoked"; a token without a name has none."""
+    return "" if jti is None else f"{tenant}:at:{jti}"
 
 
 def seal(handle: Handle, access_secret: str, issuer: Issuer, sealer: Sealer, at: Moment) -> str:

@@ -91,11 +91,10 @@ def _may_ask(caller: Api | Client, access: Access) -> bool:
 
 def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
     """Return what is said of a good token; an API is told of its own scopes alone."""
-    standing, token = access.standing, access.token
-    scopes = access.scopes if api is None else [scope for scope in access.scopes if scope.api == api]
+    standing, token, allowed = access.standing, access.token, access.allowed
     return Active(
         active=True,
-        scope=" ".join([scope.name for scope in scopes]),
+        scope=allowed.scope if api is None else allowed.own,
         client_id=access.client.client_id,
         username=standing.person_email or None,
         token_type="Bearer",
@@ -110,7 +109,7 @@ def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
         auth_time=standing.auth_time,
         acr=standing.acr,
         gw_az=ids.show(ids.AUTHORIZATION, standing.id),
-        gw_reach="" if standing.account else " ".join([scope.name for scope in scopes if scope.reach == "tenant"]),
+        gw_reach="" if standing.account else allowed.reach,
     )
 
 
@@ -121,7 +120,7 @@ def _account_id(standing: Standing) -> str | None:
 async def _of_refresh_token(text: str, client: Client, ask: Ask, world: World) -> Active | Inactive:
     """Say of a refresh token to its own client whether it would be accepted now; the answer uses nothing up."""
     shown = refresh.parse(text)
-    standing = None if shown is None or not client.settings.introspects else await world.ledger.standing(shown.authorization)
+    standing = None if shown is None or not client.settings.introspects else await world.ledger.redeemable(shown.authorization)
     if shown is None or standing is None or standing.tenant != ask.issuer.tenant or standing.issuer != ask.issuer.url:
         return INACTIVE
     if standing.client != client.id or not refresh.prove(shown, standing, world.sealer) or shown.generation != standing.generation:
@@ -132,7 +131,7 @@ async def _of_refresh_token(text: str, client: Client, ask: Ask, world: World) -
     ends = [end for end in (standing.refresh_idle_until, standing.refresh_until) if end is not None]
     return Active(
         active=True,
-        scope=standing.today(catalogue.names(standing.ceiling), catalogue, client).scope,
+        scope=standing.today(None, catalogue, client).scope,
         client_id=client.client_id,
         username=standing.person_email or None,
         exp=min(ends, default=None),

@@ -70,7 +70,7 @@ async def mint(approval: Approval, issuer: Issuer, world: World, at: Moment) -> 
         token_type="Bearer",
         expires_in=None if exp is None else exp - at.now,
         scope=target.scope,
-        refresh_token=None if approval.refresh is None else refresh.make(standing, approval.refresh, world.sealer),
+        refresh_token=None if approval.refresh is None else refresh.make(*approval.refresh, world.sealer),
         id_token=await _id_token(approval, access, issuer, world, at) if _says_who(approval) else None,
         account_id=ids.show(ids.ACCOUNT, standing.account) if standing.account else None,
         account=standing.account_slug,

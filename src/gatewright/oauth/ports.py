@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
-    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Standing
+    from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
     from gatewright_guard.jose import KeySet
@@ -28,6 +28,9 @@ class Ledger(Protocol):
 
     async def standing(self, number: int, *, mark: str = "") -> Standing | None:
         """Read an authorization with all that it depends on, and whether the token named `mark` was revoked. One statement."""
+
+    async def redeemable(self, number: int) -> Redeemable | None:
+        """Read the same with that by which its code and refresh tokens are judged. One statement."""
 
     async def open(self, new: NewAuthorization) -> None:
         """Remember an authorization under a live grant. One statement."""

@@ -18,7 +18,7 @@ from gatewright.oauth.catalogue import OFFLINE_ACCESS
 from gatewright.oauth.handle import LONGEST
 
 if TYPE_CHECKING:
-    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.authorization import Redeemable
     from gatewright.oauth.client import Client
     from gatewright.oauth.issuer import Policy
     from gatewright.oauth.ports import Sealer
@@ -85,7 +85,7 @@ def idle_limit(client: Client, policy: Policy, now: int) -> int:
     return now + (policy.refresh_idle if idle is None else idle)
 
 
-def make(standing: Standing, generation: int, sealer: Sealer) -> str:
+def make(standing: Redeemable, generation: int, sealer: Sealer) -> str:
     """Return the refresh token of a generation; always the same text for the same generation."""
     number = standing.id
     return Kind.REFRESH + b64(_TEXT.pack(number, generation, _KEY_ID, _mac(standing, generation, sealer)))
@@ -102,18 +102,18 @@ def parse(text: str) -> Shown | None:
     return Shown(number, generation, mac) if key_id == _KEY_ID and number < 1 << 63 else None
 
 
-def prove(shown: Shown, standing: Standing, sealer: Sealer) -> bool:
+def prove(shown: Shown, standing: Redeemable, sealer: Sealer) -> bool:
     """Tell whether we issued this token for this row; only then may anything happen because of it."""
     return standing.refresh_secret is not None and hmac.compare_digest(shown.mac, _mac(standing, shown.generation, sealer))
 
 
-def expired(standing: Standing, now: int) -> bool:
+def expired(standing: Redeemable, now: int) -> bool:
     """Tell whether the chain lay idle for too long, or has reached its end."""
     idle, until = standing.refresh_idle_until, standing.refresh_until
     return (idle is not None and idle <= now) or (until is not None and until <= now)
 
 
-def judge(generation: int, standing: Standing, client: Client, now: int, policy: Policy) -> Judgement:
+def judge(generation: int, standing: Redeemable, client: Client, now: int, policy: Policy) -> Judgement:
     """Return what a proved token is: the present one, the one just replaced, or an old one that somebody kept (`decisions` §3).
 
     The overlap counts from the rotation and is not renewed by a repeat. It ends as soon as the successor is used, because that
@@ -127,6 +127,6 @@ def judge(generation: int, standing: Standing, client: Client, now: int, policy:
     return Judgement.REPEAT if overlap and max(0, now - standing.rotated_at) <= overlap else Judgement.REUSE
 
 
-def _mac(standing: Standing, generation: int, sealer: Sealer) -> bytes:
+def _mac(standing: Redeemable, generation: int, sealer: Sealer) -> bytes:
     message = _MESSAGE.pack(standing.tenant, standing.id, generation, _KEY_ID) + (standing.refresh_secret or "").encode()
     return sealer.mac("refresh", standing.tenant, message)

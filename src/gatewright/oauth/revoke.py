@@ -38,7 +38,7 @@ async def revoke(ask: Ask, world: World) -> Reply:
 
 async def _refresh_token(text: str, client: Client, ask: Ask, world: World) -> None:
     shown = refresh.parse(text)
-    standing = None if shown is None else await world.ledger.standing(shown.authorization)
+    standing = None if shown is None else await world.ledger.redeemable(shown.authorization)
     # Any generation that we made will do: the client gives the chain back, and its last link may have been lost on the way.
     if shown is None or standing is None or not _own(standing, client, ask) or not refresh.prove(shown, standing, world.sealer):
         return
@@ -49,7 +49,7 @@ async def _access_token(text: str, client: Client, ask: Ask, world: World) -> No
     token = await opened(text, ask.issuer, world, now=ask.at.now)
     if token is None or (token.exp is not None and token.exp <= ask.at.now):
         return
-    standing = await world.ledger.standing(token.authorization, mark="" if token.jti is None else mark_of(token.jti))
+    standing = await world.ledger.standing(token.authorization, mark=mark_of(ask.issuer.tenant, token.jti))
     if standing is None or not _own(standing, client, ask) or not proved(text, token, standing):
         return
     if token.form is Form.STANDING:

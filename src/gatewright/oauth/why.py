@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gatewright.oauth.access import Access, NoAccess, Token, names_of, present
+from gatewright.oauth.access import Access, Names, NoAccess, Token, names_of, present
 from gatewright.oauth.api_auth import authenticate_api
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.authorization import Standing
@@ -62,8 +62,8 @@ async def why(ask: Ask, world: World) -> Reply:
     if found.api is None or found.api.id != api.id:
         return Reply(STRANGER)
     asked = tuple(dict.fromkeys((ask.params.get("scope") or "").split()))[:_MOST]
-    own = await names_of(found.token, found.standing, found.catalogue, world)
-    scopes = {name: verdict(name, api, found, frozenset(own)) for name in asked}
+    own = await names_of(found.token, found.catalogue, world)
+    scopes = {name: verdict(name, api, found, own) for name in asked}
     cause = next((said for said in scopes.values() if said is not Verdict.GRANTED), Verdict.GRANTED)
     return Reply(Why(cause, scopes={name: said.value for name, said in scopes.items()}))
 
@@ -93,7 +93,7 @@ def recent(token: Token, standing: Standing, now: int) -> bool:
     return now - min(past) <= TOLD_FOR if past else token.exp is not None
 
 
-def verdict(name: str, api: Api, found: Access, own: frozenset[str]) -> Verdict:
+def verdict(name: str, api: Api, found: Access, own: Names) -> Verdict:
     """Return today's verdict on one scope of the asking API; those of other APIs are none of its business."""
     standing, catalogue = found.standing, found.catalogue
     scope = catalogue.scopes_by_name.get(name)
@@ -103,6 +103,5 @@ def verdict(name: str, api: Api, found: Access, own: frozenset[str]) -> Verdict:
     bounds = Bounds(consented=ids_of(standing.granted or ""), declined=ids_of(standing.declined or ""))
     decision = decide((name,), catalogue, found.client, standing.party, bounds)
     said = decision.refused[0][1] if decision.refused else Verdict.GRANTED
-    if said is Verdict.NOT_CONSENTED or (said is Verdict.GRANTED and (scope.id not in standing.ceiling or name not in own)):
-        return Verdict.SCOPE_NOT_REQUESTED
-    return said
+    within = scope.id in standing.ceiling and (own is None or name in own)
+    return Verdict.SCOPE_NOT_REQUESTED if said is Verdict.NOT_CONSENTED or (said is Verdict.GRANTED and not within) else said

@@ -15,7 +15,7 @@ from gatewright.oauth.resource import Target, pick
 
 if TYPE_CHECKING:
     from gatewright.oauth.ask import Ask
-    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.authorization import Redeemable, Standing
     from gatewright.oauth.client import Client
     from gatewright.oauth.ports import World
 
@@ -31,7 +31,7 @@ class Call:
 class Approval(Struct, frozen=True, kw_only=True):
     """What may be made now. After it, there is only signing: whatever can refuse has had its say.
 
-    `scope_set` names the narrower scopes of an opaque token. `refresh` is the generation of the refresh token that goes along.
+    `scope_set` names the narrower scopes of an opaque token. `refresh` is the row and the generation of the refresh token that goes along.
     `not_after` is a limit on the access token's life; `standing_token` the access token itself, where it lives until revoked.
     """
 
@@ -39,7 +39,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     client: Client
     target: Target
     scope_set: int = ALL
-    refresh: int | None = None
+    refresh: tuple[Redeemable, int] | None = None
     not_after: int | None = None
     nonce: str | None = None
     standing_token: str | None = None
@@ -56,7 +56,7 @@ class GrantType(Protocol):
         """Say what the request may have, or raise the refusal."""
 
 
-def aim(names: list[str], standing: Standing, call: Call, catalogue: Catalogue) -> Target:
+def aim(names: tuple[str, ...] | None, standing: Standing, call: Call, catalogue: Catalogue) -> Target:
     """Return what a token of an authorization is for, by the decision of today.
 
     Raises:
@@ -70,7 +70,7 @@ def aim(names: list[str], standing: Standing, call: Call, catalogue: Catalogue) 
     return pick(call.ask.params.resources, standing.resources.split(), decision.granted, catalogue, call.client)
 
 
-async def narrowing(names: list[str], standing: Standing, target: Target, catalogue: Catalogue, world: World) -> int:
+async def narrowing(names: tuple[str, ...], standing: Standing, target: Target, catalogue: Catalogue, world: World) -> int:
     """Return the id of the scope set that keeps an opaque token to less than its row has at the API."""
     api = target.api
     if api is not None and api.token_format == "jwt":

@@ -26,14 +26,14 @@ async def approve(call: Call, world: World) -> Approval:
     ask, client = call.ask, call.client
     code = ask.params.need("code")
     number = authorization_of(code)
-    standing = prove(code, None if number is None else await world.ledger.standing(number), ask, client)
+    standing = prove(code, None if number is None else await world.ledger.redeemable(number), ask, client)
     if standing.code_used_by is not None:
         raise await _replayed(standing, call, world)
     fault = standing.fault(ask.at.now)
     if fault is not None:
         raise InvalidGrant("what the code stands for has ended", why=fault)
     catalogue = await world.directory.catalogue(standing.tenant)
-    target = aim(catalogue.names(standing.ceiling), standing, call, catalogue)
+    target = aim(None, standing, call, catalogue)
     token = digest = None
     if target.api is not None and target.api.token_lifetime == UNTIL_REVOKED:
         token, digest = new_standing_token(standing.id, standing.tenant, ask.at)
@@ -47,7 +47,7 @@ async def approve(call: Call, world: World) -> Approval:
         standing=standing,
         client=client,
         target=target,
-        refresh=standing.generation if renews else None,
+        refresh=(standing, standing.generation) if renews else None,
         nonce=standing.nonce,
         standing_token=token,
     )

@@ -35,7 +35,7 @@ async def approve(call: Call, world: World) -> Approval:
     return Approval(standing=standing, client=client, target=target, scope_set=scope_set)
 
 
-def wanted(call: Call, catalogue: Catalogue) -> list[str]:
+def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the scopes that are asked for, none of which may need a user (`security-rules` 26).
 
     Raises:
@@ -44,7 +44,7 @@ def wanted(call: Call, catalogue: Catalogue) -> list[str]:
     scope = call.ask.params.get("scope")
     names = requested(scope, catalogue, call.client)
     known = catalogue.scopes_by_name
-    services = [name for name in names if known[name].api != OPENID_API]
+    services = tuple([name for name in names if known[name].api != OPENID_API])
     if scope is not None and len(services) < len(names):
         personal = next(name for name in names if known[name].api == OPENID_API)
         raise InvalidScope(f"{printable(personal)} needs a user who signs in; a service has none")

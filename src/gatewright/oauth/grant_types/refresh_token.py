@@ -8,10 +8,11 @@ from gatewright.oauth import refresh
 from gatewright.oauth.decision import printable
 from gatewright.oauth.errors import InvalidGrant, InvalidScope
 from gatewright.oauth.grant_types.approval import Approval, Call, aim, narrowing
+from gatewright.oauth.handle import ALL
 from gatewright.oauth.refresh import Judgement, Shown
 
 if TYPE_CHECKING:
-    from gatewright.oauth.authorization import Standing
+    from gatewright.oauth.authorization import Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.ports import World
     from gatewright.oauth.resource import Target
@@ -28,11 +29,11 @@ async def approve(call: Call, world: World) -> Approval:
     shown = refresh.parse(ask.params.need("refresh_token"))
     if shown is None:
         raise InvalidGrant(UNKNOWN, why="no refresh token")
-    standing = prove(shown, await world.ledger.standing(shown.authorization), call, world)
+    standing = prove(shown, await world.ledger.redeemable(shown.authorization), call, world)
     catalogue = await world.directory.catalogue(standing.tenant)
     names = wanted(ask.params.get("scope"), standing, catalogue)
     target = aim(names, standing, call, catalogue)
-    scope_set = await narrowing(names, standing, target, catalogue, world)
+    scope_set = ALL if names is None else await narrowing(names, standing, target, catalogue, world)
     standing, not_after = await _turn(shown, standing, target, call, world)
     return Approval(
         standing=standing,
@@ -40,12 +41,12 @@ async def approve(call: Call, world: World) -> Approval:
         target=target,
         scope_set=scope_set,
         # The last of the chain: a repeat is answered with the very token that its rotation made.
-        refresh=shown.generation + 1,
+        refresh=(standing, shown.generation + 1),
         not_after=not_after,
     )
 
 
-def prove(shown: Shown, standing: Standing | None, call: Call, world: World) -> Standing:
+def prove(shown: Shown, standing: Redeemable | None, call: Call, world: World) -> Redeemable:
     """Return the authorization that a refresh token renews, shown by its own client at its own issuer.
 
     Raises:
@@ -68,23 +69,23 @@ def prove(shown: Shown, standing: Standing | None, call: Call, world: World) -> 
     return standing
 
 
-def wanted(scope: str | None, standing: Standing, catalogue: Catalogue) -> list[str]:
-    """Return the scopes that are asked for: those of the authorization, or fewer (RFC 6749 §6).
+def wanted(scope: str | None, standing: Standing, catalogue: Catalogue) -> tuple[str, ...] | None:
+    """Return the scopes that are asked for: None for those of the authorization, or fewer (RFC 6749 §6).
 
     Raises:
         InvalidScope: one of them was never granted.
     """
-    ceiling = catalogue.names(standing.ceiling)
     if scope is None:
-        return ceiling
-    asked = list(dict.fromkeys(scope.split(" ")))
+        return None
+    ceiling = catalogue.names(standing.ceiling)
+    asked = tuple(dict.fromkeys(scope.split(" ")))
     beyond = [name for name in asked if name not in ceiling]
     if beyond:
         raise InvalidScope(f"beyond what was granted: {printable(beyond[0])}")
     return asked
 
 
-async def _turn(shown: Shown, standing: Standing, target: Target, call: Call, world: World) -> tuple[Standing, int | None]:
+async def _turn(shown: Shown, standing: Redeemable, target: Target, call: Call, world: World) -> tuple[Redeemable, int | None]:
     """Move the chain on, or answer for the move that was just made. Return the row and the latest end of the access token."""
     ask, policy = call.ask, call.ask.issuer.policy
     judgement = refresh.judge(shown.generation, standing, call.client, ask.at.now, policy)
@@ -96,7 +97,7 @@ async def _turn(shown: Shown, standing: Standing, target: Target, call: Call, wo
         if first:
             return standing, None
         # Somebody else was faster, or ended it. The same rule is asked again, of what is true now.
-        standing = prove(shown, await world.ledger.standing(standing.id), call, world)
+        standing = prove(shown, await world.ledger.redeemable(standing.id), call, world)
         judgement = refresh.judge(shown.generation, standing, call.client, ask.at.now, policy)
     if judgement is not Judgement.REPEAT:
         await world.ledger.end(standing.id, because="replay", now=ask.at.now, replayed="refresh_token")
