@@ -185,7 +185,7 @@ async def test_a_replay_is_punished_even_if_it_asks_for_something_impossible(gro
 async def test_the_first_cause_of_an_end_stands(ground: Playground) -> None:
     code = await ground.code(await ground.add(), OPENID)
     await ground.exchange(code)
-    await ground.ledger.end((await ground.row()).id, because="uninstalled", now=NOON)
+    await ground.ledger.end(await ground.row(), because="uninstalled", now=NOON)
     for _ in range(2):
         with pytest.raises(InvalidGrant, match="already used"):
             await ground.exchange(code)

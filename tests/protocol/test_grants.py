@@ -177,7 +177,7 @@ async def test_an_authorization_ends_once_and_its_end_is_audited(ground: Playgro
     number = (await ground.row(token)).id
     causes: tuple[EndedBecause, ...] = ("revoked", "by_admin")
     for because in causes:
-        await ground.ledger.end(number, because=because, now=NOON)
+        await ground.ledger.end(await ground.row(number), because=because, now=NOON)
     assert (await ground.row(number)).ended_because == "revoked"
     assert (await ground.audited()).count("authorization.ended") == 1
 

@@ -240,7 +240,7 @@ async def test_nothing_is_renewed_after_an_end(ground: Playground, ending: str) 
 async def test_an_old_token_changes_nothing_about_the_cause_of_an_end(ground: Playground) -> None:
     first = await chain(ground)
     await ground.renew((await ground.renew(first))["refresh_token"])
-    await ground.ledger.end((await ground.row(first)).id, because="withdrawn", now=NOON)
+    await ground.ledger.end(await ground.row(first), because="withdrawn", now=NOON)
     with pytest.raises(InvalidGrant, match="has ended"):
         await ground.renew(first)
     assert (await ground.row(first)).ended_because == "withdrawn"

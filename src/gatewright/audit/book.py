@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from gatewright.base.mask import masked, names_secret
 from gatewright.base.moment import Moment
-from gatewright.store.query import Query
+from gatewright.store.following import Then
+from gatewright.store.query import Query, Value
 
 if TYPE_CHECKING:
     from gatewright.store.port import Store, Tx
@@ -88,7 +89,8 @@ class Entry(Struct, frozen=True):
 WRITE: Final = Query(
     None,
     """INSERT INTO audit (id, tenant, at, actor, act, subject, detail)
-       VALUES (:id, :tenant, :at, :actor, :act, :subject, :detail)""",
+       SELECT :id, :tenant, :at, :actor, :act, :subject, :detail {each} WHERE true""",
+    each={"id": int, "tenant": int, "at": int, "actor": str, "act": str, "subject": str, "detail": str},
 )
 LIST: Final = Query(
     Entry,
@@ -103,6 +105,16 @@ NEWEST: Final = (1 << 63) - 1
 async def record(tx: Tx, at: Moment, *, tenant: int, actor: str, act: Act, subject: str, detail: Mapping[str, object]) -> None:
     """Write one entry in the transaction of the act that it tells of.
 
+    Raises:
+        ValueError: a field of `detail` is named like a secret.
+    """
+    entry = entry_of(at, tenant=tenant, actor=actor, act=act, subject=subject, detail=detail)
+    await tx.do(entry.query, **entry.args)
+
+
+def entry_of(at: Moment, *, tenant: int, actor: str, act: Act, subject: str, detail: Mapping[str, object]) -> Then:
+    """Return an entry that is written beside a verb, in its transaction.
+
     `actor` and `subject` are shown ids (`us_…`), client ids, or `os:NAME` for the person at the terminal. Values that look like a
     secret are hidden; a field that names one is a mistake in our code.
 
@@ -113,9 +125,8 @@ async def record(tx: Tx, at: Moment, *, tenant: int, actor: str, act: Act, subje
     if named:
         raise ValueError(f"an audit entry may not hold {named[0]!r}")
     text = msgspec.json.encode(masked(detail)).decode()
-    await tx.do(
-        WRITE, id=at.id(), tenant=tenant, at=at.now, actor=str(masked(actor)), act=act.value, subject=str(masked(subject)), detail=text
-    )
+    args: dict[str, Value] = {"id": at.id(), "tenant": tenant, "at": at.now, "act": act.value, "detail": text}
+    return Then(WRITE, args | {"actor": str(masked(actor)), "subject": str(masked(subject))})
 
 
 async def entries(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from msgspec import Struct
-
-from gatewright.audit.book import Act, record
+from gatewright.audit.book import Act, entry_of
 from gatewright.base import ids
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
@@ -14,13 +12,15 @@ from gatewright.ledger.standing import REDEEMABLE, STANDING
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.oauth.handle import ALL, mark_of
 from gatewright.oauth.ports import Redemption
-from gatewright.store import NotUnique, Query, guarded
+from gatewright.store import NotUnique, Query
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gatewright.base.moment import Clock, Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.client import Client
-    from gatewright.store import Store, Tx
+    from gatewright.store import Store, Then, Tx
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -52,16 +52,12 @@ ROTATE: Final = Query(
 )
 
 
-class _Ended(Struct, frozen=True):
-    tenant: int
-    client: int
-    person: int
-
-
 END: Final = Query(
-    _Ended,
-    """UPDATE authorization_row SET ended_at = :now, ended_because = :because WHERE id = :id AND ended_at IS NULL
-    RETURNING tenant, client, person""",
+    int,
+    """UPDATE authorization_row AS a SET ended_at = :now, ended_because = :because {each}
+        WHERE a.id = :id AND a.ended_at IS NULL
+    RETURNING a.id""",
+    each={"id": int, "because": str, "now": int},
 )
 END_OF_SESSION: Final = Query(
     None,
@@ -85,32 +81,6 @@ SET_MEMBERS: Final = Query(str, "SELECT members FROM scope_set WHERE id = :id")
 
 SETS_OF_A_CLIENT: Final = 64
 _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
-
-
-@guarded
-async def end_authorization(
-    tx: Tx, at: Moment, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
-) -> bool:
-    """End one authorization; the first cause wins. Tell whether it was live. A unit of work."""
-    ended = await tx.one(END, id=number, now=now, because=because)
-    if ended is None:
-        return False
-    detail = {"because": because, "user": ids.show(ids.USER, ended.person) if ended.person else ""}
-    actor = ids.show(ids.CLIENT, ended.client)
-    subject = ids.show(ids.AUTHORIZATION, number)
-    await record(tx, at, tenant=ended.tenant, actor=actor, act=_REPLAYS[replayed], subject=subject, detail=detail)
-    return True
-
-
-@guarded
-async def revoke_token(tx: Tx, at: Moment, standing: Standing, jti: str, *, until: int, attempt: str) -> bool:
-    """Mark one access token as revoked; tell whether this attempt did it. A unit of work."""
-    tenant = standing.tenant
-    if await tx.one(MARK, name=mark_of(tenant, jti), tenant=tenant, attempt=attempt, until=until) is None:
-        return False
-    actor, subject = ids.show(ids.CLIENT, standing.client), ids.show(ids.AUTHORIZATION, standing.id)
-    await record(tx, at, tenant=tenant, actor=actor, act=Act.TOKEN_REVOKED, subject=subject, detail={"jti": jti})
-    return True
 
 
 async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause = "signed_out") -> int:
@@ -169,13 +139,23 @@ class Book:
         """Move the refresh chain on; tell whether this attempt did it."""
         return await self._store.verb(ROTATE, id=number, generation=generation, attempt=attempt, now=now, idle_until=idle_until) is not None
 
-    async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
-        """End an authorization."""
-        await self._store.run(end_authorization, self._clock.moment(), number, because=because, now=now, replayed=replayed)
+    async def end(
+        self, standing: Standing, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
+    ) -> None:
+        """End an authorization; the first cause wins."""
+        detail = {"because": because, "user": ids.show(ids.USER, standing.person) if standing.person else ""}
+        entry = self._entry(standing, _REPLAYS[replayed], detail)
+        await self._store.verb(END, entry, id=standing.id, because=because, now=now)
 
     async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:
         """Mark one access token as revoked."""
-        await self._store.run(revoke_token, self._clock.moment(), standing, jti, until=until, attempt=attempt)
+        tenant = standing.tenant
+        entry = self._entry(standing, Act.TOKEN_REVOKED, {"jti": jti})
+        await self._store.verb(MARK, entry, name=mark_of(tenant, jti), tenant=tenant, attempt=attempt, until=until)
+
+    def _entry(self, standing: Standing, act: Act, detail: Mapping[str, object]) -> Then:
+        actor, subject = ids.show(ids.CLIENT, standing.client), ids.show(ids.AUTHORIZATION, standing.id)
+        return entry_of(self._clock.moment(), tenant=standing.tenant, actor=actor, act=act, subject=subject, detail=detail)
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user."""

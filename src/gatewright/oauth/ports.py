@@ -44,7 +44,9 @@ class Ledger(Protocol):
     async def rotate(self, number: int, *, generation: int, attempt: str, now: int, idle_until: int | None) -> bool:
         """Move the refresh chain from `generation` to the next; tell whether this attempt did it (RFC 9700 §4.14.2)."""
 
-    async def end(self, number: int, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None) -> None:
+    async def end(
+        self, standing: Standing, *, because: EndedBecause, now: int, replayed: Literal["code", "refresh_token"] | None = None
+    ) -> None:
         """End an authorization; the first cause wins. Audited, for a replay with what was used twice."""
 
     async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:

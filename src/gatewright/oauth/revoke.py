@@ -65,7 +65,7 @@ def _own(standing: Standing, client: Client, ask: Ask) -> bool:
 async def _end(standing: Standing, ask: Ask, world: World) -> None:
     # The first cause wins, and the store is spared a write that would change nothing.
     if standing.ended_at is None:
-        await world.ledger.end(standing.id, because="revoked", now=ask.at.now)
+        await world.ledger.end(standing, because="revoked", now=ask.at.now)
 
 
 async def _mark(token: Token, standing: Standing, ask: Ask, world: World) -> None:

@@ -15,9 +15,10 @@ from gatewright.store.errors import (
     UnitMisbehaved,
     Unstorable,
 )
+from gatewright.store.following import Then
 from gatewright.store.migrate import SCHEMA, migrate
 from gatewright.store.opening import open_store
-from gatewright.store.port import Counts, Readiness, Store, Tx, Watch, guarded
+from gatewright.store.port import Counts, Readiness, Store, Tx, Watch
 from gatewright.store.query import EVERY, Query, Value
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "StoreUnavailable",
+    "Then",
     "Tx",
     "UnitMisbehaved",
     "Unstorable",
@@ -45,7 +47,6 @@ __all__ = [
     "Watch",
     "announce",
     "backup",
-    "guarded",
     "migrate",
     "open_store",
     "restore",

@@ -8,24 +8,12 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from msgspec import Struct
 
+from gatewright.store.following import Then
 from gatewright.store.query import Query, Value
 
 R = TypeVar("R")
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-U = TypeVar("U", bound=Callable[..., Awaitable[Any]])
-
-
-def guarded(unit: U) -> U:
-    """Declare that every write of a unit guards itself by its condition or its key, and that nothing read decides another write.
-
-    Such a unit needs no view of the whole: PostgreSQL runs it READ COMMITTED, which spares the bookkeeping and the collisions of
-    a serializable transaction. On SQLite there is one writer, and no difference.
-    """
-    vars(unit)["guarded"] = True
-    return unit
 
 
 class Tx(Protocol):
@@ -99,8 +87,10 @@ class Store(Protocol):
     async def all(self, query: Query[R], **args: Value) -> list[R]:
         """Read a listing, off the hot path."""
 
-    async def verb(self, query: Query[R], **args: Value) -> R | None:
+    async def verb(self, query: Query[R], then: Then | None = None, /, **args: Value) -> R | None:
         """Run one guarded write as a transaction of its own; return its RETURNING row, or None where nothing matched.
+
+        What is to be written beside it if it was first (an audit entry) goes along as `then`: both are committed, or neither.
 
         It is committed when this returns. A caller that is cancelled meanwhile does not take the write back. The statement must
         be one that may be run again with the same arguments (it carries an attempt or is idempotent): after a lost connection

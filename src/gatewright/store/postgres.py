@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import nullcontext, suppress
 from itertools import count
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from gatewright.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable, UnitMisbehaved
+from gatewright.store.errors import BadQuery, OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable, UnitMisbehaved
+from gatewright.store.following import Then
 from gatewright.store.port import Counts, Readiness, Tx
 from gatewright.store.postgres_batch import Coalescer
 from gatewright.store.postgres_line import Collision, Dial, Line, Lost, Pool
@@ -49,8 +50,8 @@ class PostgresStore:
         self._dial = Dial(url, name, patience)
         self._pool = Pool(Dial(url, name, patience, _INDEXED), 6, limit=limit)
         reading, writing = Dial(url, name, patience, _READING), Dial(url, name, patience, _BY_KEY)
-        self._reads = Coalescer([Line(reading), Line(reading)], self._alone, self.counts, limit=limit)
-        self._verbs = Coalescer([Line(writing), Line(writing)], self._alone, self.counts, limit=limit)
+        self._reads = Coalescer([Line(reading), Line(reading)], self._rows, self.counts, limit=limit)
+        self._verbs = Coalescer([Line(writing), Line(writing)], self._rows, self.counts, limit=limit)
         self._crowd = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -71,14 +72,18 @@ class PostgresStore:
         query.reads_only()
         self.counts.listings += 1
         make = query.make
-        return [make(row) for row in await self._shielded(self._rows(query, query.bind(args)))]
+        return [make(row) for row in await self._shielded(self._rows(query, query.postgres, query.bind(args)))]
 
-    async def verb(self, query: Query[R], **args: Value) -> R | None:
+    async def verb(self, query: Query[R], then: Then | None = None, /, **args: Value) -> R | None:
         self._check()
         values = query.bind(args)
-        self.counts.verbs += 1
         if query.batch:
-            return await self._verbs.put(query, values)
+            answer = self._verbs.put(query, values, then)
+            self.counts.verbs += 1
+            return await answer
+        if then is not None:
+            raise BadQuery(f"{query.where}: a verb with a follower is one that can be run for many callers at once")
+        self.counts.verbs += 1
         work = self._alone(query, values)
         return await self._shielded(work)
 
@@ -89,7 +94,7 @@ class PostgresStore:
         def call(tx: Tx) -> Awaitable[T]:
             return unit(tx, *args, **kwargs)
 
-        return await self._shielded(self._unit(call, "" if getattr(unit, "guarded", False) else "ISOLATION LEVEL SERIALIZABLE"))
+        return await self._shielded(self._unit(call))
 
     def watch(self, wake: Callable[[], None]) -> PostgresWatch:
         return PostgresWatch(self._dial, wake)
@@ -142,24 +147,24 @@ class PostgresStore:
             task.exception()  # looked at, even if its caller has gone
 
     async def _alone(self, query: Query[R], values: tuple[Value, ...]) -> R | None:
-        rows = await self._rows(query, values)
+        rows = await self._rows(query, query.postgres, values)
         return query.make(rows[0]) if rows else None
 
-    async def _rows(self, query: Query[Any], values: tuple[Value, ...]) -> list[Any]:
-        """Run one statement as a transaction of its own."""
+    async def _rows(self, query: Query[Any], text: str, values: Sequence[object]) -> list[Any]:
+        """Run one text of a statement as a transaction of its own."""
 
         async def once(line: Line) -> list[Any]:
             self.counts.commits += query.writes
-            return await line.rows(query.postgres, values)
+            return await line.rows(text, values)
 
         try:
             return await self._again(once)
         except Lost as error:
             raise _unknown(query, error) from error
 
-    async def _unit(self, call: Callable[[Tx], Awaitable[T]], how: str) -> T:
+    async def _unit(self, call: Callable[[Tx], Awaitable[T]]) -> T:
         async def once(line: Line) -> T:
-            return await self._attempt(line, call, how)
+            return await self._attempt(line, call)
 
         return await self._again(once)
 
@@ -179,8 +184,8 @@ class PostgresStore:
             await asyncio.sleep(min(0.001 * (1 << min(tries, 10)), 0.25))
         raise AssertionError  # count() has no end
 
-    async def _attempt(self, line: Line, call: Callable[[Tx], Awaitable[T]], how: str) -> T:
-        await line.begin(how)
+    async def _attempt(self, line: Line, call: Callable[[Tx], Awaitable[T]]) -> T:
+        await line.begin("ISOLATION LEVEL SERIALIZABLE")
         tx = PostgresTx(line, self.counts)
         try:
             result = await self._driven(call(tx), tx)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from gatewright.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
+from gatewright.store.errors import NotUnique, OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
+from gatewright.store.following import Then, joined
 from gatewright.store.port import Counts
 from gatewright.store.postgres_line import Line, Lost
 from gatewright.store.query import Query, Value
@@ -20,7 +21,7 @@ _PAUSE: Final = 0.05
 
 
 class Item:
-    """One caller's arguments."""
+    """One caller's arguments, those of a follower behind those of the verb."""
 
     __slots__ = ("future", "key", "values")
 
@@ -30,7 +31,19 @@ class Item:
         self.future = future
 
 
-Alone = Callable[[Query[Any], tuple[Value, ...]], Awaitable[Any]]
+class Work:
+    """What is run for many at once: a statement, or a verb with its follower; and who waits for it."""
+
+    __slots__ = ("followed", "query", "queue", "text")
+
+    def __init__(self, query: Query[Any], then: Query[Any] | None) -> None:
+        self.query = query
+        self.followed = then is not None
+        self.text = (query.batch or "") if then is None else joined(query, then)
+        self.queue: deque[Item] = deque()
+
+
+Alone = Callable[[Query[Any], str, Sequence[object]], Awaitable[list[Any]]]
 
 
 class Coalescer:
@@ -47,27 +60,29 @@ class Coalescer:
         self._counts = counts
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._queues: dict[Query[Any], deque[Item]] = {}
-        self._ready: deque[Query[Any]] = deque()
-        self._flying: set[Query[Any]] = set()
+        self._works: dict[tuple[Query[Any], Query[Any] | None], Work] = {}
+        self._ready: deque[Work] = deque()
+        self._flying: set[Work] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
         self._mending = 0
         self._starting = False
 
-    def put(self, query: Query[R], values: tuple[Value, ...]) -> asyncio.Future[R | None]:
+    def put(self, query: Query[R], values: tuple[Value, ...], then: Then | None = None) -> asyncio.Future[R | None]:
         """Hand over one caller's arguments; return where the record, or None, will be."""
         if self._mending:
             raise StoreUnavailable("the connection to PostgreSQL was lost and is being made again")
         if self._waiting >= self._limit:
             raise StoreBusy(f"{self._waiting} statements are waiting already")
         future: asyncio.Future[R | None] = self._loop.create_future()
-        queue = self._queues.get(query)
-        if queue is None:
-            queue = self._queues[query] = deque()
-        if not queue and query not in self._flying:
-            self._ready.append(query)
-        queue.append(Item(values, query.key_of(values), future))
+        kind = (query, None if then is None else then.query)
+        work = self._works.get(kind)
+        if work is None:
+            work = self._works[kind] = Work(*kind)
+        item = Item(values if then is None else values + then.bound(), query.key_of(values), future)
+        if not work.queue and work not in self._flying:
+            self._ready.append(work)
+        work.queue.append(item)
         self._waiting += 1
         self._counts.waiting += 1
         if self._idle and not self._starting:
@@ -88,60 +103,50 @@ class Coalescer:
     def _start(self) -> None:
         self._starting = False
         while self._idle and self._ready:
-            query = self._ready.popleft()
-            self._flying.add(query)
-            self._track(self._flush(self._idle.pop(), query, self._take(query)))
+            work = self._ready.popleft()
+            self._flying.add(work)
+            self._track(self._flush(self._idle.pop(), work, _taken(work)))
 
-    def _take(self, query: Query[Any]) -> list[Item]:
-        """Take what may go together: each key once, the rest stays in order for the next flush."""
-        queue = self._queues[query]
-        if len(queue) == 1 or not query.writes:
-            return [queue.popleft() for _ in range(min(BATCH, len(queue)))]
-        chosen: dict[tuple[Value, ...], Item] = {}
-        left: list[Item] = []
-        while queue and len(chosen) < BATCH:
-            item = queue.popleft()
-            if chosen.setdefault(item.key, item) is not item:
-                left.append(item)
-        queue.extendleft(reversed(left))
-        return [chosen[key] for key in sorted(chosen)]
-
-    async def _flush(self, line: Line, query: Query[Any], items: list[Item]) -> None:
+    async def _flush(self, line: Line, work: Work, items: list[Item]) -> None:
         try:
-            _answer(query, items, await self._rows(line, query, items))
+            _answer(work.query, items, await self._rows(line, work, items))
         except (StoreUnavailable, OutcomeUnknown) as error:
             # Lost, with nothing to ask any more: running them one by one would find nobody either.
             _fail(items, error)
         except StoreError:
             # One of them is to blame, and fails alone. On other lines, so that the others need not wait for it.
             for item in items:
-                self._track(self._single(query, item))
+                self._track(self._single(work, item))
         except BaseException as error:
             _fail(items, error)
             raise
         finally:
             self._waiting -= len(items)
             self._counts.waiting -= len(items)
-            self._flying.discard(query)
-            if self._queues[query]:
-                self._ready.append(query)
+            self._flying.discard(work)
+            if work.queue:
+                self._ready.append(work)
             self._idle.append(line)
             self._start()
 
-    async def _rows(self, line: Line, query: Query[Any], items: list[Item]) -> list[Any]:
+    async def _rows(self, line: Line, work: Work, items: list[Item]) -> list[Any]:
         arrays = list(zip(*[item.values for item in items], strict=True))
         self._counts.flushes += 1
-        self._counts.commits += query.writes
-        text = query.batch or ""
+        self._counts.commits += work.query.writes
         try:
-            return await line.rows(text, arrays)
+            return await line.rows(work.text, arrays)
         except Lost as lost:
             # The same arguments again are the same attempts, so what was committed counts as first (security rule 13).
-            await self._mend(line, query, lost)
+            await self._mend(line, work.query, lost)
         try:
-            return await line.rows(text, arrays)
+            return await line.rows(work.text, arrays)
         except (StoreBusy, StoreUnavailable) as error:
-            raise _after_loss(query, error) from error
+            raise _after_loss(work.query, error) from error
+        except NotUnique as error:
+            if not work.followed:
+                raise
+            # A follower carries no attempt. That one is there already says that it was committed, but not for which of these.
+            raise _after_loss(work.query, error) from error
 
     async def _mend(self, line: Line, query: Query[Any], lost: Lost) -> None:
         """Connect again, for a while; new callers are refused meanwhile instead of queueing."""
@@ -160,22 +165,34 @@ class Coalescer:
         finally:
             self._mending -= 1
 
-    async def _single(self, query: Query[Any], item: Item) -> None:
+    async def _single(self, work: Work, item: Item) -> None:
         try:
-            result = await self._alone(query, item.values)
+            _answer(work.query, [item], await self._alone(work.query, work.text, [(value,) for value in item.values]))
         except StoreError as error:
             _fail([item], error)
         except BaseException as error:
             _fail([item], error)
             raise
-        else:
-            if not item.future.done():
-                item.future.set_result(result)
 
     def _track(self, work: Any) -> None:  # noqa: ANN401 - a coroutine of this class
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _taken(work: Work) -> list[Item]:
+    """Take what may go together: each key once, the rest stays in order for the next flush."""
+    queue = work.queue
+    if len(queue) == 1 or not work.query.writes:
+        return [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+    chosen: dict[tuple[Value, ...], Item] = {}
+    left: list[Item] = []
+    while queue and len(chosen) < BATCH:
+        item = queue.popleft()
+        if chosen.setdefault(item.key, item) is not item:
+            left.append(item)
+    queue.extendleft(reversed(left))
+    return [chosen[key] for key in sorted(chosen)]
 
 
 def _after_loss(query: Query[Any], error: StoreError) -> StoreError:

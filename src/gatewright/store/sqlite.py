@@ -13,6 +13,7 @@ import apsw
 import apsw.ext
 
 from gatewright.store.errors import StoreBusy, StoreUnavailable, UnitMisbehaved
+from gatewright.store.following import Then
 from gatewright.store.port import Counts, Readiness, Tx
 from gatewright.store.query import Query, Value
 from gatewright.store.sqlite_file import connect, translated
@@ -68,10 +69,10 @@ class SqliteStore:
         work.add_done_callback(self._listed)
         return await asyncio.shield(work)
 
-    async def verb(self, query: Query[R], **args: Value) -> R | None:
+    async def verb(self, query: Query[R], then: Then | None = None, /, **args: Value) -> R | None:
         self._check()
         future: asyncio.Future[R | None] = self._loop.create_future()
-        self._writer.put(Verb(query, query.bind(args), future))
+        self._writer.put(Verb(query, query.bind(args), future, then))
         self.counts.verbs += 1
         return await future
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 import apsw
 
 from gatewright.store.errors import OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable, UnitMisbehaved
+from gatewright.store.following import Then
 from gatewright.store.port import Counts, Tx
 from gatewright.store.query import Query, Value
 from gatewright.store.sqlite_file import translated
@@ -25,18 +26,24 @@ UNITS: Final = 8  # in one batch; consuming verbs go before them, so that manage
 
 
 class _Broken(Exception):
-    """The transaction is gone with all that was in it."""
+    """The transaction is gone with all that was in it, or must go; `fault` is what the one that is to blame is told."""
+
+    def __init__(self, text: str, fault: StoreError | None = None) -> None:
+        super().__init__(text)
+        self.fault = fault
 
 
 class Verb(Generic[R]):
     """One guarded write that is waiting."""
 
-    __slots__ = ("error", "future", "query", "result", "values")
+    __slots__ = ("error", "following", "future", "query", "result", "then", "values")
 
-    def __init__(self, query: Query[R], values: tuple[Value, ...], future: asyncio.Future[R | None]) -> None:
+    def __init__(self, query: Query[R], values: tuple[Value, ...], future: asyncio.Future[R | None], then: Then | None) -> None:
         self.query = query
         self.values = values
         self.future = future
+        self.then = then
+        self.following = None if then is None else then.bound()
         self.result: R | None = None
         self.error: BaseException | None = None
 
@@ -44,6 +51,12 @@ class Verb(Generic[R]):
         """Run the statement; it is undone by itself when it fails."""
         rows = connection.execute(self.query.sqlite, self.values).fetchall()
         self.result = self.query.make(rows[0]) if rows else None
+        if rows and self.then is not None and self.following is not None:
+            try:
+                connection.execute(self.then.query.sqlite, self.following)
+            except apsw.Error as error:
+                # What came first is written already, and a savepoint for each verb would cost more than a batch that is run again.
+                raise _Broken(str(error), translated(error)) from error
 
 
 class Unit(Generic[T]):
@@ -211,6 +224,8 @@ class Writer:
             item.error = None
             try:
                 item.perform(self._connection, self._counts)
+            except _Broken:
+                raise
             except BaseException as error:  # it is the caller's, and is raised there
                 item.error = translated(error) if isinstance(error, apsw.Error) else error
                 if not self._connection.in_transaction:
@@ -237,6 +252,8 @@ def _fail(batch: list[Item], error: StoreError) -> None:
 def _of_commit(error: _Broken | apsw.Error) -> StoreError:
     if isinstance(error, apsw.IOError):
         return OutcomeUnknown(f"the disk failed while committing: {error}")
+    if isinstance(error, _Broken) and error.fault is not None:
+        return error.fault
     return translated(error) if isinstance(error, apsw.Error) else StoreUnavailable(f"the store's file cannot be written: {error}")
 
 

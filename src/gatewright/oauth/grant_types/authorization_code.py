@@ -57,5 +57,5 @@ async def _replayed(standing: Standing, call: Call, world: World) -> InvalidGran
     """End what the code stands for: its owner's tokens may be in the thief's hands (RFC 6749 §4.1.2, RFC 9700 §4.5.3)."""
     # What is over has its cause already, and the first one wins (`security-rules` 21).
     if standing.fault(call.ask.at.now) is None:
-        await world.ledger.end(standing.id, because="replay", now=call.ask.at.now, replayed="code")
+        await world.ledger.end(standing, because="replay", now=call.ask.at.now, replayed="code")
     return InvalidGrant("the code was already used; everything that came of it has ended", why="code replay")

@@ -100,7 +100,7 @@ async def _turn(shown: Shown, standing: Redeemable, target: Target, call: Call, 
         standing = prove(shown, await world.ledger.redeemable(standing.id), call, world)
         judgement = refresh.judge(shown.generation, standing, call.client, ask.at.now, policy)
     if judgement is not Judgement.REPEAT:
-        await world.ledger.end(standing.id, because="replay", now=ask.at.now, replayed="refresh_token")
+        await world.ledger.end(standing, because="replay", now=ask.at.now, replayed="refresh_token")
         raise InvalidGrant("the refresh token was already used; what it stands for has ended", why="refresh token reuse")
     world.usage.count("refresh_repeated", standing.tenant, standing.grant)
     # Not later than the token that was lost, so that repeating gains nobody anything.
