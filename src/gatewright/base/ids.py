@@ -35,6 +35,11 @@ def read(prefix: str, text: str) -> int | None:
     return number if number < _LIMIT else None
 
 
+def shown(text: str) -> bool:
+    """Tell whether a text has the form of an id of ours, of whatever kind."""
+    return len(text) == _LENGTH + 3 and text[2] == "_" and text[:2] in PREFIXES and text[3:].isalnum()
+
+
 def reserved(client_id: str) -> bool:
     """Tell whether a client id begins like one of our ids, so that a `sub` could be taken for both (RFC 9700 §4.15)."""
     return client_id[:3].rstrip("_") in PREFIXES and client_id[2:3] == "_"

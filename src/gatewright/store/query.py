@@ -119,13 +119,17 @@ class Query(Generic[R_co]):
             raise BadQuery(f"{self.where}: the argument {missing} is missing") from None
         if len(args) != len(values):
             raise BadQuery(f"{self.where}: no such parameter: {', '.join(args.keys() - set(self.names))}")
-        for value, kind in zip(values, self.kinds, strict=True):
-            if type(value) is str:
-                if "\0" in value or not (value.isascii() or _encodes(value)):
-                    raise Unstorable("a text with a NUL character or half a surrogate pair cannot be stored")
+        for value, kinds in zip(values, self.kinds, strict=True):
+            kind = type(value)
+            if kind is int:
+                if not -_LIMIT <= value < _LIMIT:  # type: ignore[operator]  # an int
+                    raise Unstorable("an integer of more than 63 bits cannot be stored")
+            elif kind is str:
+                if not value.isascii() or "\0" in value:  # type: ignore[union-attr,operator]  # a str
+                    _check_text(value)  # type: ignore[arg-type]
             elif value is not None:
-                _check_number(value)
-            if kind is not None and not isinstance(value, kind):
+                kind = _kind_of(value)
+            if kind not in kinds:
                 raise BadQuery(f"{self.where}: a {type(value).__name__} was given where `each` says otherwise, or a key is None")
         return values
 
@@ -133,10 +137,10 @@ class Query(Generic[R_co]):
         """Return those of the bound arguments that name the row."""
         return tuple([values[index] for index in self.key])
 
-    def _kind(self, index: int, name: str) -> tuple[type, ...] | None:
+    def _kind(self, index: int, name: str) -> tuple[type, ...]:
         kind = self.each.get(name)
         if kind is None:
-            return None
+            return (int, str, type(None))
         return (kind,) if index in self.key else (kind, type(None))
 
     def _batched(self, text: str) -> str:
@@ -229,18 +233,22 @@ def _top_level(text: str) -> str:
     return "".join(flat)
 
 
-def _encodes(text: str) -> bool:
+def _kind_of(value: object) -> type:
+    """Return what a value is stored as; a text or number of another class, such as an enumeration's, is one all the same."""
+    if isinstance(value, str):
+        _check_text(value)
+        return str
+    if isinstance(value, int) and not isinstance(value, bool) and -_LIMIT <= value < _LIMIT:
+        return int
+    raise Unstorable(f"a {type(value).__name__} cannot be stored: only text, integers and None")
+
+
+def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _check_number(value: int | str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise Unstorable(f"a {type(value).__name__} cannot be stored: only text, integers and None")
-    if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
-        raise Unstorable("an integer of more than 63 bits cannot be stored")
-    if isinstance(value, str) and ("\0" in value or not _encodes(value)):
+        half = True
+    else:
+        half = False
+    if half or "\0" in text:
         raise Unstorable("a text with a NUL character or half a surrogate pair cannot be stored")
