@@ -136,6 +136,7 @@ def platform() -> str:
             ),
             _client("by-key", keys, _OWN_TOKENS, 'id_token_signed_response_alg = "EdDSA"\n'),
             _client("old-library", _SECRET, _OWN_TOKENS, 'pkce = "optional"\n'),
+            _client("lambda-widget", _SECRET, redirect="https://widget.example/callback"),
             _client("on-a-phone", 'type = "native"\ntoken_endpoint_auth_method = "none"\n', redirect=LOOPBACK),
             _SERVICE % ("service", _SECRET),
             _SERVICE % ("service-by-key", keys),

@@ -126,7 +126,7 @@ class Query(Generic[R_co]):
                     raise Unstorable("an integer of more than 63 bits cannot be stored")
             elif kind is str:
                 if not value.isascii() or "\0" in value:  # type: ignore[union-attr,operator]  # a str
-                    _check_text(value)  # type: ignore[arg-type]
+                    _check_text(value)  # type: ignore[arg-type]  # a str
             elif value is not None:
                 kind = _kind_of(value)
             if kind not in kinds:
