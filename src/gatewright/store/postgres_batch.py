@@ -109,7 +109,13 @@ class Coalescer:
 
     async def _flush(self, line: Line, work: Work, items: list[Item]) -> None:
         try:
-            _answer(work.query, items, await self._rows(line, work, items))
+            if len(items) == 1 and not work.followed:
+                # The text for one caller needs no arrays to be taken apart: a quarter less for both sides.
+                rows = await self._rows(line, work.query, work.query.postgres, items[0].values)
+                _settle(items[0], work.query.make(rows[0]) if rows else None)
+            else:
+                arrays = list(zip(*[item.values for item in items], strict=True))
+                _answer(work.query, items, await self._rows(line, work.query, work.text, arrays, followed=work.followed))
         except (StoreUnavailable, OutcomeUnknown) as error:
             # Lost, with nothing to ask any more: running them one by one would find nobody either.
             _fail(items, error)
@@ -129,24 +135,23 @@ class Coalescer:
             self._idle.append(line)
             self._start()
 
-    async def _rows(self, line: Line, work: Work, items: list[Item]) -> list[Any]:
-        arrays = list(zip(*[item.values for item in items], strict=True))
+    async def _rows(self, line: Line, query: Query[Any], text: str, args: Sequence[object], *, followed: bool = False) -> list[Any]:
         self._counts.flushes += 1
-        self._counts.commits += work.query.writes
+        self._counts.commits += query.writes
         try:
-            return await line.rows(work.text, arrays)
+            return await line.rows(text, args)
         except Lost as lost:
             # The same arguments again are the same attempts, so what was committed counts as first (security rule 13).
-            await self._mend(line, work.query, lost)
+            await self._mend(line, query, lost)
         try:
-            return await line.rows(work.text, arrays)
+            return await line.rows(text, args)
         except (StoreBusy, StoreUnavailable) as error:
-            raise _after_loss(work.query, error) from error
+            raise _after_loss(query, error) from error
         except NotUnique as error:
-            if not work.followed:
+            if not followed:
                 raise
             # A follower carries no attempt. That one is there already says that it was committed, but not for which of these.
-            raise _after_loss(work.query, error) from error
+            raise _after_loss(query, error) from error
 
     async def _mend(self, line: Line, query: Query[Any], lost: Lost) -> None:
         """Connect again, for a while; new callers are refused meanwhile instead of queueing."""
@@ -213,8 +218,12 @@ def _answer(query: Query[Any], items: list[Item], rows: list[Any]) -> None:
             if results[row[-1] - 1] is None:
                 results[row[-1] - 1] = query.make(row[:-1])
     for item, result in zip(items, results, strict=True):
-        if not item.future.done():
-            item.future.set_result(result)
+        _settle(item, result)
+
+
+def _settle(item: Item, result: object) -> None:
+    if not item.future.done():
+        item.future.set_result(result)
 
 
 def _fail(items: list[Item], error: BaseException) -> None:
