@@ -21,6 +21,7 @@ from gatewright.keys.remote import RemoteFetch
 from gatewright.keys.root import RootKey, read_root_key
 from gatewright.keys.sealer import RootSealer, Wrapper
 from gatewright.keys.signer import KeySigner
+from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Grants
 from gatewright.oauth.ports import World
@@ -70,6 +71,7 @@ class House:
     throttle: Throttle
     usage: Counters
     signer: KeySigner
+    vault: AnswerVault
     logos: Logos
     trusted_proxies: tuple[Network, ...]
 
@@ -207,6 +209,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         throttle=throttle,
         usage=usage,
         signer=signer,
+        vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),
         trusted_proxies=networks(settings.listen.trusted_proxies),
     )

@@ -4,6 +4,7 @@ from gatewright.accounts.book import MEMBERSHIPS_OF
 from gatewright.apis.catalogues import Catalogues
 from gatewright.base.digest import Kind, digest
 from gatewright.clients.registry import Registry
+from gatewright.oauth.catalogue import MANAGEMENT
 from gatewright.platform.show import applied_text, plan_text
 from gatewright.store import Query
 from gatewright.tenants.book import tenant_named
@@ -23,7 +24,11 @@ async def test_the_example_applies_as_it_is(played: Played) -> None:
     assert applied.secrets == ()
     tenant = await played.tenant()
     catalogue = await Catalogues(played.store, lambda: True).get(tenant)
-    assert set(catalogue.apis_by_audience) == {"https://bank.acme.test", "https://events.acme.test", "https://imaging.acme.test"}
+    assert set(catalogue.apis_by_audience) - {MANAGEMENT.audience} == {
+        "https://bank.acme.test",
+        "https://events.acme.test",
+        "https://imaging.acme.test",
+    }
     bank = catalogue.apis_by_audience["https://bank.acme.test"]
     assert (bank.roles, bank.token_format, bank.token_lifetime) == ("off", "opaque", 7200)
     assert catalogue.scopes_by_name["transfer:funds"].risk == "high"

@@ -8,6 +8,7 @@ from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
+from gatewright.base.change import sides
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
 
@@ -98,7 +99,9 @@ async def make_account(deed: Deed, slug: str, name: str) -> int:
 async def rename_account(deed: Deed, account: AccountRow, name: str) -> None:
     """Give an account another name; its slug stays, since it is part of addresses."""
     await deed.tx.do(_RENAME, id=account.id, tenant=deed.tenant, name=name)
-    await deed.note(Act.ACCOUNT_CHANGED, ids.show(ids.ACCOUNT, account.id), slug=account.slug, name=name)
+    await deed.note(
+        Act.ACCOUNT_CHANGED, ids.show(ids.ACCOUNT, account.id), slug=account.slug, **sides({"name": account.name}, {"name": name})
+    )
 
 
 async def disable_account(deed: Deed, account: AccountRow) -> bool:

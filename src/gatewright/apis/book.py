@@ -9,7 +9,8 @@ from msgspec import Struct
 from gatewright.audit.book import Act
 from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
-from gatewright.oauth.catalogue import text_of
+from gatewright.base.change import sides
+from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ _MAKE_SCOPE: Final = Query(
 _CHANGE_SCOPE: Final = Query(
     None,
     "UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies WHERE id = :id AND tenant = :tenant",
+)
+_SCOPE: Final = Query(
+    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at FROM scope WHERE id = :id AND tenant = :tenant"
 )
 _RETIRE_SCOPE: Final = Query(None, "UPDATE scope SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
 _MAKE_ROLE: Final = Query(None, "INSERT INTO role (id, tenant, name, scopes, created_at) VALUES (:id, :tenant, :name, :scopes, :now)")
@@ -161,7 +165,8 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
     )
-    await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience)
+    changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (api, terms)))
+    await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 
@@ -205,6 +210,9 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
 
 async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, implies: frozenset[int]) -> None:
     """Set what may change of a scope. A new implication counts for consents given from now on, and in roles at once."""
+    row = await deed.tx.one(_SCOPE, id=scope, tenant=deed.tenant)
+    old = {} if row is None else {"text": row.text, "risk": row.risk, "reach": row.reach, "implies": _shown(ids_of(row.implies))}
+    changed = sides(old, {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "implies": _shown(implies)})
     await deed.tx.do(
         _CHANGE_SCOPE,
         id=scope,
@@ -214,7 +222,7 @@ async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, imp
         reach=terms.reach,
         implies=text_of(implies),
     )
-    await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name)
+    await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 
@@ -240,7 +248,8 @@ async def change_role(deed: Deed, role: RoleRow, scopes: frozenset[int]) -> None
     """Set the scopes that a role holds; a retired role comes back, held by nobody."""
     query = _CHANGE_ROLE if role.retired_at is None else _REVIVE_ROLE
     await deed.tx.do(query, id=role.id, tenant=deed.tenant, scopes=text_of(scopes))
-    await deed.note(Act.ROLE_CHANGED, ids.show(ids.ROLE, role.id), name=role.name, scopes=_shown(scopes))
+    changed = sides({"scopes": _shown(ids_of(role.scopes))}, {"scopes": _shown(scopes)})
+    await deed.note(Act.ROLE_CHANGED, ids.show(ids.ROLE, role.id), name=role.name, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 

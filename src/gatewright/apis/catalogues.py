@@ -50,13 +50,17 @@ class Catalogues:
         self._secrets.forget_all()
 
     async def _load(self, tenant: int) -> Catalogue:
-        apis = [_api(row) for row in await apis_of(self._store, tenant)]
-        scopes = [_scope(row) for row in await scopes_of(self._store, tenant) if row.retired_at is None]
-        roles = [_role(row) for row in await roles_of(self._store, tenant) if row.retired_at is None]
-        return Catalogue(apis, scopes, roles)
+        store = self._store
+        return catalogue_of(await apis_of(store, tenant), await scopes_of(store, tenant), await roles_of(store, tenant))
 
     async def _load_secrets(self, holder: tuple[int, int]) -> tuple[str, ...]:
         return tuple([row.digest for row in await credentials.live(self._store, *holder) if row.method == "sha256"])
+
+
+def catalogue_of(apis: list[ApiRow], scopes: list[ScopeRow], roles: list[RoleRow]) -> Catalogue:
+    """Return the catalogue of these rows; what is retired is in none."""
+    live = [_role(row) for row in roles if row.retired_at is None]
+    return Catalogue([_api(row) for row in apis], [_scope(row) for row in scopes if row.retired_at is None], live)
 
 
 def _api(row: ApiRow) -> Api:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from gatewright.oauth.catalogue import OPENID_SCOPES
+from gatewright.oauth.catalogue import MANAGEMENT, MANAGEMENT_PREFIX, OPENID_SCOPES
 
 LONGEST_OPAQUE: Final = 86_400  # seconds: a sealed handle lives at most a day (`decisions` §3)
 LONGEST_JWT: Final = 86_400  # a JWT is believed elsewhere until it expires, so it gets no more than a handle
@@ -21,6 +21,8 @@ def scope_fault(name: str) -> str | None:
     """Return why a scope cannot have this name, or None (RFC 6749 §3.3)."""
     if name in _OPENID:
         return "this name belongs to OpenID Connect"
+    if name.startswith(MANAGEMENT_PREFIX):
+        return f'names that begin with "{MANAGEMENT_PREFIX}" belong to the management API'
     if not _SCOPE.fullmatch(name):
         return "a scope's name has at most 100 visible ASCII characters, without space, quotation mark and backslash"
     return None
@@ -32,6 +34,8 @@ def audience_fault(audience: str) -> str | None:
         return 'an absolute address such as "https://api.example.com" is expected'
     if "#" in audience:
         return "an audience has no fragment (#)"
+    if audience == MANAGEMENT.audience:
+        return "this is the audience of the management API"
     return None
 
 

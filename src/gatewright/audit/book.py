@@ -85,25 +85,44 @@ class Entry(Struct, frozen=True):
     act: str
     subject: str
     detail: str
+    client: str = ""
+    address: str = ""
 
+
+class By(Struct, frozen=True):
+    """Who does it, through which client, from which address; the latter two are "" where there are none."""
+
+    actor: str
+    client: str = ""
+    address: str = ""
+
+
+Actor = str | By
 
 WRITE: Final = Query(
     None,
-    """INSERT INTO audit (id, tenant, at, actor, act, subject, detail)
-       SELECT :id, :tenant, :at, :actor, :act, :subject, :detail {each} WHERE true""",
-    each={"id": int, "tenant": int, "at": int, "actor": str, "act": str, "subject": str, "detail": str},
-)
+    """INSERT INTO audit (id, tenant, at, actor, act, subject, detail, client, address)
+       SELECT :id, :tenant, :at, :actor, :act, :subject, :detail, :client, :address {each} WHERE true""",
+    each={
+        "id": int, "tenant": int, "at": int, "actor": str, "act": str, "subject": str, "detail": str, "client": str, "address": str,
+    },
+)  # fmt: skip
 LIST: Final = Query(
     Entry,
-    """SELECT id, tenant, at, actor, act, subject, detail FROM audit
-        WHERE tenant = :tenant AND id < :before
+    """SELECT id, tenant, at, actor, act, subject, detail, client, address FROM audit
+        WHERE tenant = :tenant AND id < :before AND at >= :since AND at < :until
           AND (:act = '' OR act = :act) AND (:actor = '' OR actor = :actor) AND (:subject = '' OR subject = :subject)
+          AND (:client = '' OR client = :client)
      ORDER BY id DESC LIMIT :count""",
 )
 NEWEST: Final = (1 << 63) - 1
+# The filters of a listing, and what each is where everything is wanted: `before` an entry's id, `since` and `until` a time.
+EVERYTHING: Final[Mapping[str, int | str]] = {
+    "before": NEWEST, "since": 0, "until": NEWEST, "act": "", "actor": "", "subject": "", "client": "",
+}  # fmt: skip
 
 
-async def record(tx: Tx, at: Moment, *, tenant: int, actor: str, act: Act, subject: str, detail: Mapping[str, object]) -> None:
+async def record(tx: Tx, at: Moment, *, tenant: int, actor: Actor, act: Act, subject: str, detail: Mapping[str, object]) -> None:
     """Write one entry in the transaction of the act that it tells of.
 
     Raises:
@@ -113,10 +132,10 @@ async def record(tx: Tx, at: Moment, *, tenant: int, actor: str, act: Act, subje
     await tx.do(entry.query, **entry.args)
 
 
-def entry_of(at: Moment, *, tenant: int, actor: str, act: Act, subject: str, detail: Mapping[str, object]) -> Then:
+def entry_of(at: Moment, *, tenant: int, actor: Actor, act: Act, subject: str, detail: Mapping[str, object]) -> Then:
     """Return an entry that is written beside a verb, in its transaction.
 
-    `actor` and `subject` are shown ids (`us_…`), client ids, or `os:NAME` for the person at the terminal. Values that look like a
+    `actor` (or its `By`) and `subject` are shown ids (`us_…`), client ids, or `os:NAME` at the terminal. Values that look like a
     secret are hidden; a field that names one is a mistake in our code.
 
     Raises:
@@ -126,17 +145,26 @@ def entry_of(at: Moment, *, tenant: int, actor: str, act: Act, subject: str, det
     if named:
         raise ValueError(f"an audit entry may not hold {named[0]!r}")
     text = msgspec.json.encode(masked(detail)).decode()
-    args: dict[str, Value] = {"id": at.id(), "tenant": tenant, "at": at.now, "act": act.value, "detail": text}
-    return Then(WRITE, args | {"actor": _named(actor), "subject": _named(subject)})
+    by = By(actor) if isinstance(actor, str) else actor
+    args: dict[str, Value] = {
+        "id": at.id(),
+        "tenant": tenant,
+        "at": at.now,
+        "actor": _named(by.actor),
+        "act": act.value,
+        "subject": _named(subject),
+        "detail": text,
+        "client": _named(by.client),
+        "address": by.address,
+    }
+    return Then(WRITE, args)
 
 
 def _named(text: str) -> str:
     """Return who or what is meant, with anything that looks like a secret hidden; one of our own ids is looked at no further."""
-    return text if ids.shown(text) else str(masked(text))
+    return text if not text or ids.shown(text) else str(masked(text))
 
 
-async def entries(
-    store: Store, tenant: int, *, before: int = NEWEST, act: str = "", actor: str = "", subject: str = "", count: int = 50
-) -> list[Entry]:
-    """Return the newest entries of a tenant that were written before the one with the id `before`, newest first."""
-    return await store.all(LIST, tenant=tenant, before=before, act=act, actor=actor, subject=subject, count=count)
+async def entries(store: Store | Tx, tenant: int, *, count: int = 50, **wanted: int | str) -> list[Entry]:
+    """Return the newest entries of a tenant that have what is `wanted` (a filter of `EVERYTHING` each), newest first."""
+    return await store.all(LIST, tenant=tenant, count=count, **{**EVERYTHING, **wanted})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gatewright.audit.book import Act, record
+from gatewright.audit.book import Act, Actor, record
 from gatewright.base.moment import Moment
 from gatewright.store.changes import announce
 
@@ -30,7 +30,7 @@ class Deed:
     tx: Tx
     at: Moment
     tenant: int
-    actor: str
+    actor: Actor
     _told: set[tuple[str, int]] = field(default_factory=set)
 
     async def note(self, act: Act, subject: str, **detail: object) -> None:

@@ -31,3 +31,19 @@ def stamp(seconds: int) -> str:
 def stamp_ms(milliseconds: int) -> str:
     """Return a moment as `2026-11-21T07:05:00.123Z` (RFC 3339 §5.6)."""
     return f"{stamp(milliseconds // 1000)[:-1]}.{milliseconds % 1000:03d}Z"
+
+
+def seconds_of(text: str) -> int | None:
+    """Return the moment of a text like `2026-11-21T07:05:00Z`, or None when there is no such day or hour."""
+    try:
+        year, month, day, hour, minute, second = (
+            int(text[start:end]) for start, end in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+        )
+    except ValueError:
+        return None
+    # Counted in years that begin with March, as `date` does.
+    years, months = year - (month <= 2), (month + 9) % 12
+    era, of_era = divmod(years, 400)
+    days = era * _ERA_DAYS + of_era * 365 + of_era // 4 - of_era // 100 + (153 * months + 2) // 5 + day - 1 - _BEFORE_1970
+    found = days * _DAY + hour * 3600 + minute * 60 + second
+    return found if len(text) == 20 and stamp(found) == text else None

@@ -11,8 +11,10 @@ _LENGTH: Final = 13  # 13 x 5 bits hold 63
 _LIMIT: Final = 1 << 63
 
 TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE = "tn", "us", "ac", "mb", "ap", "ro"
-CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE = "cl", "gr", "az", "se", "ke", "cs", "sc"
-PREFIXES: Final = frozenset({TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE, CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE, "in"})
+CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE, AUDIT = "cl", "gr", "az", "se", "ke", "cs", "sc", "au"
+PREFIXES: Final = frozenset(
+    {TENANT, USER, ACCOUNT, MEMBERSHIP, API, ROLE, CLIENT, GRANT, AUTHORIZATION, SESSION, KEY, SECRET, SCOPE, AUDIT, "in"}
+)
 
 
 def show(prefix: str, number: int) -> str:

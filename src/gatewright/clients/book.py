@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from gatewright.audit.book import Act
 from gatewright.audit.deed import CLIENT_KIND, Deed, Refused
 from gatewright.base import ids
+from gatewright.base.change import sides
 from gatewright.clients.rules import weaknesses
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
@@ -50,6 +51,12 @@ LIST: Final = Query(
     """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
         WHERE tenant = :tenant AND client_id > :after ORDER BY client_id LIMIT :count""",
 )
+PAGE: Final = Query(
+    ClientRow,
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+        WHERE tenant = :tenant AND client_id > :after AND (:status = '' OR (:status = 'active') = (disabled_at IS NULL))
+     ORDER BY client_id LIMIT :count""",
+)
 NUMBER_OF: Final = Query(int, "SELECT id FROM client WHERE tenant = :tenant AND client_id = :client_id")
 _MAKE: Final = Query(
     None,
@@ -87,13 +94,22 @@ async def make_client(deed: Deed, client_id: str, settings: ClientSettings) -> i
 
 async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings) -> None:
     """Set a client's settings; they hold for what is already given from the next check on."""
-    old = msgspec.to_builtins(client.terms)
-    new = msgspec.to_builtins(settings)
-    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    changed = sides(_told(client.terms), _told(settings))
     document = msgspec.json.encode(settings).decode()
     await deed.tx.do(_CHANGE, id=client.id, tenant=deed.tenant, settings=document, now=deed.at.now)
-    await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=changed, weaknesses=weaknesses(settings))
+    await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=sorted(changed["after"]), **changed, weaknesses=weaknesses(settings))
     await deed.announce(CLIENT_KIND, client.id)
+
+
+def _told(settings: ClientSettings) -> dict[str, Any]:
+    """Return settings for the audit log, what they refer to by its id."""
+    return {
+        **{name: getattr(settings, name) for name in ClientSettings.__struct_fields__},
+        "scopes": [ids.show(ids.SCOPE, number) for number in settings.scopes],
+        "roles": [ids.show(ids.ROLE, number) for number in settings.roles],
+        "account": ids.show(ids.ACCOUNT, settings.account) if settings.account else None,
+        "service_user": ids.show(ids.USER, settings.service_user) if settings.service_user else None,
+    }
 
 
 async def disable_client(deed: Deed, client: ClientRow) -> bool:

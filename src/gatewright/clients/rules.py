@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from gatewright.base import ids
-from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID_IDS
+from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_IDS
 from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 
@@ -125,6 +125,8 @@ def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "scopes", "the scopes of OpenID Connect tell of a user, and a service has none"
     if OFFLINE_ACCESS in settings.scopes and "refresh_token" not in settings.grant_types:
         yield "scopes", '"offline_access" means a refresh token, so the grant type "refresh_token" is needed'
+    if settings.party == "third" and not settings.third_party_management and not MANAGEMENT_IDS.isdisjoint(settings.scopes):
+        yield "scopes", "the scopes of the management API are for first-party clients, unless third_party_management is true"
 
 
 def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
@@ -136,6 +138,8 @@ def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
         found.append("scopes_all_allowed")
     if settings.party == "first" and settings.token_endpoint_auth_method == "none":
         found.append("first_party_without_secret")
+    if settings.third_party_management:
+        found.append("third_party_management")
     if (
         settings.refresh_absolute is None
         and settings.party == "third"

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gatewright.audit.book import Act, record
+from gatewright.audit.book import Act, Actor, record
 from gatewright.base.digest import same
 from gatewright.base.moment import Moment
 from gatewright.keys.root import KeyFault, RootKey
@@ -41,7 +41,7 @@ class NewKey(Struct, frozen=True, kw_only=True):
     signs_from: int
     follows: int = 0
     published_until: int = 0
-    actor: str = ""
+    actor: Actor = ""
 
 
 _COLUMNS: Final = "id, tenant, alg, kid, public_jwk, wrapped, made_at, signs_from, signs_until, published_until"
@@ -126,7 +126,7 @@ async def add_all(tx: Tx, at: Moment, several: list[NewKey]) -> bool:
     return any([await add(tx, at, new) for new in several])
 
 
-async def drop(tx: Tx, at: Moment, tenant: int, kid: str, actor: str) -> bool:
+async def drop(tx: Tx, at: Moment, tenant: int, kid: str, actor: Actor) -> bool:
     """Forget a key, so that nothing it signed is believed any more; tell whether there was one. A unit of work."""
     await announce(tx, tenant=tenant, kind=KEYS_KIND, subject=0, at=at.now)
     alg = await tx.one(DROP, tenant=tenant, kid=kid)

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from gatewright.audit.book import Actor
 from gatewright.base.kept import Kept
 from gatewright.base.moment import Clock, Moment
 from gatewright.keys.book import DUE, KEYS_KIND, KNOWN, OF_TENANT, OLD, KeyRow, NewKey, add, add_all, drop, drop_old
@@ -147,20 +148,20 @@ class KeySigner:
             await self._store.run(drop_old, before)
         return [one for one in rotated if one is not None]
 
-    async def rotate(self, at: Moment, tenant: int, *, actor: str, ahead: int = AHEAD_BY_HAND) -> list[Rotated]:
+    async def rotate(self, at: Moment, tenant: int, *, actor: Actor, ahead: int = AHEAD_BY_HAND) -> list[Rotated]:
         """Give each of a tenant's present keys a successor that signs after `ahead` seconds; one that has one already keeps it."""
         rows = await self._store.all(OF_TENANT, tenant=tenant)
         present = [row for row in rows if row.signs_until is None and row.signs_from <= at.now]
         rotated = [await self._follow(at, row, at.now + ahead, actor) for row in present]
         return [one for one in rotated if one is not None]
 
-    async def retire(self, at: Moment, tenant: int, kid: str, *, actor: str) -> bool:
+    async def retire(self, at: Moment, tenant: int, kid: str, *, actor: Actor) -> bool:
         """Take a key away at once, because somebody else may have it: nothing that it signed is believed here from now on."""
         gone = await self._store.run(drop, at, tenant, kid, actor)
         self._rings.forget(tenant)
         return gone
 
-    async def _follow(self, at: Moment, row: KeyRow, signs_from: int, actor: str) -> Rotated | None:
+    async def _follow(self, at: Moment, row: KeyRow, signs_from: int, actor: Actor) -> Rotated | None:
         made = await asyncio.to_thread(make, row.alg)
         new = NewKey(
             tenant=row.tenant,

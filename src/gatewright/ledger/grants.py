@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import msgspec
 from msgspec import Struct
 
-from gatewright.audit.book import Act, record
+from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
 from gatewright.ledger.standing import HELD, Held
 from gatewright.oauth.catalogue import ids_of, text_of
@@ -71,7 +71,7 @@ class Giving(Struct, frozen=True, kw_only=True):
     tenant: int
     client: int
     source: Source
-    actor: str
+    actor: Actor
     person: int = 0
     account: int = 0
     granted: frozenset[int] = frozenset()
@@ -150,6 +150,14 @@ END_OF_ACCOUNT: Final = Query(
     None,
     """UPDATE consent_grant SET ended_at = :now, ended_because = :because
         WHERE account = :party AND tenant = :tenant AND ended_at IS NULL""",
+)
+# 0 stands for every client, user or account; whoever calls names at least one.
+END_MATCHING: Final = Query(
+    None,
+    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
+        WHERE tenant = :tenant AND ended_at IS NULL
+          AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:person AS BIGINT) = 0 OR person = :person)
+          AND (CAST(:account AS BIGINT) = 0 OR account = :account)""",
 )
 _END_OF: Final = {ids.USER: END_OF_PERSON, ids.CLIENT: END_OF_CLIENT, ids.ACCOUNT: END_OF_ACCOUNT}
 
@@ -248,7 +256,7 @@ def _told(grant: Grant) -> dict[str, object]:
     }
 
 
-async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: str) -> bool:
+async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: Actor) -> bool:
     """End one grant and with it everything under it; the first cause wins. Tell whether it was live. A unit of work."""
     ended = await tx.one(END_ONE, id=number, tenant=tenant, now=at.now, because=because)
     if ended is None:
@@ -264,7 +272,7 @@ async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBec
 
 
 async def end_of(
-    tx: Tx, at: Moment, *, tenant: int, prefix: Literal["us", "cl", "ac"], number: int, because: EndedBecause, actor: str
+    tx: Tx, at: Moment, *, tenant: int, prefix: Literal["us", "cl", "ac"], number: int, because: EndedBecause, actor: Actor
 ) -> int:
     """End every grant of a user, a client or an account (named as its id is shown); return how many were live. A unit of work."""
     count = await tx.do(_END_OF[prefix], party=number, tenant=tenant, now=at.now, because=because)
@@ -272,6 +280,43 @@ async def end_of(
         detail = {"because": because, "grants": count}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(prefix, number), detail=detail)
     return count
+
+
+async def end_matching(
+    tx: Tx, at: Moment, *, tenant: int, client: int, person: int, account: int, because: EndedBecause, actor: Actor
+) -> int:
+    """End every grant of these parties together, 0 standing for any; return how many were live. A unit of work.
+
+    Raises:
+        ValueError: nobody is named, which would be everybody.
+    """
+    if not (client or person or account):
+        raise ValueError("whose grants are to end is not said")
+    count = await tx.do(END_MATCHING, tenant=tenant, client=client, person=person, account=account, now=at.now, because=because)
+    if count:
+        named = ((ids.CLIENT, client), (ids.USER, person), (ids.ACCOUNT, account))
+        subjects = [ids.show(prefix, number) for prefix, number in named if number]
+        detail = {"because": because, "grants": count, "of": subjects}
+        await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=subjects[0], detail=detail)
+    return count
+
+
+async def narrow(tx: Tx, at: Moment, grant: Grant, scopes: frozenset[int], actor: Actor) -> Grant:
+    """Take all scopes but these from a live grant; what was opened under it has them no more from the next check on. A unit of work."""
+    giving = Giving(
+        tenant=grant.tenant,
+        client=grant.client,
+        source=cast("Source", grant.source),
+        actor=actor,
+        person=grant.person,
+        account=grant.account,
+        granted=grant.scopes & scopes,
+        declined=grant.declined_scopes,
+        claims=grant.claims,
+        expires_at=grant.expires_at,
+        exact=True,
+    )
+    return await give(tx, at, giving)
 
 
 class Grants:
@@ -290,7 +335,7 @@ class Grants:
         """Make or change a grant."""
         return await self._store.run(give, at, giving)
 
-    async def end(self, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: str) -> bool:
+    async def end(self, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: Actor) -> bool:
         """End one grant; tell whether it was live."""
         return await self._store.run(end, at, tenant=tenant, number=number, because=because, actor=actor)
 

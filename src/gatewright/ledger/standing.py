@@ -103,3 +103,81 @@ HELD: Final = Query(
         WHERE g.person = :person AND g.tenant = :tenant AND g.ended_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > :now)
      ORDER BY g.changed_at DESC, g.id DESC""",
 )
+
+
+class Member(Struct, frozen=True):
+    """A live membership with its user, as those who manage an account see it listed; `roles` is a list of ids."""
+
+    id: int
+    person: int
+    kind: str
+    email: str
+    name: str
+    roles: str
+    created_at: int
+    disabled_at: int | None
+
+
+MEMBERS: Final = Query(
+    Member,
+    """SELECT m.id, m.person, p.kind, p.email, p.name, m.roles, m.created_at, p.disabled_at
+         FROM membership AS m JOIN person AS p ON p.id = m.person
+        WHERE m.tenant = :tenant AND m.account = :account AND m.ended_at IS NULL AND m.id > :after
+          AND (:kind = '' OR p.kind = :kind)
+     ORDER BY m.id LIMIT :count""",
+)
+
+
+class Place(Struct, frozen=True):
+    """A live membership with its account, as it is listed of a user; `roles` is a list of ids."""
+
+    id: int
+    account: int
+    slug: str
+    name: str
+    roles: str
+    created_at: int
+
+
+PLACES: Final = Query(
+    Place,
+    """SELECT m.id, m.account, t.slug, t.name, m.roles, m.created_at
+         FROM membership AS m JOIN account AS t ON t.id = m.account
+        WHERE m.tenant = :tenant AND m.person = :person AND m.ended_at IS NULL
+     ORDER BY m.id""",
+)
+
+
+class Given(Struct, frozen=True):
+    """A live grant with the names of its parties, as those who manage it see it listed."""
+
+    id: int
+    client_id: str
+    person: int
+    person_email: str | None
+    account: int
+    account_slug: str | None
+    granted: str
+    declined: str
+    source: str
+    made_at: int
+    changed_at: int
+    expires_at: int | None
+
+
+# 0 stands for every client, user, account or grant.
+GIVEN: Final = Query(
+    Given,
+    """SELECT g.id, c.client_id, g.person, p.email, g.account, t.slug, g.granted, g.declined, g.source, g.made_at, g.changed_at,
+              g.expires_at
+         FROM consent_grant AS g
+              JOIN client AS c ON c.id = g.client
+              LEFT JOIN person AS p ON p.id = g.person
+              LEFT JOIN account AS t ON t.id = g.account
+        WHERE g.tenant = :tenant AND g.ended_at IS NULL AND g.id < :before
+          AND (CAST(:number AS BIGINT) = 0 OR g.id = :number)
+          AND (CAST(:client AS BIGINT) = 0 OR g.client = :client)
+          AND (CAST(:person AS BIGINT) = 0 OR g.person = :person)
+          AND (CAST(:account AS BIGINT) = 0 OR g.account = :account)
+     ORDER BY g.id DESC LIMIT :count""",
+)

@@ -1,4 +1,4 @@
-"""What a tenant defines: its APIs, their scopes and its roles, as one immutable snapshot."""
+"""What a tenant defines: its APIs, their scopes and its roles, as one immutable snapshot; with them what every tenant has."""
 
 from __future__ import annotations
 
@@ -55,6 +55,41 @@ OPENID_SCOPES: Final = (
 OPENID, PROFILE, EMAIL, ADDRESS, PHONE, OFFLINE_ACCESS = (scope.id for scope in OPENID_SCOPES)
 OPENID_IDS: Final = frozenset(scope.id for scope in OPENID_SCOPES)
 
+# Gatewright itself as an API: the management API, the same in every tenant. Its scopes reach over the whole tenant but for the last
+# four, which end at the account of the token. Their names are reserved, their ids never change: new ones go to the end.
+MANAGEMENT_API: Final = 1
+MANAGEMENT_PREFIX: Final = "gw:"
+MANAGEMENT: Final = Api(
+    id=MANAGEMENT_API, audience="urn:gatewright:management", name="Gatewright management", token_format="opaque", token_lifetime=3600
+)
+MANAGEMENT_SCOPES: Final = (
+    Scope(11, "gw:tenant:read", MANAGEMENT_API, "See the settings and domains of this platform", reach="tenant"),
+    Scope(12, "gw:tenant:write", MANAGEMENT_API, "Change the settings and domains of this platform", "high", "tenant"),
+    Scope(13, "gw:users:read", MANAGEMENT_API, "See all users of this platform", reach="tenant"),
+    Scope(14, "gw:users:write", MANAGEMENT_API, "Make, change, disable and delete users of this platform", "high", "tenant"),
+    Scope(15, "gw:accounts:read", MANAGEMENT_API, "See all accounts and who belongs to them", reach="tenant"),
+    Scope(16, "gw:accounts:write", MANAGEMENT_API, "Make, change and delete accounts, and decide who belongs to them", "high", "tenant"),
+    Scope(17, "gw:clients:read", MANAGEMENT_API, "See the apps and services that may ask for access", reach="tenant"),
+    Scope(18, "gw:clients:write", MANAGEMENT_API, "Register and change apps and services, and make their secrets", "high", "tenant"),
+    Scope(19, "gw:apis:read", MANAGEMENT_API, "See the APIs of this platform and their scopes", reach="tenant"),
+    Scope(20, "gw:apis:write", MANAGEMENT_API, "Change the APIs of this platform and their scopes", "high", "tenant"),
+    Scope(21, "gw:roles:read", MANAGEMENT_API, "See the roles of this platform", reach="tenant"),
+    Scope(22, "gw:roles:write", MANAGEMENT_API, "Change what the roles of this platform hold", "high", "tenant"),
+    Scope(23, "gw:grants:read", MANAGEMENT_API, "See everything that users gave to apps", reach="tenant"),
+    Scope(24, "gw:grants:write", MANAGEMENT_API, "End what users gave to apps", "high", "tenant"),
+    Scope(25, "gw:keys:read", MANAGEMENT_API, "See which signing keys are in use", reach="tenant"),
+    Scope(26, "gw:keys:write", MANAGEMENT_API, "Replace and withdraw signing keys", "high", "tenant"),
+    Scope(27, "gw:audit:read", MANAGEMENT_API, "Read the audit log of this platform", "high", "tenant"),
+    Scope(28, "gw:members:read", MANAGEMENT_API, "See who belongs to your account"),
+    Scope(29, "gw:members:write", MANAGEMENT_API, "Decide who belongs to your account, with which roles", "high"),
+    Scope(30, "gw:access:read", MANAGEMENT_API, "See which apps and services have access to your account"),
+    Scope(31, "gw:access:write", MANAGEMENT_API, "End the access of apps and services to your account", "high"),
+)
+MANAGEMENT_IDS: Final = frozenset(scope.id for scope in MANAGEMENT_SCOPES)
+
+BUILT_IN: Final = (*OPENID_SCOPES, *MANAGEMENT_SCOPES)
+"""The scopes that every tenant has; a file or an admin may name them and may not define them."""
+
 
 class Catalogue:
     """One tenant's APIs, scopes and roles, found by id and by name."""
@@ -62,10 +97,10 @@ class Catalogue:
     __slots__ = ("apis", "apis_by_audience", "roles", "roles_by_name", "scopes", "scopes_by_name", "version")
 
     def __init__(self, apis: list[Api], scopes: list[Scope], roles: list[Role], version: int = 0) -> None:
-        every = [*OPENID_SCOPES, *scopes]
+        every = [*BUILT_IN, *scopes]
         self.version = version
-        self.apis = {api.id: api for api in apis}
-        self.apis_by_audience = {api.audience: api for api in apis}
+        self.apis = {api.id: api for api in (*apis, MANAGEMENT)}
+        self.apis_by_audience = {api.audience: api for api in self.apis.values()}
         self.scopes = {scope.id: scope for scope in every}
         self.scopes_by_name = {scope.name: scope for scope in every}
         self.roles = {role.id: role for role in roles}

@@ -47,6 +47,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_ips: tuple[str, ...] = ()
     introspects: bool = False
     lasting_session: bool = False
+    third_party_management: bool = False
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID_API, Catalogue, Scope
+from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_API, Catalogue, Scope
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import AccessDenied, InvalidScope, OAuthError
 
@@ -137,9 +137,9 @@ def requested(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[
     if scope is None:
         if client.settings.scopes_policy == "required":
             raise InvalidScope("no scope was requested: name the scopes that are needed in the parameter 'scope'")
-        # What is dangerous or lasts is asked for by its name or not at all (`security-rules` 35).
+        # What is dangerous, lasts or manages is asked for by its name or not at all (`security-rules` 35, 36).
         mild = [scope.id for scope in catalogue.scopes.values() if scope.risk != "high" and scope.id != OFFLINE_ACCESS]
-        return tuple(catalogue.names(client.scopes.intersection(mild)))
+        return tuple(catalogue.names(client.scopes.intersection(mild) - MANAGEMENT_IDS))
     names = tuple(dict.fromkeys(scope.split(" ")))
     unknown = [name for name in names if name not in catalogue.scopes_by_name]
     # OpenID Connect Core §3.1.2.1 has scopes that are not understood ignored; a plain OAuth request is told.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gatewright.oauth.catalogue import Catalogue
+from gatewright.oauth.catalogue import MANAGEMENT_IDS, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.claims import SUPPORTED as CLAIMS
 from gatewright.oauth.client_auth import SUPPORTED as METHODS
@@ -67,5 +67,5 @@ _SAME_EVERYWHERE: Final[Mapping[str, object]] = {
 def document(issuer: Issuer, catalogue: Catalogue) -> Mapping[str, object]:
     """Return the document of an issuer, the same at both of its addresses."""
     endpoints = {member: url_of(issuer, endpoint) for member, endpoint in _ENDPOINTS.items()}
-    scopes = catalogue.names(tuple(catalogue.scopes))
+    scopes = catalogue.names(frozenset(catalogue.scopes) - MANAGEMENT_IDS)
     return {"issuer": issuer.url, **endpoints, "scopes_supported": scopes, **_SAME_EVERYWHERE}

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from gatewright.base import ids
-from gatewright.oauth.catalogue import OPENID_API, Catalogue
+from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
 from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, nothing_granted
@@ -105,8 +105,11 @@ class Situation(Struct, frozen=True, kw_only=True):
 
     @property
     def trusted(self) -> bool:
-        """Whether the user need not be asked for consent."""
-        return not self.client.asks_user and "consent" not in self.request.prompts
+        """Whether the user need not be asked for consent. For scopes of management everybody is (`security-rules` 36)."""
+        if self.client.asks_user or "consent" in self.request.prompts:
+            return False
+        known = self.catalogue.scopes_by_name
+        return not any(name in known and known[name].api == MANAGEMENT_API for name in self.request.scopes)
 
 
 def next_step(situation: Situation) -> Step:

@@ -12,7 +12,7 @@ from gatewright.accounts.book import MEMBERSHIPS_OF, account_named
 from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
 from gatewright.clients.book import ClientRow, client_named
-from gatewright.oauth.catalogue import OPENID_SCOPES
+from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -58,8 +58,8 @@ class Current:
 
     @property
     def scope_names(self) -> dict[int, str]:
-        """Names by id, OpenID's among them."""
-        return {**{scope.id: scope.name for scope in OPENID_SCOPES}, **{row.id: name for name, row in self.scopes.items()}}
+        """Names by id, the built-in ones among them."""
+        return {**{scope.id: scope.name for scope in BUILT_IN}, **{row.id: name for name, row in self.scopes.items()}}
 
     @property
     def live_scope_names(self) -> dict[int, str]:
@@ -73,8 +73,8 @@ class Current:
         return {row.id: name for name, row in self.roles.items() if row.retired_at is None}
 
 
-async def load(source: Store | Tx, reading: Reading) -> Current:
-    """Return what there is of everything that a file names, or that an earlier apply of it made."""
+async def load(source: Store | Tx, reading: Reading, *, earlier_applies: bool = True) -> Current:
+    """Return what there is of everything that a file names, and of what an earlier apply of it made."""
     found = Current()
     slug = reading.tenant.value.slug if reading.tenant is not None else None
     found.tenant = await tenant_named(source, slug) if slug is not None else None
@@ -82,7 +82,8 @@ async def load(source: Store | Tx, reading: Reading) -> Current:
     await _domains(source, reading, found, number)
     if not number:
         return found
-    found.applied = {(row.kind, row.name): row for row in await source.all(APPLIED, tenant=number)}
+    if earlier_applies:
+        found.applied = {(row.kind, row.name): row for row in await source.all(APPLIED, tenant=number)}
     found.apis = {row.audience: row for row in await apis_of(source, number)}
     found.scopes = {row.name: row for row in await scopes_of(source, number)}
     found.roles = {row.name: row for row in await roles_of(source, number)}

@@ -140,6 +140,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_ips: tuple[Name, ...] = ()
     introspects: bool = False
     lasting_session: bool = False
+    third_party_management: bool = False
     secret: SecretSource | None = None
 
 

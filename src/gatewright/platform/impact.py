@@ -11,7 +11,7 @@ from gatewright.platform.steps import Change, Hit, user_key
 from gatewright.store import Query
 
 if TYPE_CHECKING:
-    from gatewright.store import Store
+    from gatewright.store import Store, Tx
 
 _GRANTS_OF_CLIENT: Final = Query(int, "SELECT count(*) FROM consent_grant WHERE tenant = :tenant AND client = :client AND ended_at IS NULL")
 _GRANTS_WITH_SCOPE: Final = Query(
@@ -45,7 +45,7 @@ _CLIENTS_WITH_SCOPE: Final = Query(
 )
 
 
-async def counted(store: Store, tenant: int, change: Change, current: Current) -> Change:
+async def counted(store: Store | Tx, tenant: int, change: Change, current: Current) -> Change:
     """Return a change with whom it hits; those that hit nobody are as they were."""
     if change.sign == "+" or not tenant:
         return change
@@ -53,7 +53,7 @@ async def counted(store: Store, tenant: int, change: Change, current: Current) -
     return msgspec.structs.replace(change, hits=tuple(hits))
 
 
-async def _hits(store: Store, tenant: int, change: Change, current: Current) -> list[Hit]:
+async def _hits(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
     match change.kind:
         case "client":
             return await _client(store, tenant, change, current)
@@ -76,7 +76,7 @@ async def _hits(store: Store, tenant: int, change: Change, current: Current) -> 
     return []
 
 
-async def _client(store: Store, tenant: int, change: Change, current: Current) -> list[Hit]:
+async def _client(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
     client = current.clients[change.name].id
     if change.sign == "-":
         return [Hit(await _count(store, _GRANTS_OF_CLIENT, tenant=tenant, client=client), "live grants")]
@@ -102,7 +102,7 @@ def _narrowed(change: Change) -> bool:
     return False
 
 
-async def _role(store: Store, tenant: int, change: Change, current: Current) -> list[Hit]:
+async def _role(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
     lost = _lost(change, "scopes")
     if change.sign != "-" and not lost:
         return []
@@ -111,7 +111,7 @@ async def _role(store: Store, tenant: int, change: Change, current: Current) -> 
     return [Hit(await _count(store, _MEMBERS_WITH_ROLE, tenant=tenant, pattern=pattern), what)]
 
 
-async def _scope(store: Store, tenant: int, scope: int) -> list[Hit]:
+async def _scope(store: Store | Tx, tenant: int, scope: int) -> list[Hit]:
     # The ids of a client's scopes stand in its settings as a JSON list, so that one of them is between brackets or commas.
     forms = {"first": f'%"scopes":[{scope},%', "middle": f"%,{scope},%", "last": f"%,{scope}]%", "only": f'%"scopes":[{scope}]%'}
     clients = await store.one(_CLIENTS_WITH_SCOPE, tenant=tenant, **forms)
@@ -119,7 +119,7 @@ async def _scope(store: Store, tenant: int, scope: int) -> list[Hit]:
     return [Hit(clients or 0, "clients"), Hit(grants, "live grants")]
 
 
-async def _membership(store: Store, tenant: int, change: Change, current: Current) -> list[Hit]:
+async def _membership(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
     lost = _lost(change, "roles")
     if change.sign != "-" and not lost:
         return []
@@ -128,7 +128,7 @@ async def _membership(store: Store, tenant: int, change: Change, current: Curren
     return [Hit(await _count(store, _GRANTS_OF_MEMBER, tenant=tenant, person=person, account=account), "live grants")]
 
 
-async def _count(store: Store, query: Query[int], **args: int | str) -> int:
+async def _count(store: Store | Tx, query: Query[int], **args: int | str) -> int:
     rows = await store.all(query, **args)
     return rows[0] if rows else 0
 

@@ -14,7 +14,7 @@ from gatewright.base.secret import Secret
 from gatewright.base.source import SecretSource, SourceFault, reveal
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import client_id_fault, secret_fault, settings_faults
-from gatewright.oauth.catalogue import OPENID_SCOPES, UNTIL_REVOKED
+from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.current import Current, names_known
 from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
@@ -26,6 +26,8 @@ from gatewright.users.passwords import password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
 
 _OPENID = {scope.name: scope.id for scope in OPENID_SCOPES}
+_BUILT_IN = {scope.name: scope.id for scope in BUILT_IN}
+_MANAGEMENT = sorted(scope.name for scope in MANAGEMENT_SCOPES)
 
 
 @dataclass(slots=True)
@@ -61,6 +63,10 @@ class _Examiner:
         """Tell when a name refers to nothing."""
         known = self.known[section]
         looked = email_key(name) if section == "users" else name
+        if section == "scopes" and name.startswith(MANAGEMENT_PREFIX):
+            if name not in _BUILT_IN:
+                self.found.add(keys, f'there is no {what} "{name}"', choice(name, _MANAGEMENT))
+            return
         if looked not in known and not (openid and name in _OPENID):
             self.found.add(keys, f'there is no {what} "{name}"', choice(name, sorted(known)))
 
@@ -163,7 +169,12 @@ def _scope(examiner: _Examiner, keys: Keys, name: str, value: str | ScopePart, a
         elif owner != audience:
             examiner.found.add(keys, f"this scope belongs to {owner}", "a scope's name is one in the whole tenant")
     for index, implied in enumerate(value.implies if isinstance(value, ScopePart) else ()):
-        examiner.refers((*keys, "implies", index), implied, "scope", "scopes")
+        if implied.startswith(MANAGEMENT_PREFIX):
+            examiner.found.add(
+                (*keys, "implies", index), "no scope brings one of the management API with it", "give it to a role by its name"
+            )
+        else:
+            examiner.refers((*keys, "implies", index), implied, "scope", "scopes")
 
 
 def _roles(examiner: _Examiner) -> None:
@@ -243,9 +254,9 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
 
 def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
     """Return settings that refer to as much as the names do, for rules that ask whether and not whom."""
-    openid = tuple(_OPENID[name] for name in terms.scopes if name in _OPENID)
+    built_in = tuple(_BUILT_IN[name] for name in terms.scopes if name in _BUILT_IN)
     account, service_user = int(terms.account is not None), int(terms.service_user is not None)
-    return msgspec.structs.replace(terms.settings, scopes=openid, account=account, service_user=service_user)
+    return msgspec.structs.replace(terms.settings, scopes=built_in, account=account, service_user=service_user)
 
 
 def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:

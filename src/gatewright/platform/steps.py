@@ -4,35 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from gatewright.audit.deed import Deed, Refused
+from gatewright.base.change import Detail, Hit, details, told
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
-from gatewright.oauth.catalogue import OPENID_SCOPES
+from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.current import Current
 from gatewright.users.passwords import SALT_BYTES, digest_of, fits
 from gatewright.users.rules import email_key
 
 Sign = Literal["+", "~", "-"]
+__all__ = ["Change", "Detail", "Hit", "Names", "SlowWork", "Step", "Unprepared", "Work", "details", "id_in", "ids_in", "told", "user_key"]
+
 Kind = Literal["tenant", "domain", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret"]
-
-
-class Detail(Struct, frozen=True):
-    """One value that a change sets; None stands for nothing."""
-
-    key: str
-    before: Any = None
-    after: Any = None
-
-
-class Hit(Struct, frozen=True):
-    """Whom a change takes something from: how many of what."""
-
-    count: int
-    what: str
 
 
 class Change(Struct, frozen=True):
@@ -59,10 +47,10 @@ class Names:
     @classmethod
     def of(cls, current: Current) -> Names:
         """Return the ids of what there is."""
-        openid = {scope.name: scope.id for scope in OPENID_SCOPES}
+        built_in = {scope.name: scope.id for scope in BUILT_IN}
         return cls(
             apis={name: row.id for name, row in current.apis.items()},
-            scopes={**openid, **{name: row.id for name, row in current.scopes.items() if row.retired_at is None}},
+            scopes={**built_in, **{name: row.id for name, row in current.scopes.items() if row.retired_at is None}},
             roles={name: row.id for name, row in current.roles.items() if row.retired_at is None},
             accounts={name: row.id for name, row in current.accounts.items()},
             users={key: row.id for key, row in current.users.items()},
@@ -136,6 +124,10 @@ class SlowWork:
             found = self._digests[owner, text] = digest_of(text, self._at.dice.bytes(SALT_BYTES))
         return found
 
+    def know(self, owner: str, text: str, digest: str) -> None:
+        """Take a digest that was made elsewhere."""
+        self._digests[owner, text] = digest
+
     def fits(self, digest: str, text: str) -> bool:
         """Tell whether a text is the one of a slow digest."""
         found = self._answers.get((digest, text))
@@ -147,17 +139,6 @@ class SlowWork:
     def _check(self) -> None:
         if self.closed:
             raise Unprepared
-
-
-def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Detail, ...]:
-    """Return what differs, in the order of what is to be."""
-    keys = dict.fromkeys([*after, *before])
-    return tuple([Detail(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)])
-
-
-def told(after: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> tuple[Detail, ...]:
-    """Return what is worth telling of something new: every value that is not the usual one."""
-    return tuple([Detail(key, None, value) for key, value in after.items() if usual is None or usual.get(key) != value])
 
 
 def user_key(email: str) -> str:

@@ -20,7 +20,7 @@ _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
 _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
     "unknown_scopes", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience", "allowed_ips",
-    "introspects", "lasting_session",
+    "introspects", "lasting_session", "third_party_management",
 )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None) -> ApiTerms:
     wanted, token = part.value, part.value.token
     given = part.given.get("token", {})
     lifetime = None if token.lifetime is None else lifetime_of(token)
+    if lifetime is None and "lifetime" in given:
+        lifetime = _LIFETIMES[token.format]  # named, and named nothing: its default comes back
     if row is None:
         default = lifetime if lifetime is not None else _LIFETIMES[token.format]
         return ApiTerms(name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg)
@@ -85,7 +87,8 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
     if "jwks" in given:
         document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
     named = given.get("refresh", {})
-    document |= {f"refresh_{name}": seconds(named[name]) for name in ("idle", "absolute") if name in named}
+    lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
+    document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
     if "when" in named:
         document["refresh"] = wanted.refresh.when
     settings = msgspec.convert({**document, "scopes": [], "roles": [], "account": 0, "service_user": 0}, ClientSettings)

@@ -9,6 +9,7 @@ import msgspec
 from gatewright.audit.book import Act
 from gatewright.audit.deed import TENANT_KIND, Deed, Refused
 from gatewright.base import ids
+from gatewright.base.change import sides
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.store import Query
 from gatewright.tenants.records import DomainRow, Look, TenantRow
@@ -52,8 +53,11 @@ async def make_tenant(deed: Deed, slug: str, name: str, paths: tuple[PathPreset,
 
 async def change_tenant(deed: Deed, name: str, paths: tuple[PathPreset, ...], look: Look) -> None:
     """Set what an admin may change of a tenant, domains aside."""
+    row = await deed.tx.one(BY_ID, id=deed.tenant)
+    old = {} if row is None else {"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look)}
+    changed = sides(old, {"name": name, "paths": list(paths), **msgspec.to_builtins(look)})
     await deed.tx.do(_CHANGE, id=deed.tenant, name=name, paths=" ".join(paths), brand=msgspec.json.encode(look).decode())
-    await deed.note(Act.TENANT_CHANGED, ids.show(ids.TENANT, deed.tenant), name=name, paths=paths)
+    await deed.note(Act.TENANT_CHANGED, ids.show(ids.TENANT, deed.tenant), name=name, **changed)
     await deed.announce(TENANT_KIND)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
+from gatewright.base.change import details, sides
 from gatewright.store import Query
 from gatewright.users.records import NewUser, UserRow
 from gatewright.users.rules import email_key
@@ -28,6 +31,15 @@ LIST: Final = Query(
     UserRow,
     """SELECT id, tenant, kind, email, email_key, email_verified_at, name, profile, password_at, epoch, created_at, disabled_at, deleted_at
          FROM person WHERE tenant = :tenant AND email_key > :after AND deleted_at IS NULL ORDER BY email_key LIMIT :count""",
+)
+PAGE: Final = Query(
+    UserRow,
+    """SELECT id, tenant, kind, email, email_key, email_verified_at, name, profile, password_at, epoch, created_at, disabled_at, deleted_at
+         FROM person
+        WHERE tenant = :tenant AND id > :after AND deleted_at IS NULL
+          AND (:kind = '' OR kind = :kind) AND (:email_key = '' OR email_key = :email_key)
+          AND (:status = '' OR (:status = 'active') = (disabled_at IS NULL))
+     ORDER BY id LIMIT :count""",
 )
 _MAKE: Final = Query(
     None,
@@ -111,7 +123,12 @@ async def change_user(deed: Deed, user: UserRow, *, name: str, profile: str, ema
     """Set what is told of a user."""
     verified = (user.email_verified_at or deed.at.now) if email_verified else None
     await deed.tx.do(_CHANGE, id=user.id, tenant=deed.tenant, name=name, profile=profile, verified=verified)
-    await deed.note(Act.USER_CHANGED, ids.show(ids.USER, user.id), email=user.email)
+    changed = sides(
+        {"name": user.name, "email_verified": user.email_verified_at is not None}, {"name": name, "email_verified": email_verified}
+    )
+    # The log outlives the user, so of a profile it tells which claims were changed, and not what they say.
+    claims = [one.key for one in details(msgspec.json.decode(user.profile), msgspec.json.decode(profile))]
+    await deed.note(Act.USER_CHANGED, ids.show(ids.USER, user.id), email=user.email, claims=claims, **changed)
 
 
 async def disable_user(deed: Deed, user: UserRow) -> bool:

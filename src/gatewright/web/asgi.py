@@ -17,8 +17,10 @@ from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, addres
 from gatewright.web.oauth import ENDPOINTS, Endpoint
 from gatewright.web.pages.door import PageDoor
 from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_json, send_raw
+from gatewright.web.rest import PREFIX, RestDoor
 
 READY: Final = "/-/ready"
+MANAGED: Final = PREFIX + "/"
 STATES: Final = frozenset({"/-/health", READY})
 
 
@@ -29,6 +31,7 @@ class Gate:
         self._house = house
         self._world = house.world
         self._pages = PageDoor(house)
+        self._rest = RestDoor(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
         self._not_ready: str | None = None  # what was told last, which is told once
 
@@ -50,7 +53,8 @@ class Gate:
             if issuer is None:
                 raise HttpFault(421, "no tenant is served under this host name")
             if found is None or not found[1].intersection(issuer.paths):
-                await self._pages(scope, receive, send, head, issuer, at)
+                door = self._rest if path.startswith(MANAGED) else self._pages
+                await door(scope, receive, send, head, issuer, at)
                 return
             # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.
             if found[0].cors and (b"origin" in head or scope["method"] in ("GET", "HEAD")):

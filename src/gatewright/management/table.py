@@ -1,0 +1,22 @@
+"""Every operation there is, in the order in which it is described. What is not in this list cannot be managed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.base.operation import Operation
+from gatewright.management import accounts, apis, clients, explain, grants, keys, log, roles, tenant, users
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *tenant.OPERATIONS,
+    *apis.OPERATIONS,
+    *roles.OPERATIONS,
+    *accounts.OPERATIONS,
+    *users.OPERATIONS,
+    *clients.OPERATIONS,
+    *grants.OPERATIONS,
+    *keys.OPERATIONS,
+    *log.OPERATIONS,
+    *explain.OPERATIONS,
+)
+BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}

@@ -1,0 +1,138 @@
+"""Every operation does what it says, through the management API, on both engines."""
+
+from __future__ import annotations
+
+from tests.management.desk import Manager, at, service
+from tests.support.house import Node, basic
+
+BANK = at("https://bank.acme.test")
+
+
+async def acts(ops: Manager, **filters: str) -> list[str]:
+    """What the audit log tells, the latest first."""
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    return [entry["act"] for entry in (await ops.must("GET", f"/audit?{query}"))["items"]]
+
+
+async def test_clients_are_registered_changed_stopped_and_let_in_again(both: Node) -> None:
+    ops = await service(both)
+    made = await ops.must(
+        "POST",
+        "/clients",
+        {"client_id": "new-app", "client_name": "New", "redirect_uris": ["https://new.example/cb"], "scopes": ["openid", "read:balance"]},
+    )
+    assert made["client_secret"].startswith("gws_")
+    assert made["grant_types"] == ["authorization_code", "refresh_token"]
+    changed = await ops.change("/clients/new-app", {"refresh": {"idle": "7d"}, "scopes": ["openid"], "account": None})
+    assert changed["refresh"]["idle"] == "7d"
+    assert changed["scopes"] == ["openid"]
+    assert changed["redirect_uris"] == ["https://new.example/cb"], "what is left out stays"
+    assert (await ops.change("/clients/new-app", {"refresh": None, "pkce": "optional"}))["weaknesses"] == ["pkce_optional"]
+    assert (await ops.must("POST", "/clients/new-app/disable"))["status"] == "disabled"
+    assert (await ops.must("POST", "/clients/new-app/enable"))["status"] == "active"
+    assert (await ops.must("GET", "/clients/new-app"))["client_name"] == "New"
+    assert set(await acts(ops, subject="new-app")) == {
+        "client.made", "secret.added", "client.changed", "client.disabled", "client.enabled",
+    }  # fmt: skip
+
+
+async def test_secrets_of_a_client_live_side_by_side_until_one_is_ended(both: Node) -> None:
+    ops = await service(both)
+    path = "/clients/image-copier/secrets"
+    made = await ops.must("POST", path, {"label": "second", "expires_in": "1d"})
+    form = {"grant_type": "client_credentials", "scope": "read:images"}
+    assert (await both.post("/token", form, basic("image-copier", made["client_secret"]))).status == 200
+    assert (await both.post("/token", form, basic("image-copier"))).status == 200
+    assert [one["label"] for one in (await ops.must("GET", path))["items"]] == ["platform file", "second"]
+    await ops.must("DELETE", f"{path}/{made['id']}")
+    assert (await both.post("/token", form, basic("image-copier", made["client_secret"]))).status == 401
+    last = await ops.must("POST", path, {"end_others": True})
+    assert [one["id"] for one in (await ops.must("GET", path))["items"]] == [last["id"]]
+    assert (await both.post("/token", form, basic("image-copier"))).status == 401
+
+
+async def test_apis_scopes_and_roles_are_made_changed_and_taken_away(both: Node) -> None:
+    ops = await service(both)
+    api = await ops.must("POST", "/apis", {"audience": "https://new.acme.test", "name": "New", "scopes": {"read:new": "Read"}})
+    assert (api["scopes"], api["token"]["lifetime"]) == (["read:new"], "15m")
+    path = f"/apis/{api['id']}"
+    assert (await ops.change(path, {"token": {"format": "opaque"}, "name": "Newer"}))["token"]["format"] == "opaque"
+    assert (await ops.change(path, {"token": None}))["token"] == {"format": "jwt", "lifetime": "15m", "alg": "ES256"}
+    made = await ops.must("POST", f"{path}/scopes", {"name": "write:new", "text": "Write", "implies": ["read:new"]})
+    assert made["implies"] == ["read:new"]
+    assert (await ops.change("/scopes/write:new", {"risk": "high", "implies": None}))["implies"] == []
+    assert (await ops.must("GET", f"/scopes?api={api['id']}"))["items"][1]["risk"] == "high"
+    role = await ops.must("POST", "/roles", {"name": "Writer of news", "scopes": ["write:new"]})
+    assert (await ops.change("/roles/Writer%20of%20news", {"scopes": ["read:new", "write:new"]}))["scopes"] == ["read:new", "write:new"]
+    assert (await ops.must("POST", f"/roles/{role['id']}/retire"))["status"] == "retired"
+    assert (await ops.must("POST", "/scopes/write:new/retire"))["status"] == "retired"
+    assert (await ops.must("POST", f"{path}/disable"))["status"] == "disabled"
+    assert (await ops.must("POST", f"{path}/enable"))["status"] == "active"
+    secret = await ops.must("POST", f"{path}/secrets", {})
+    assert secret["api_secret"].startswith("gwp_")
+    await ops.must("DELETE", f"{path}/secrets/{secret['id']}")
+    assert (await ops.must("GET", f"{path}/secrets"))["items"] == []
+
+
+async def test_users_are_made_with_a_password_changed_and_deleted(both: Node) -> None:
+    ops = await service(both)
+    new = {
+        "email": "Carl@acme.test", "name": "Carl", "password": "a password of Carl's", "profile": {"nickname": "C"},
+        "memberships": [{"account": "acme-dev", "roles": ["Participant"]}],
+    }  # fmt: skip
+    made = await ops.must("POST", "/users", new)
+    assert made["has_password"]
+    path = f"/users/{made['id']}"
+    assert (await ops.must("GET", f"{path}/memberships"))["items"][0]["roles"] == ["Participant"]
+    assert (await ops.change(path, {"name": "Carlo"}))["profile"] == {"nickname": "C"}
+    await ops.must("PUT", f"{path}/password", {"password": "another one"})
+    assert (await ops.must("POST", f"{path}/disable"))["status"] == "disabled"
+    assert [one["email"] for one in (await ops.must("GET", "/users?status=disabled"))["items"]] == ["Carl@acme.test"]
+    assert (await ops.must("POST", f"{path}/enable"))["status"] == "active"
+    assert (await ops.must("GET", "/users?email=carl@ACME.test"))["items"][0]["name"] == "Carlo"
+    await ops.must("DELETE", path)
+    assert (await ops.problem("GET", path))["status"] == 404
+    assert "password.set" in await acts(ops, subject=made["id"])
+
+
+async def test_accounts_have_members_and_service_users(both: Node) -> None:
+    ops = await service(both)
+    await ops.must("POST", "/accounts", {"slug": "acme-new", "name": "New"})
+    assert (await ops.change("/accounts/acme-new", {"name": "Newer"}))["name"] == "Newer"
+    members = "/accounts/acme-new/members"
+    assert (await ops.must("POST", members, {"user": "ben@acme.test", "roles": ["Participant"]}))["roles"] == ["Participant"]
+    assert (await ops.change(f"{members}/ben@acme.test", {"roles": []}))["roles"] == []
+    robot = await ops.must("POST", "/accounts/acme-new/service-users", {"email": "r2@acme.test", "roles": ["Participant"]})
+    assert robot["kind"] == "service"
+    there = f"/accounts/acme-new/service-users/{robot['user']}"
+    assert (await ops.must("POST", f"{there}/disable"))["status"] == "disabled"
+    assert (await ops.must("POST", f"{there}/enable"))["status"] == "active"
+    assert [one["email"] for one in (await ops.must("GET", f"{members}?kind=service"))["items"]] == ["r2@acme.test"]
+    await ops.must("DELETE", there)
+    await ops.must("DELETE", f"{members}/ben@acme.test")
+    assert (await ops.must("GET", members))["items"] == []
+    assert (await ops.must("POST", "/accounts/acme-new/disable"))["status"] == "disabled"
+    assert (await ops.must("POST", "/accounts/acme-new/enable"))["status"] == "active"
+    await ops.must("DELETE", "/accounts/acme-new")
+    assert (await ops.problem("GET", "/accounts/acme-new"))["status"] == 404
+
+
+async def test_the_tenant_and_its_domains_are_changed(both: Node) -> None:
+    ops = await service(both)
+    assert (await ops.change("/tenant", {"name": "Acme 2", "brand": {"color": "#123456"}}))["brand"] == {"color": "#123456"}
+    assert (await ops.change("/tenant", {"brand": None}))["brand"] == {}
+    assert (await ops.must("POST", "/domains", {"origin": "https://third.acme.test"}))["position"] == 2
+    assert (await ops.must("GET", "/tenant"))["domains"][2] == "https://third.acme.test"
+    await ops.must("DELETE", "/domains/third.acme.test")
+    assert len((await ops.must("GET", "/domains"))["items"]) == 2
+
+
+async def test_keys_are_rotated_and_retired(both: Node) -> None:
+    ops = await service(both)
+    made = (await ops.must("POST", "/keys/rotate"))["made"]
+    assert {key["state"] for key in made} == {"next"}
+    assert (await ops.must("POST", "/keys/rotate"))["made"] == [], "each has its successor"
+    kid = made[0]["kid"]
+    await ops.must("DELETE", f"/keys/{kid}")
+    assert kid not in [key["kid"] for key in (await ops.must("GET", "/keys"))["items"]]
+    assert (await ops.problem("DELETE", f"/keys/{kid}"))["status"] == 404
