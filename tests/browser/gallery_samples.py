@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from gatewright.web.views import (
     Account,
     AccountChoice,
@@ -230,6 +232,9 @@ SAMPLES: Final[dict[str, Page]] = {
     "consent": consent(),
     "consent-left_out": consent(brand=LOGO, client="Ward Rounds", groups=(EVENTS,), left_out=("Create events", "Delete images"), openid=()),
     "consent-first_party": consent(brand=YELLOW, third_party=False, client="Acme Events", account=None, groups=(EVENTS,)),
+    "consent-whole": consent(
+        groups=(ScopeGroup(api="Acme Bank", scopes=tuple(replace(scope, optional=False) for scope in BANK.scopes)),), whole=True
+    ),
     "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),

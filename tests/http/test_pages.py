@@ -102,6 +102,35 @@ async def test_what_a_role_does_not_give_is_left_out_and_said(browser: Browser, 
     assert (await tokens_of(ground, answered))["scope"] == "openid create:events"
 
 
+async def test_an_app_that_wants_all_or_nothing_is_allowed_or_denied_as_a_whole(browser: Browser, ground: Playground) -> None:
+    await ground.add(denied="refuse")
+    await browser.authorize(scope="openid read:balance transfer:funds")
+    page = await browser.sign_in()
+    assert "allow it as a whole, or deny it" in page.text
+    assert "Untick" not in page.text
+    # Who leaves a box out all the same, which the page does not have, says yes to what it shows.
+    answered = await browser.press("allow", without="transfer:funds")
+    assert (await tokens_of(ground, answered))["scope"] == "openid read:balance transfer:funds"
+
+
+async def test_a_page_shown_before_the_app_wanted_all_or_nothing_is_shown_again(browser: Browser, ground: Playground) -> None:
+    await browser.authorize(scope="openid read:balance transfer:funds")
+    page = await browser.sign_in()
+    assert "Untick" in page.text
+    await ground.add(denied="refuse")
+    page = await browser.press("allow", without="transfer:funds")
+    assert "allow it as a whole, or deny it" in page.text
+
+
+async def test_a_role_that_lacks_a_scope_refuses_an_app_that_wants_all_or_nothing(browser: Browser, ground: Playground) -> None:
+    await ground.add(denied="refuse")
+    await browser.authorize(scope="openid create:events view:events")
+    answered = await browser.sign_in()
+    assert answered.answer["error"] == "access_denied"
+    assert "view:events: role_lacks_scope" in answered.answer["error_description"]
+    assert "grant.made" not in await ground.audited()
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 async def test_a_no_on_any_page_is_told_to_the_client(browser: Browser, steps: int) -> None:
     page = await browser.authorize()

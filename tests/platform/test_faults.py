@@ -111,6 +111,11 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
         (replaced('"https://web.example/cb"', '"https://web.example/cb#x"'), "an address with a fragment"),
         (replaced('"https://web.example/cb"', '"https://web.example/*"'), "there are no wildcards"),
         (replaced('"https://web.example/cb"', '"com.example:/cb"'), "only native clients"),
+        (
+            SMALL + 'denied = "refuse"\nscopes_policy = "all_allowed"\n',
+            'clients[0].denied: "refuse" is about scopes that are asked for by name',
+        ),
+        (SMALL + 'denied = "ignore"\n', "clients[0].denied: one of"),
         (SMALL + 'allowed_ips = ["10.0.0.1/8"]\n', '"10.0.0.1/8" is no address or network'),
         (SMALL + 'grant_types = ["password"]\n', "clients[0].grant_types[0]: one of"),
         (SMALL + 'grant_types = ["refresh_token"]\n', '"refresh_token" renews what "authorization_code" began'),

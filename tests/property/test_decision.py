@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gatewright.oauth.catalogue import OPENID_API, Catalogue
-from gatewright.oauth.decision import Bounds, Decision, Party, Verdict, decide, nothing_granted, open_to
+from gatewright.oauth.decision import Bounds, Decision, Party, Verdict, decide, nothing_granted, open_to, refusal
 from gatewright.oauth.errors import AccessDenied, InvalidScope
 from gatewright.web.reply import ascii_text
 from tests.property.platforms import EVERY_SCOPE, ROLES, SCOPES, Case, cases, names, some, with_settings
+from tests.support.builders import a_client
 
 EVERYTHING = frozenset(EVERY_SCOPE)
 
@@ -133,6 +134,25 @@ def test_the_refusal_of_everything_blames_the_client_or_the_user_in_characters_o
     blamed = users & {verdict for _, verdict in decision.refused}
     assert type(refusal) is (AccessDenied if blamed else InvalidScope)
     assert ascii_text(refusal.description) == refusal.description
+
+
+@given(cases, names)
+def test_who_wants_all_or_nothing_gets_exactly_what_was_asked_for_or_is_told_what_is_denied(case: Case, others: tuple[str, ...]) -> None:
+    whole = a_client(scopes=tuple(sorted(case.client.scopes)), roles=case.settings.roles, denied="refuse")
+    implied = tuple(name for name in others if name not in case.names)
+    # What is only implied is nobody's demand, so its being denied refuses nothing.
+    decision = decide((*case.names, *implied), case.catalogue, whole, case.party, case.bounds)
+    assert decision == decide((*case.names, *implied), case.catalogue, case.client, case.party, case.bounds), "the verdicts are the same"
+    error = refusal(decision, whole, case.names)
+    denied = [(name, verdict) for name, verdict in decision.refused if name in case.names]
+    assert (error is None) == (bool(decision.granted) and not denied)
+    if error is not None:
+        assert isinstance(error, AccessDenied | InvalidScope)
+        assert ascii_text(error.description) == error.description
+        if decision.granted:
+            assert str(denied[0][1]) in error.description
+    dropping = refusal(decision, case.client, case.names)
+    assert (dropping is None) == bool(decision.granted), "without the setting what is denied is left out"
 
 
 @given(cases, some(SCOPES), some(SCOPES))

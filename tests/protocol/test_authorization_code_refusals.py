@@ -258,6 +258,21 @@ async def test_a_code_for_which_nothing_is_left_today_is_refused_and_burns_nothi
     assert await still_good(ground, code)
 
 
+async def test_a_scope_lost_since_the_approval_refuses_the_code_where_it_is_all_or_nothing_and_burns_nothing(ground: Playground) -> None:
+    code = await ground.code(await ground.add(denied="refuse"), OPENID, b.CREATE_EVENTS.id)
+    await ground.sql("UPDATE membership SET roles = ''")
+    with pytest.raises(InvalidScope, match="create:events: role_lacks_scope"):
+        await ground.exchange(code)
+    await ground.sql("UPDATE membership SET roles = :roles", roles=str(b.ORGANIZER.id))
+    reply = await ground.exchange(code)
+    assert reply["scope"] == "openid create:events"
+    # Whoever has access already keeps what is left of it: a refresh is no new demand.
+    await ground.sql("UPDATE membership SET roles = ''")
+    with pytest.raises(InvalidScope):
+        await ground.renew(reply["refresh_token"], scope="create:events")
+    assert (await ground.renew(reply["refresh_token"]))["scope"] == "openid"
+
+
 # ---------------------------------------------------------------- the request itself
 
 

@@ -221,6 +221,14 @@ async def test_openid_is_given_or_refused_and_never_left_out(ground: Playground)
     assert (await accepted(ground, scope="read:balance")).scopes == ("read:balance",)
 
 
+async def test_who_wants_all_or_nothing_is_told_at_once_what_it_may_never_have(ground: Playground) -> None:
+    await ground.add(denied="refuse")
+    assert await told(ground, scope="openid read:images") == "invalid_scope"
+    assert (await accepted(ground, scope="openid read:balance")).scopes == ("openid", "read:balance")
+    await ground.add()
+    assert (await accepted(ground, scope="openid read:images")).scopes == ("openid", "read:images")
+
+
 async def test_unknown_scopes_are_passed_over_where_that_is_the_rule(ground: Playground) -> None:
     await ground.add()
     assert (await accepted(ground, scope="openid unheard:of")).scopes == ("openid",)

@@ -140,3 +140,20 @@ async def test_a_client_cannot_fill_the_store_with_sets_of_scopes(ground: Playgr
     assert await ground.ledger.scope_set(b.TENANT, b.CLIENT, frozenset({79})) == handle.ALL
     assert await ground.ledger.scope_set(b.TENANT, b.CLIENT + 1, frozenset({79})) != handle.ALL
     assert await ground.ledger.scope_set_members(12345) == frozenset()
+
+
+@pytest.mark.parametrize("scope", ["read:images view:events", "view:events read:images"])
+async def test_a_service_that_wants_all_or_nothing_is_told_what_is_denied_and_gets_nothing(ground: Playground, scope: str) -> None:
+    await ground.add(a_service())
+    assert (await ground.serve(scope=scope))["scope"] == "read:images", "by default what is denied is left out"
+    await ground.add(a_service(denied="refuse"))
+    with pytest.raises(InvalidScope, match=r"view:events: scope_not_allowed_to_client"):
+        await ground.serve(scope=scope)
+    assert (await ground.serve(scope="read:images"))["scope"] == "read:images"
+
+
+async def test_a_service_user_without_the_role_refuses_the_whole_request_where_it_is_all_or_nothing(ground: Playground) -> None:
+    await ground.add_service_user(ROBOT, b.ACCOUNT, b.PARTICIPANT.id)
+    await ground.add(a_service(service_user=ROBOT, scopes=(b.VIEW_EVENTS.id, b.CREATE_EVENTS.id), denied="refuse"))
+    with pytest.raises(InvalidScope, match="create:events: role_lacks_scope"):
+        await ground.serve(scope="view:events create:events")

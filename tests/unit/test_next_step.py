@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gatewright.base import ids
-from gatewright.oauth.catalogue import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE, Catalogue
+from gatewright.oauth.catalogue import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE, Catalogue, Role
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
 from gatewright.oauth.next_step import (
@@ -500,3 +500,68 @@ def test_prompt_select_account_lets_a_user_of_one_account_switch() -> None:
     assert isinstance(step(asking(prompt="select_account")), ContinueAs)
     assert isinstance(step(asking(prompt="select_account"), done=did(continued=True)), Answer)
     assert isinstance(step(asking(prompt="select_account", scopes=("openid",)), seats=Seats(given=given(OPENID))), ContinueAs)
+
+
+# ---------------------------------------------------------------- all or nothing
+
+WHOLE = b.a_client(denied="refuse")
+
+
+def refused(found: Step) -> tuple[str, str]:
+    assert isinstance(found, Refuse)
+    return found.error.code, found.error.description.partition("(")[2].rstrip(")")
+
+
+@pytest.mark.parametrize(
+    ("client", "scopes", "held", "expected"),
+    [
+        (
+            b.a_client(denied="refuse"),
+            ("openid", "create:events", "view:events"),
+            given(),
+            ("access_denied", "view:events: role_lacks_scope"),
+        ),
+        (
+            b.a_client(denied="refuse", party="first"),
+            ("openid", "view:events"),
+            given(),
+            ("access_denied", "view:events: role_lacks_scope"),
+        ),
+        (b.a_client(denied="refuse"), ("openid", "read:images"), given(), ("invalid_scope", "read:images: scope_not_allowed_to_client")),
+        (
+            b.a_client(denied="refuse", party="first"),
+            BOTH,
+            given(OPENID, declined=(READ,)),
+            ("access_denied", "read:balance: declined_by_user"),
+        ),
+    ],
+)
+def test_who_wants_all_or_nothing_is_told_what_is_denied_before_anybody_is_asked(
+    client: Client, scopes: tuple[str, ...], held: Given, expected: tuple[str, str]
+) -> None:
+    assert refused(step(asking(scopes=scopes), client=client, seats=Seats(a_seat(given=held), 1))) == expected
+
+
+def test_who_wants_all_or_nothing_asks_again_for_what_was_once_declined() -> None:
+    seats = Seats(a_seat(given=given(OPENID, declined=(READ,))), 1)
+    assert isinstance(step(seats=seats), Answer)
+    assert isinstance(step(client=WHOLE, seats=seats), AskConsent)
+    assert code(step(asking(prompt="none"), client=WHOLE, seats=seats)) == "consent_required"
+    assert refused(step(client=WHOLE, seats=seats, done=did(consented=True))) == ("access_denied", "read:balance: declined_by_user")
+
+
+def test_who_wants_all_or_nothing_and_may_have_it_all_gets_it() -> None:
+    found = step(client=WHOLE)
+    assert isinstance(found, Answer)
+    assert found.granted == {OPENID, READ}
+
+
+def test_a_scope_that_is_only_implied_is_nobodys_demand() -> None:
+    view = msgspec.structs.replace(b.CREATE_EVENTS, implies=(VIEW,))
+    catalogue = Catalogue([b.BANK, b.EVENTS], [b.READ_BALANCE, view, b.VIEW_EVENTS], [b.ORGANIZER])
+    lacking = Catalogue([b.BANK, b.EVENTS], [b.READ_BALANCE, view, b.VIEW_EVENTS], [Role(b.ORGANIZER.id, "Organizer", frozenset())])
+    narrow = b.a_client(denied="refuse", scopes=(OPENID, CREATE))
+    found = step(asking(scopes=("openid", "create:events")), client=narrow, catalogue=catalogue)
+    assert isinstance(found, AskConsent)
+    assert VIEW not in found.possible
+    assert code(step(asking(scopes=("openid", "create:events")), client=narrow, catalogue=lacking)) == "access_denied"

@@ -123,6 +123,8 @@ def _address_faults(settings: ClientSettings) -> Iterator[Finding]:
 def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
     if settings.type == "service" and not OPENID_IDS.isdisjoint(settings.scopes):
         yield "scopes", "the scopes of OpenID Connect tell of a user, and a service has none"
+    if settings.denied == "refuse" and settings.scopes_policy == "all_allowed":
+        yield "denied", '"refuse" is about scopes that are asked for by name: it needs scopes_policy = "required"'
     if OFFLINE_ACCESS in settings.scopes and "refresh_token" not in settings.grant_types:
         yield "scopes", '"offline_access" means a refresh token, so the grant type "refresh_token" is needed'
     if settings.party == "third" and not settings.third_party_management and not MANAGEMENT_IDS.isdisjoint(settings.scopes):

@@ -138,9 +138,12 @@ def _opened(
 
 
 async def allow(situation: Situation, step: AskConsent, ticked: frozenset[str], front: Front, at: Moment) -> bool:
-    """Remember what the user said yes and no to; tell whether it was yes to anything. What is of OpenID Connect is asked as a whole."""
+    """Remember what the user said yes and no to; tell whether it was yes to anything. What is of OpenID Connect is asked as
+    a whole, and all of it for a client that wants all or nothing.
+    """
     known = situation.catalogue.scopes
-    yes = frozenset([number for number in step.asked if known[number].api == OPENID_API or known[number].name in ticked])
+    whole = situation.client.all_or_nothing
+    yes = frozenset([number for number in step.asked if whole or known[number].api == OPENID_API or known[number].name in ticked])
     if not yes:
         return False
     granted = yes | (situation.catalogue.implied(yes) & step.possible)

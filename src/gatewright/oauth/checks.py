@@ -15,7 +15,7 @@ from gatewright.oauth.ask import Params
 from gatewright.oauth.catalogue import OPENID, Catalogue
 from gatewright.oauth.claims import parse_claims
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import printable, requested
+from gatewright.oauth.decision import Verdict, printable, requested
 from gatewright.oauth.errors import (
     InvalidRequest,
     InvalidScope,
@@ -164,7 +164,12 @@ def scope(draft: Draft) -> None:
     if "openid" in draft.scopes and OPENID not in draft.known.scopes:
         raise InvalidScope("the scope openid is not allowed to this client")
     known = draft.catalogue.scopes_by_name
-    if not any(known[name].id in draft.known.scopes for name in draft.scopes):
+    denied = [name for name in draft.scopes if known[name].id not in draft.known.scopes]
+    if denied and draft.known.all_or_nothing:
+        # Told at once, since no user could change it.
+        said = f"{printable(denied[0])}: {Verdict.SCOPE_NOT_ALLOWED_TO_CLIENT}"
+        raise InvalidScope(f"this client wants all that it asks for, and not all can be given ({said})")
+    if len(denied) == len(draft.scopes):
         raise InvalidScope("none of the requested scopes is known here and allowed to this client")
 
 

@@ -32,6 +32,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[int, ...] = ()
     scopes_policy: Literal["required", "all_allowed"] = "required"
     unknown_scopes: Literal["refuse", "ignore"] = "refuse"
+    denied: Literal["drop", "refuse"] = "drop"
     roles: tuple[int, ...] = ()
     pkce: Literal["required", "optional"] = "required"
     token_endpoint_auth_method: AuthMethod = "secret"
@@ -70,6 +71,11 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
     def public(self) -> bool:
         """Whether it cannot keep a credential (RFC 6749 §2.1)."""
         return self.settings.token_endpoint_auth_method == "none"
+
+    @property
+    def all_or_nothing(self) -> bool:
+        """Whether it wants every scope that it asks for, or to be refused (`security-rules` 31)."""
+        return self.settings.denied == "refuse"
 
     @property
     def asks_user(self) -> bool:

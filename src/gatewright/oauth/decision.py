@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -51,6 +52,9 @@ class Party(Struct, frozen=True):
     roles: frozenset[int] = frozenset()
 
 
+_OF_THE_USER: Final = frozenset(
+    {Verdict.DECLINED_BY_USER, Verdict.NOT_CONSENTED, Verdict.ROLE_LACKS_SCOPE, Verdict.MEMBERSHIP_ENDED, Verdict.WRONG_ACCOUNT}
+)
 NOBODY = Party(user=False)
 
 
@@ -157,6 +161,21 @@ def nothing_granted(decision: Decision) -> OAuthError:
     if verdicts & {Verdict.ROLE_LACKS_SCOPE, Verdict.MEMBERSHIP_ENDED}:
         return AccessDenied("the user cannot give any of the requested scopes", why=named)
     return InvalidScope(f"none of the requested scopes can be given ({named})" if named else "no scope was requested")
+
+
+def refusal(decision: Decision, client: Client, asked: Iterable[str]) -> OAuthError | None:
+    """Return why a request is refused as a whole, or None: nothing is granted, or something that was asked for by name is denied
+    and the client wants all or nothing (`security-rules` 31).
+    """
+    if not decision.granted:
+        return nothing_granted(decision)
+    names = frozenset(asked) if client.all_or_nothing else frozenset[str]()
+    denied = tuple([(name, verdict) for name, verdict in decision.refused if name in names])
+    if not denied:
+        return None
+    named = ", ".join(f"{printable(name)}: {verdict}" for name, verdict in denied[:5])
+    users = any(verdict in _OF_THE_USER for _, verdict in denied)
+    return (AccessDenied if users else InvalidScope)(f"this client wants all that it asks for, and not all can be given ({named})")
 
 
 def printable(text: str) -> str:

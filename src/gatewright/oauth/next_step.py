@@ -13,7 +13,7 @@ from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, nothing_granted
+from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal
 from gatewright.oauth.errors import (
     AccessDenied,
     AccountSelectionRequired,
@@ -229,34 +229,41 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
     if client.settings.roles and not party.roles.intersection(client.settings.roles):
         return Refuse(AccessDenied("the user has none of the roles that this client is for"))
     possible = _decision(situation, party)
-    if not possible.granted:
-        return Refuse(nothing_granted(possible))
+    error = refusal(possible, client, situation.request.scopes)
+    if error is not None:
+        return Refuse(error)
     identity = situation.request.claims.owners & client.scopes
     given = situation.seats.given if seat is None else seat.given
     if situation.trusted:
-        return _trusting(situation, seat, given, possible, identity)
+        return _trusting(situation, seat, party, possible, identity)
     wanted = asked_ids(situation, possible) | identity
     yes, no = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
     ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible))
     if "consent" in situation.request.prompts and not situation.done.consented:
         return ask
-    if (wanted - yes - no or not wanted & yes) and not situation.done.consented:
+    # Where it is all or nothing, an earlier no to a part of it was an answer to another question.
+    undecided = wanted - yes if client.all_or_nothing else wanted - yes - no
+    if (undecided or not wanted & yes) and not situation.done.consented:
         return _or_refuse(situation, ask, ConsentRequired("the user has not yet said yes to everything that is asked for"))
     decision = _decision(situation, party, Bounds(consented=yes, declined=no))
-    if not decision.granted:
-        return Refuse(nothing_granted(decision))
+    error = refusal(decision, client, situation.request.scopes)
+    if error is not None:
+        return Refuse(error)
     return _proved(situation, Answer(seat, given, decision.ids, identity & yes))
 
 
-def _trusting(situation: Situation, seat: Seat | None, given: Given | None, possible: Decision, identity: frozenset[int]) -> Step:
+def _trusting(situation: Situation, seat: Seat | None, party: Party, possible: Decision, identity: frozenset[int]) -> Step:
     """Return the steps of a client whose user is not asked. What the user once said no to, when asked, stays refused."""
-    refused = frozenset[int]() if given is None else given.declined
-    held = frozenset[int]() if given is None else given.granted
-    granted = possible.ids - refused
-    if not granted:
-        return Refuse(AccessDenied("the user declined every scope that was requested"))
+    given = situation.seats.given if seat is None else seat.given
+    held, refused = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
+    decision = possible
+    if refused:
+        decision = _decision(situation, party, Bounds(consented=possible.ids - refused, declined=refused))
+        error = refusal(decision, situation.client, situation.request.scopes)
+        if error is not None:
+            return Refuse(error)
     told = identity - refused
-    return _proved(situation, Answer(seat, given, granted, told, (granted | told) - held))
+    return _proved(situation, Answer(seat, given, decision.ids, told, (decision.ids | told) - held))
 
 
 def _proved(situation: Situation, answer: Answer) -> Step:

@@ -127,6 +127,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scopes: tuple[Name, ...] = ()
     scopes_policy: Literal["required", "all_allowed"] = "required"
     unknown_scopes: Literal["refuse", "ignore"] = "refuse"
+    denied: Literal["drop", "refuse"] = "drop"
     roles: tuple[Name, ...] = ()
     pkce: Literal["required", "optional"] = "required"
     token_endpoint_auth_method: AuthMethod = "secret"

@@ -19,8 +19,8 @@ _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
 # Keys of a client's table that mean the same as the setting of their name, and are copied as they are.
 _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
-    "unknown_scopes", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience", "allowed_ips",
-    "introspects", "lasting_session", "third_party_management",
+    "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
+    "allowed_ips", "introspects", "lasting_session", "third_party_management",
 )  # fmt: skip
 
 

@@ -161,7 +161,8 @@ class AccountPicker(Page, frozen=True, kw_only=True):
 class Consent(Page, frozen=True, kw_only=True):
     """What an app asks for. Fields: `scope` for each ticked optional scope, `shown`; choices: allow, deny, switch.
 
-    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device.
+    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `whole`
+    that the app takes everything or nothing.
     """
 
     form: Form
@@ -174,6 +175,7 @@ class Consent(Page, frozen=True, kw_only=True):
     openid: tuple[ScopeLine, ...] = ()
     groups: tuple[ScopeGroup, ...] = ()
     left_out: tuple[str, ...] = ()
+    whole: bool = False
     shown: str = ""
     access_page: str
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from gatewright.oauth.catalogue import OPENID_API, Catalogue
-from gatewright.oauth.decision import nothing_granted
+from gatewright.oauth.decision import refusal
 from gatewright.oauth.errors import InvalidScope
 from gatewright.oauth.handle import ALL
 from gatewright.oauth.resource import Target, pick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gatewright.oauth.ask import Ask
     from gatewright.oauth.authorization import Redeemable, Standing
     from gatewright.oauth.client import Client
@@ -56,16 +58,20 @@ class GrantType(Protocol):
         """Say what the request may have, or raise the refusal."""
 
 
-def aim(names: tuple[str, ...] | None, standing: Standing, call: Call, catalogue: Catalogue) -> Target:
-    """Return what a token of an authorization is for, by the decision of today.
+def aim(names: tuple[str, ...] | None, standing: Standing, call: Call, catalogue: Catalogue, *, whole: bool = False) -> Target:
+    """Return what a token of an authorization is for, by the decision of today. With `whole`, a client that wants all or nothing
+    gets no less than these names, which are all that it was granted where none are given.
 
     Raises:
-        InvalidScope: nothing is left of it (at this endpoint whoever's doing it is, RFC 6749 §5.2).
+        InvalidScope: nothing is left of it, or too little (at this endpoint whoever's doing it is, RFC 6749 §5.2).
         InvalidTarget: which API is meant is unclear or impossible.
     """
     decision = standing.today(names, catalogue, call.client)
-    if not decision.granted:
-        error = nothing_granted(decision)
+    asked: Iterable[str] = ()
+    if whole and call.client.all_or_nothing:
+        asked = catalogue.names(standing.ceiling) if names is None else names
+    error = refusal(decision, call.client, asked)
+    if error is not None:
         raise InvalidScope(error.description, why=error.why)
     return pick(call.ask.params.resources, standing.resources.split(), decision.granted, catalogue, call.client)
 

@@ -33,7 +33,7 @@ async def approve(call: Call, world: World) -> Approval:
     if fault is not None:
         raise InvalidGrant("what the code stands for has ended", why=fault)
     catalogue = await world.directory.catalogue(standing.tenant)
-    target = aim(None, standing, call, catalogue)
+    target = aim(None, standing, call, catalogue, whole=True)
     token = digest = None
     if target.api is not None and target.api.token_lifetime == UNTIL_REVOKED:
         token, digest = new_standing_token(standing.id, standing.tenant, ask.at)

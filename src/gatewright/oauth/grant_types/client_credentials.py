@@ -30,7 +30,7 @@ async def approve(call: Call, world: World) -> Approval:
     if fault is not None:
         raise InvalidGrant("the account or service user that this client acts for is not active", why=fault)
     _same_account(ask.params.get("account"), standing)
-    target = aim(names, standing, call, catalogue)
+    target = aim(names, standing, call, catalogue, whole=True)
     scope_set = await narrowing(names, standing, target, catalogue, world)
     return Approval(standing=standing, client=client, target=target, scope_set=scope_set)
 

@@ -58,7 +58,8 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue)),
-        groups=groups(step.asked, catalogue, held=step.held),
+        groups=groups(step.asked, catalogue, held=step.held, optional=not client.all_or_nothing),
+        whole=client.all_or_nothing,
         left_out=tuple([catalogue.scopes[number].text for number in sorted(step.lacking) if number in catalogue.scopes]),
         access_page=ACCESS,
     )
@@ -73,7 +74,9 @@ def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
     return frozenset([catalogue.scopes[number].name for number in scopes if catalogue.scopes[number].api == OPENID_API])
 
 
-def groups(scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int] = frozenset()) -> tuple[views.ScopeGroup, ...]:
+def groups(
+    scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int] = frozenset(), optional: bool = True
+) -> tuple[views.ScopeGroup, ...]:
     """Return scopes in words, grouped by their APIs."""
     known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
     apis = [catalogue.apis[number] for number in dict.fromkeys([scope.api for scope in known]) if number in catalogue.apis]
@@ -81,7 +84,7 @@ def groups(scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int]
         views.ScopeGroup(
             api=api.name,
             scopes=tuple(
-                views.ScopeLine(name=scope.name, text=scope.text, high_risk=scope.risk == "high", held=scope.id in held)
+                views.ScopeLine(name=scope.name, text=scope.text, high_risk=scope.risk == "high", optional=optional, held=scope.id in held)
                 for scope in known
                 if scope.api == api.id
             ),
