@@ -57,6 +57,16 @@ async def test_the_first_tokens_of_a_service_come_from_one_authorization(pair: l
     assert await pair[0].number("SELECT COUNT(*) FROM consent_grant WHERE ended_at IS NULL AND source = 'operator'") == 1
 
 
+async def test_of_wrong_proofs_at_once_ten_are_answered_and_the_code_is_its_owners_still(pair: list[Node]) -> None:
+    code = await a_code(pair[0])
+    wrong = exchange(code, code_verifier="w" * 43)
+    answers = await asyncio.gather(*[node.post("/token", wrong, BUDDY) for node in turns(pair, 40)])
+    assert sorted({answer.error for answer in answers}) == [(400, "invalid_grant"), (503, "temporarily_unavailable")]
+    assert sum(answer.status == 400 for answer in answers) == 10
+    assert {answer.header("retry-after") for answer in answers} == {None, "1"}
+    assert (await pair[1].post("/token", exchange(code), BUDDY, peer="198.51.100.20")).status == 200
+
+
 async def test_the_first_key_of_a_tenant_is_one_whoever_needs_it_first(pair: list[Node]) -> None:
     await pair[0].apply(FRESH)
     answers = await at_once(*[serve(node, "do:things", "id.fresh.test") for node in turns(pair, 8)])

@@ -29,13 +29,11 @@ def authorization_of(code: str) -> int | None:
     return None if found is None else found[0]
 
 
-def prove(code: str, standing: Redeemable | None, ask: Ask, client: Client) -> Redeemable:
-    """Return the authorization whose code this is, shown by its own client with all that it was bound to.
-
-    Nothing here uses the code up, so a stranger who stole one can neither burn it nor sign its owner out.
+def find(code: str, standing: Redeemable | None, ask: Ask) -> Redeemable:
+    """Return the authorization whose code this is, at the issuer that gave it.
 
     Raises:
-        InvalidGrant: it is not, or it was never used and is too old. A used one is let through to be found a replay.
+        InvalidGrant: it is none of ours, or another issuer's.
     """
     issuer = ask.issuer
     if standing is None or standing.tenant != issuer.tenant or standing.code_digest is None:
@@ -44,16 +42,23 @@ def prove(code: str, standing: Redeemable | None, ask: Ask, client: Client) -> R
         raise InvalidGrant("the code is unknown", why="wrong code for the authorization")
     if standing.issuer != issuer.url:
         raise InvalidGrant("the code was issued by another issuer")
-    if standing.client != client.id:
-        raise InvalidGrant("the code was issued to another client")
-    fault = _redirect_fault(ask.params.get("redirect_uri"), standing, client)
-    fault = fault or pkce.fault(standing.code_challenge, ask.params.get("code_verifier"))
-    if fault is not None:
-        raise InvalidGrant(fault)
-    late = standing.code_expires_at is None or standing.code_expires_at <= ask.at.now
-    if late and standing.code_used_by is None:
-        raise InvalidGrant("the code has expired")
     return standing
+
+
+def unproved(standing: Redeemable, ask: Ask, client: Client) -> str | None:
+    """Return what a code was bound to and is not shown with: its client, its redirect_uri, its verifier; None when all is right.
+
+    Nothing here uses the code up, so a stranger who stole one can neither burn it nor sign its owner out.
+    """
+    if standing.client != client.id:
+        return "the code was issued to another client"
+    fault = _redirect_fault(ask.params.get("redirect_uri"), standing, client)
+    return fault or pkce.fault(standing.code_challenge, ask.params.get("code_verifier"))
+
+
+def late(standing: Redeemable, now: int) -> bool:
+    """Tell whether a code is too old; a used one is let through by whoever asks, to be found a replay."""
+    return standing.code_expires_at is None or standing.code_expires_at <= now
 
 
 def _redirect_fault(shown: str | None, standing: Redeemable, client: Client) -> str | None:

@@ -128,13 +128,19 @@ class Passwords(Protocol):
 
 
 class Guesses(Protocol):
-    """Slows the guessing of secrets that people chose, as sign-ins are slowed (`signin` implements it)."""
+    """Slows guessing at secrets that people chose and at what codes are bound to, as sign-ins are slowed (`signin` implements it)."""
 
     async def enter(self, tenant: int, secret: int, address: str, at: Moment) -> int:
         """Count an attempt at a client's secret that begins now; return how many seconds too early it comes, 0 lets it begin."""
 
     async def leave(self, tenant: int, secret: int, address: str, *, right: bool) -> None:
         """Count no failure after all: it was the secret, or (not `right`) nothing was guessed."""
+
+    def code_wait(self, code: int, client: int, address: str, now: int) -> int:
+        """Return how many seconds a client must wait there before it shows the code of this authorization again. Costs no statement."""
+
+    async def code_missed(self, tenant: int, code: int, client: int, address: str, at: Moment) -> int:
+        """Count a code shown with a wrong proof; return how many seconds too early it came, 0 where it was due."""
 
 
 class Usage(Protocol):

@@ -43,6 +43,7 @@ DEVICE: Final = Rule(free=10, longest=900, whole=True)
 # Short, since the owner at a new place stands in the same line as whoever guesses from everywhere.
 NAME: Final = Rule(free=30, longest=30)
 NETWORK: Final = Rule(free=50, longest=300)
+CODE: Final = Rule(free=10, longest=60)  # a code lives for a minute
 
 
 class Counter(Struct, frozen=True):
@@ -109,6 +110,10 @@ class Throttle:
             self._counter(tenant, NETWORK, "network", network),
         )
 
+    def code_counter(self, tenant: int, code: int, client: int, network: str) -> Counter:
+        """Return what a code shown with a wrong proof counts against: the code, who showed it, and where."""
+        return self._counter(tenant, CODE, "code", str(code), str(client), network)
+
     def pseudonym(self, tenant: int, name: str) -> str:
         """Return what the audit log calls a name that nobody has here."""
         return f"name:{self._counter(tenant, NAME, 'name', name).name.partition(':')[2][:12]}"
@@ -120,19 +125,24 @@ class Throttle:
             Slowed: it may not begin yet. Nothing was counted.
         """
         # A flood of attempts that must wait reads and never writes.
-        await self._may(counters, at.now)
+        await self.may(counters, at.now)
         try:
             return await self._store.run(_enter, at, tenant, counters)
         except Slowed:
             # Others were quicker: now it can be said for how long.
-            await self._may(counters, at.now)
+            await self.may(counters, at.now)
             raise
 
     async def take_back(self, counters: tuple[Counter, ...]) -> None:
         """Uncount an attempt in which nothing was guessed."""
         await self._store.run(_take_back, counters)
 
-    async def _may(self, counters: tuple[Counter, ...], now: int) -> None:
+    async def may(self, counters: tuple[Counter, ...], now: int) -> None:
+        """Tell whether an attempt may begin now, and count nothing.
+
+        Raises:
+            Slowed: it may not.
+        """
         wait = 0
         for counter in counters:
             kept = await self._store.one(LOOK, name=counter.name)
