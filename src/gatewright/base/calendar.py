@@ -21,11 +21,16 @@ def date(seconds: int) -> tuple[int, int, int]:
     return year_of_era + era * 400 + (month <= 2), month, day
 
 
+def day(seconds: int) -> str:
+    """Return the day of a moment as `2026-11-21`."""
+    year, month, number = date(seconds)
+    return f"{year:04d}-{month:02d}-{number:02d}"
+
+
 def stamp(seconds: int) -> str:
     """Return a moment as `2026-11-21T07:05:00Z` (RFC 3339 §5.6)."""
-    year, month, day = date(seconds)
     rest = seconds % _DAY
-    return f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}Z"
+    return f"{day(seconds)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}Z"
 
 
 def stamp_ms(milliseconds: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatewright.store import Query, Store, Tx
+from gatewright.tenants.records import HOLD
 
 BATCH: Final = 500  # rows a transaction: some milliseconds of the writer's time
 ROUNDS: Final = 200
@@ -42,6 +43,7 @@ SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
     ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),
+    ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
     ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
     (

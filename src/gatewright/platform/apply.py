@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from msgspec import Struct
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed
 from gatewright.base import ids
+from gatewright.base.calendar import day
 from gatewright.base.check import Faults
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
@@ -29,6 +30,9 @@ from gatewright.platform.rules import examine
 from gatewright.platform.steps import Change, MadeSecret, Names, SlowWork, Step, Unprepared, Work
 from gatewright.platform.terms import client_terms
 from gatewright.store import NotUnique, Query, StoreBusy
+from gatewright.tenants.book import held_when_released
+from gatewright.tenants.records import HOLD
+from gatewright.tenants.rules import parse_origin
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -117,7 +121,7 @@ async def apply(store: Store, reading: Reading, at: Moment, environ: Mapping[str
 
 
 async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, environ: Mapping[str, str]) -> tuple[_Job, Plan, list[Step]]:
-    current = await load(store, reading)
+    current = await load(store, reading, at.now)
     examined = examine(reading, current, environ)
     if examined.faults or reading.tenant is None:
         raise Faults(examined.faults)
@@ -125,13 +129,14 @@ async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, envi
     job = _Job(reading, at, actor, at.id(), SlowWork(at), examined.secrets)
     steps = job.steps(current)
     changes = [await counted(store, number, step.change, current) for step in steps if step.shown]
-    found = Plan(reading.tenant.value.slug, tuple(changes), _notices(reading, current, examined.secrets))
+    notices = (*_notices(reading, current, examined.secrets), *_releases(changes, at.now))
+    found = Plan(reading.tenant.value.slug, tuple(changes), notices)
     return job, found, steps
 
 
 async def _carry_out(tx: Tx, job: _Job) -> tuple[MadeSecret, ...]:
     """The unit: the differences are found again inside the transaction, so that nothing is done twice or on old knowledge."""
-    current = await load(tx, job.reading)
+    current = await load(tx, job.reading, job.at.now)
     tenant = current.tenant.id if current.tenant is not None else job.new_tenant
     work = Work(Deed(tx, job.at, tenant, job.actor), Names.of(current), job.slow)
     steps = job.steps(current)
@@ -168,3 +173,10 @@ def _notices(reading: Reading, current: Current, secrets: Mapping[Keys, Secret])
         for kind, names in left_over(reading, current).items():
             found.append(f"no longer named, but left alone without prune = true: {kind} {', '.join(names)}")
     return tuple(found)
+
+
+def _releases(changes: list[Change], now: int) -> Iterator[str]:
+    """Yield what happens to domains that are given up."""
+    for change in changes:
+        if change.kind == "domain" and change.sign == "-" and held_when_released(parse_origin(change.name).host):
+            yield f"domain {change.name}: this tenant may take it back at once, another one not before {day(now + HOLD)}"

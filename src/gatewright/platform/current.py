@@ -16,9 +16,9 @@ from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
-from gatewright.tenants.book import BY_ID, DOMAIN_OF_HOST, DOMAINS, tenant_named
+from gatewright.tenants.book import BY_ID, DOMAIN_OF_HOST, DOMAINS, RELEASED, tenant_named
 from gatewright.tenants.credentials import CredentialRow
-from gatewright.tenants.records import DomainRow, TenantRow
+from gatewright.tenants.records import DomainRow, ReleasedRow, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.book import user_by_email
 from gatewright.users.records import UserRow
@@ -46,6 +46,7 @@ class Current:
     tenant: TenantRow | None = None
     domains: dict[str, DomainRow] = field(default_factory=dict)  # by origin
     taken: dict[str, str] = field(default_factory=dict)  # origin that the file wants → who has its host already
+    held: dict[str, ReleasedRow] = field(default_factory=dict)  # origin that the file wants → another tenant that just gave it up
     apis: dict[str, ApiRow] = field(default_factory=dict)  # by audience
     scopes: dict[str, ScopeRow] = field(default_factory=dict)
     roles: dict[str, RoleRow] = field(default_factory=dict)
@@ -73,13 +74,13 @@ class Current:
         return {row.id: name for name, row in self.roles.items() if row.retired_at is None}
 
 
-async def load(source: Store | Tx, reading: Reading, *, earlier_applies: bool = True) -> Current:
+async def load(source: Store | Tx, reading: Reading, now: int, *, earlier_applies: bool = True) -> Current:
     """Return what there is of everything that a file names, and of what an earlier apply of it made."""
     found = Current()
     slug = reading.tenant.value.slug if reading.tenant is not None else None
     found.tenant = await tenant_named(source, slug) if slug is not None else None
     number = found.tenant.id if found.tenant is not None else 0
-    await _domains(source, reading, found, number)
+    await _domains(source, reading, found, number, now)
     if not number:
         return found
     if earlier_applies:
@@ -102,7 +103,7 @@ def earlier(found: Current, kind: str) -> list[str]:
     return [name for one, name in found.applied if one == kind]
 
 
-async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
+async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant: int, now: int) -> None:
     if tenant:
         found.domains = {row.origin: row for row in await source.all(DOMAINS, tenant=tenant)}
     for text in reading.tenant.value.domains if reading.tenant is not None else ():
@@ -114,6 +115,9 @@ async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant:
         if row is not None and (row.tenant != tenant or row.origin != origin.url):
             other = await source.one(BY_ID, id=row.tenant)
             found.taken[origin.url] = row.origin if row.tenant == tenant or other is None else f"the tenant {other.slug}"
+        released = await source.one(RELEASED, host=origin.host)
+        if released is not None and released.kept_from(tenant, now):
+            found.held[origin.url] = released
 
 
 async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:

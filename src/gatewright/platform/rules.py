@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gatewright.apis.rules import LONGEST_JWT, LONGEST_OPAQUE, SHORTEST_API_SECRET, audience_fault, cycle, scope_fault
+from gatewright.base.calendar import day
 from gatewright.base.check import Fault, Findings, choice
 from gatewright.base.secret import Secret
 from gatewright.base.source import SecretSource, SourceFault, reveal
@@ -114,6 +115,13 @@ def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
                 keys,
                 f"its host is taken already by {other}",
                 "one file describes one tenant: name that tenant's slug, or take another host",
+            )
+        released = examiner.current.held.get(origin.url)
+        if released is not None:
+            examiner.found.add(
+                keys,
+                f"this domain was another tenant's until {day(released.released_at)}, and people and apps may still take it for that one",
+                f"take another host, or wait until {day(released.held_until)}; its former tenant may have it back at once",
             )
     examiner.twice("host", hosts)
 

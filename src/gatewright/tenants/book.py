@@ -9,11 +9,12 @@ import msgspec
 from gatewright.audit.book import Act
 from gatewright.audit.deed import TENANT_KIND, Deed, Refused
 from gatewright.base import ids
+from gatewright.base.calendar import day
 from gatewright.base.change import sides
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.store import Query
-from gatewright.tenants.records import DomainRow, Look, TenantRow
-from gatewright.tenants.rules import Origin
+from gatewright.tenants.records import DomainRow, Look, ReleasedRow, TenantRow
+from gatewright.tenants.rules import Origin, is_loopback, name_of
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -25,6 +26,7 @@ EVERY: Final = Query(
 )
 DOMAINS: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE tenant = :tenant ORDER BY position, id")
 DOMAIN_OF_HOST: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE host = :host")
+RELEASED: Final = Query(ReleasedRow, "SELECT host, tenant, origin, released_at FROM released_domain WHERE host = :host")
 _MAKE: Final = Query(
     None,
     """INSERT INTO tenant (id, slug, name, paths, brand, policy, created_at) VALUES (:id, :slug, :name, :paths, :brand, :policy, :now)""",
@@ -36,6 +38,12 @@ _ADD_DOMAIN: Final = Query(
 )
 _PLACE_DOMAIN: Final = Query(None, "UPDATE domain SET position = :position WHERE id = :id AND tenant = :tenant")
 _REMOVE_DOMAIN: Final = Query(None, "DELETE FROM domain WHERE id = :id AND tenant = :tenant")
+_RELEASE: Final = Query(
+    None,
+    """INSERT INTO released_domain (host, tenant, origin, released_at) VALUES (:host, :tenant, :origin, :now)
+       ON CONFLICT (host) DO UPDATE SET tenant = excluded.tenant, origin = excluded.origin, released_at = excluded.released_at""",
+)
+_TAKE_BACK: Final = Query(None, "DELETE FROM released_domain WHERE host = :host")
 
 
 async def tenant_named(store: Store | Tx, slug: str) -> TenantRow | None:
@@ -65,11 +73,20 @@ async def add_domain(deed: Deed, origin: Origin, position: int) -> None:
     """Make an origin an issuer of the tenant.
 
     Raises:
-        Refused: a tenant has this host already.
+        Refused: a tenant has this host already, or gave it up a short while ago.
     """
     taken = await deed.tx.one(DOMAIN_OF_HOST, host=origin.host)
     if taken is not None:
         raise Refused(f"the domain {origin.url} belongs to {'this tenant' if taken.tenant == deed.tenant else 'another tenant'} already")
+    # Asked second, so that what is released between the two questions is seen by one of them.
+    released = await deed.tx.one(RELEASED, host=origin.host)
+    if released is not None:
+        if released.kept_from(deed.tenant, deed.at.now):
+            raise Refused(
+                f"the domain {origin.url} was another tenant's until {day(released.released_at)}"
+                f" and may go to nobody else before {day(released.held_until)}"
+            )
+        await deed.tx.do(_TAKE_BACK, host=origin.host)
     await deed.tx.do(
         _ADD_DOMAIN, id=deed.at.id(), tenant=deed.tenant, origin=origin.url, host=origin.host, position=position, now=deed.at.now
     )
@@ -84,7 +101,14 @@ async def place_domain(deed: Deed, domain: DomainRow, position: int) -> None:
 
 
 async def remove_domain(deed: Deed, domain: DomainRow) -> None:
-    """Stop answering at a domain; what was issued there is refused everywhere from now on."""
+    """Stop answering at a domain; what was issued there is refused everywhere from now on, and no other tenant may have it for a while."""
     await deed.tx.do(_REMOVE_DOMAIN, id=domain.id, tenant=deed.tenant)
+    if held_when_released(domain.host):
+        await deed.tx.do(_RELEASE, host=domain.host, tenant=deed.tenant, origin=domain.origin, now=deed.at.now)
     await deed.note(Act.DOMAIN_REMOVED, domain.origin)
     await deed.announce(TENANT_KIND)
+
+
+def held_when_released(host: str) -> bool:
+    """Tell whether a domain is kept from other tenants once it is released; this machine itself is nobody's."""
+    return not is_loopback(name_of(host))

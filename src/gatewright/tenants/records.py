@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from gatewright.oauth.issuer import PathPreset, Policy
+
+HOLD: Final = 90 * 86_400  # seconds for which a released domain goes to no other tenant
 
 HexColor = Annotated[str, Meta(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z", extra={"form": 'a colour such as "#0b6e4f" is expected'})]
 WebAddress = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>\\]+\Z", max_length=2000, extra={"form": "a web address is expected"})]
@@ -65,3 +67,21 @@ class DomainRow(Struct, frozen=True):
     origin: str
     host: str
     position: int
+
+
+class ReleasedRow(Struct, frozen=True):
+    """A domain that a tenant gave up."""
+
+    host: str
+    tenant: int
+    origin: str
+    released_at: int
+
+    @property
+    def held_until(self) -> int:
+        """When it may go to anybody; until then only its former tenant may have it (`security-rules` 39)."""
+        return self.released_at + HOLD
+
+    def kept_from(self, tenant: int, now: int) -> bool:
+        """Tell whether a tenant may not have it yet."""
+        return self.tenant != tenant and now < self.held_until

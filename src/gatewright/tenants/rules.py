@@ -79,6 +79,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def name_of(host: str) -> str:
+    """Return the canonical host of an origin's key, without its port."""
+    name, _ = _split(host)
+    return name
+
+
 def _split(text: str) -> tuple[str, str | None]:
     """Return host and port; None where no port is written."""
     if text.startswith("["):
