@@ -24,6 +24,7 @@ from gatewright.keys.signer import KeySigner
 from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Grants
+from gatewright.ledger.last_use import LastUse
 from gatewright.oauth.ports import World
 from gatewright.oauth.visit import Front
 from gatewright.settings import Loaded, Network, networks, weaknesses
@@ -70,6 +71,7 @@ class House:
     passwords: PasswordPool
     throttle: Throttle
     usage: Counters
+    uses: LastUse
     signer: KeySigner
     vault: AnswerVault
     logos: Logos
@@ -187,13 +189,13 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     passwords = PasswordPool(threads=settings.passwords.threads, queue=settings.passwords.queue)
     stack.callback(passwords.close)
     _listen(feed, (sites, catalogues, registry, signer))
-    usage = Counters()
+    usage, uses = Counters(), LastUse()
     grants = Grants(store)
     sessions = Sessions(store)
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
-    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage, guesses)
+    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage, guesses, uses)
     return House(
         loaded=loaded,
         clock=clock,
@@ -208,6 +210,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         passwords=passwords,
         throttle=throttle,
         usage=usage,
+        uses=uses,
         signer=signer,
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),

@@ -166,6 +166,9 @@ GRANTS: Final = (
         since=NOW - 290 * 86400,
         last_used=NOW - 40 * 86400,
     ),
+    GrantLine(
+        id="gr_6", client="Ward Rounds", third_party=True, account=DEV, groups=(EVENTS,), since=NOW - 9 * 86400, last_used=NOW - 3 * 86400
+    ),
     GrantLine(id="gr_3", client="Acme Events", third_party=False, account=None, openid=openid_lines(("openid",)), since=NOW),
 )
 SESSIONS: Final = (

@@ -6,6 +6,7 @@ import pytest
 
 from gatewright.base import ids
 from gatewright.oauth.errors import InvalidGrant
+from tests.protocol.asking import introspected, who
 from tests.support import builders as b
 from tests.support.browser import Browser, Rooms, Seen, tokens_of
 from tests.support.world import Playground
@@ -47,6 +48,34 @@ async def test_the_own_page_shows_what_an_app_may_do_where_and_since_when(browse
         "15 January 2027",
     ):
         assert words in page.text
+
+
+async def test_the_own_page_tells_when_an_app_last_used_its_access(browser: Browser, ground: Playground) -> None:
+    async def told() -> str:
+        await ground.uses.flush(ground.store)
+        return (await browser.get("/-/access")).text
+
+    await browser.authorize()
+    await browser.sign_in()
+    answered = await browser.press("allow")
+    assert "Not used yet" in await told(), "a code is not yet a use"
+    bought = await tokens_of(ground, answered)
+    assert "Used in the last 24 hours" in await told()
+    for days, words in ((1, "Last used a day ago"), (2, "Last used 3 days ago")):
+        ground.clock.pass_(days * 86_400)
+        browser.cookies.pop(SESSION)
+        page = await browser.signed_in()
+        assert words in (await page.get("/-/access")).text
+    bought = await ground.renew(bought["refresh_token"])
+    assert "Used in the last 24 hours" in await told()
+    for ask in (introspected, who):
+        ground.clock.pass_(3 * 3600)
+        bought = await ground.renew(bought["refresh_token"])
+        await ground.sql("UPDATE consent_grant SET used_at = NULL")
+        ground.clock.pass_(3600)
+        await ask(ground, bought["access_token"])
+        assert "Used in the last 24 hours" in await told()
+        await ground.sql("UPDATE consent_grant SET used_at = NULL")
 
 
 async def test_taking_access_back_ends_everything_under_it_at_once(browser: Browser, ground: Playground) -> None:

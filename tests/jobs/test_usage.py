@@ -6,6 +6,7 @@ import pytest
 
 from gatewright.audit import usage
 from gatewright.audit.usage import DAY, Counters, last_used
+from gatewright.jobs.sweep import BATCH, COUNTS_KEPT, sweep
 from gatewright.store import Query, Store, StoreError
 from tests.support.engines import Nodes
 
@@ -60,3 +61,24 @@ async def test_strangers_cannot_make_the_memory_grow(store: Store, monkeypatch: 
         counters.count("introspected", 1, subject)
     assert await counters.flush(store, NOW) == 3
     assert await total(store) == 4
+
+
+async def test_counts_of_last_year_are_swept_by_whole_days(store: Store) -> None:
+    counters = Counters()
+    midnight = NOW // DAY * DAY
+    for now in (midnight - 1, midnight, NOW):
+        counters.count("introspected", 1, 7)
+        await counters.flush(store, now)
+    assert await total(store) == 3
+    assert await sweep(store, midnight - 1 + COUNTS_KEPT) == {}
+    assert await sweep(store, midnight + COUNTS_KEPT) == {"usage_count": 1}
+    assert await store.all(Query(int, "SELECT day FROM usage_count")) == [midnight // DAY]
+    assert await last_used(store, 1, 7, "introspected") == NOW
+
+
+async def test_a_sweep_of_many_counts_goes_in_batches(store: Store) -> None:
+    counters = Counters()
+    for subject in range(BATCH + 1):
+        counters.count("introspected", 1, subject)
+    await counters.flush(store, NOW)
+    assert await sweep(store, NOW + COUNTS_KEPT + DAY) == {"usage_count": BATCH + 1}

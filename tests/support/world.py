@@ -15,6 +15,7 @@ from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Giving, Grant, Grants
+from gatewright.ledger.last_use import LastUse
 from gatewright.oauth import pkce, refresh
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Redeemable
@@ -151,11 +152,14 @@ class Playground:
         self.sealer = RootSealer(ROOT)
         self.passwords = SlowDigests()
         self.usage = Tally()
+        self.uses = LastUse()
         self.fetch = NoNetwork()
         self.ledger = Book(self.store, self.clock)
         self.grants = Grants(self.store)
         self.guesses = RoomGuesses(self.store, Throttle(self.store, self.sealer))
-        self.world = World(self.ledger, self.directory, self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses)
+        self.world = World(
+            self.ledger, self.directory, self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses, self.uses
+        )
 
     async def furnish(self) -> "Playground":
         """Put the person, the account, the membership and the session there."""

@@ -26,7 +26,8 @@ class Job:
 
 
 async def _flush(house: House) -> object:
-    return await house.usage.flush(house.store, house.clock.moment().now)
+    counted = await house.usage.flush(house.store, house.clock.moment().now)
+    return counted + await house.uses.flush(house.store)
 
 
 async def _sweep(house: House) -> object:

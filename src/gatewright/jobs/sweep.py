@@ -12,6 +12,8 @@ ROUNDS: Final = 200
 CHANGES_KEPT: Final = 86_400  # seconds; a node that slept longer than this reads everything anew
 ENDED_KEPT: Final = 30 * 86_400  # seconds: how long a replay is still known as one, and a session is still listed for an audit
 
+COUNTS_KEPT: Final = 400 * 86_400  # seconds: a year, and the same month of the year before
+
 
 def _oldest(table: str, key: str, condition: str) -> Query[None]:
     return Query(None, f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH})")  # noqa: S608 - our own words
@@ -43,6 +45,8 @@ SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
     ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),
+    # By whole days, which stay where they are in their index however often a counter grows.
+    ("usage_count", _oldest("usage_count", "name", "day < CAST(:now AS BIGINT) / 86400"), COUNTS_KEPT),
     ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
     ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),

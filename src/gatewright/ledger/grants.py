@@ -97,6 +97,7 @@ class HeldGrant(Struct, frozen=True, kw_only=True):
     made_at: int
     changed_at: int
     expires_at: int | None
+    used_at: int | None
 
 
 class _Named(Struct, frozen=True):
@@ -359,4 +360,5 @@ def _listed(held: Held) -> HeldGrant:
         made_at=held.made_at,
         changed_at=held.changed_at,
         expires_at=held.expires_at,
+        used_at=held.used_at,
     )

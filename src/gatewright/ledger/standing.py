@@ -91,12 +91,13 @@ class Held(Struct, frozen=True):
     made_at: int
     changed_at: int
     expires_at: int | None
+    used_at: int | None
 
 
 HELD: Final = Query(
     Held,
     """SELECT g.id, g.client, c.client_id, c.settings, g.account, t.slug, t.name, g.granted, g.declined, g.source, g.made_at,
-              g.changed_at, g.expires_at
+              g.changed_at, g.expires_at, g.used_at
          FROM consent_grant AS g
               JOIN client AS c ON c.id = g.client
               LEFT JOIN account AS t ON t.id = g.account

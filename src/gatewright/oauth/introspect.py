@@ -69,6 +69,7 @@ async def introspect(ask: Ask, world: World) -> Reply:
     if not isinstance(access, Access) or not _may_ask(caller, access):
         return Reply(INACTIVE)
     world.usage.count("introspected", ask.issuer.tenant, access.client.id)
+    world.uses.used(access.standing.grant, ask.at.now)
     return Reply(describe(access, ask.issuer, caller.id if isinstance(caller, Api) else None))
 
 

@@ -150,6 +150,13 @@ class Usage(Protocol):
         """Count one event of a client or API."""
 
 
+class Uses(Protocol):
+    """Notes in memory when a grant was last used, for whoever gave it (`ledger` implements it)."""
+
+    def used(self, grant: int, now: int) -> None:
+        """Note a use of something under a grant. Costs no statement."""
+
+
 class FetchFailed(Exception):
     """A document could not be fetched; the text says why, for our log only."""
 
@@ -166,3 +173,4 @@ class World:
     passwords: Passwords
     usage: Usage
     guesses: Guesses
+    uses: Uses

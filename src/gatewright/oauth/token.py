@@ -24,6 +24,7 @@ async def token(ask: Ask, world: World) -> Reply:
     approval = await grant_type.approve(Call(ask, client), world)  # 4 what was allowed?
     reply = await mint(approval, ask.issuer, world, ask.at)  # 5 make it
     world.usage.count(grant_type.NAME, client.tenant, client.id)
+    world.uses.used(approval.standing.grant, ask.at.now)
     return Reply(reply)
 
 

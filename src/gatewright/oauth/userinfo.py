@@ -32,6 +32,7 @@ async def userinfo(ask: Ask, world: World) -> Reply:
     granted = [scope.id for scope in access.scopes]
     if OPENID not in granted or not standing.person:
         raise InsufficientScope("the access token was not issued for userinfo: it lacks the scope openid", scope="openid")
+    world.uses.used(standing.grant, ask.at.now)
     body: dict[str, object] = {"sub": subject(standing, access.client), **for_userinfo(standing, granted, access.client)}
     if standing.account:
         body["account_id"] = ids.show(ids.ACCOUNT, standing.account)

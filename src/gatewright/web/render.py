@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from gatewright.base import calendar
 from gatewright.web import views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
@@ -123,25 +124,9 @@ _MONTHS: Final = (
 )
 
 
-def _civil(epoch: int) -> tuple[int, int, int]:
-    """Year, month and day in UTC. The year begins in March here, so that the leap day is its last."""
-    days = epoch // 86400 + 719_468
-    era, of_era = divmod(days, 146_097)
-    year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    shifted = (5 * of_year + 2) // 153
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return year_of_era + era * 400 + (month <= 2), month, of_year - (153 * shifted + 2) // 5 + 1
-
-
-def _iso_day(epoch: int) -> str:
-    year, month, day = _civil(epoch)
-    return f"{year:04}-{month:02}-{day:02}"
-
-
 def _day(epoch: int) -> str:
-    year, month, day = _civil(epoch)
-    return f"{day} {_MONTHS[month - 1]} {year}"
+    year, month, number = calendar.date(epoch)
+    return f"{number} {_MONTHS[month - 1]} {year}"
 
 
 # ---------------------------------------------------------------- templates
@@ -158,7 +143,9 @@ def _environment() -> Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    environment.filters.update(brand_path=_brand_path, initial=_initial, visible=_visible, isolated=_isolated, iso_day=_iso_day, day=_day)
+    environment.filters.update(
+        brand_path=_brand_path, initial=_initial, visible=_visible, isolated=_isolated, iso_day=calendar.day, day=_day
+    )
     environment.tests.update(web=_is_web, untickable=_is_untickable)
     environment.globals.update(
         STYLE=asset("style.css"),

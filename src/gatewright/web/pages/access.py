@@ -117,6 +117,7 @@ async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: Hou
         openid=views.openid_lines(openid),
         groups=groups(grant.scopes, catalogue),
         since=grant.made_at,
+        last_used=grant.used_at,
     )
 
 
