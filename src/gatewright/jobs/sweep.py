@@ -40,6 +40,8 @@ _POSTPONE: Final = Query(
     """,  # noqa: S608 - our own words
 )
 
+_EMPTY: Final = "NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)"
+
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
@@ -50,16 +52,8 @@ SWEEPS: Final = (
     ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
     ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
-    (
-        "consent_grant",
-        _oldest(
-            "consent_grant",
-            "id",
-            """COALESCE(ended_at, expires_at) < :now
-               AND NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)""",
-        ),
-        ENDED_KEPT,
-    ),
+    ("consent_grant", _oldest("consent_grant", "id", f"ended_at < :now AND {_EMPTY}"), ENDED_KEPT),
+    ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY}"), ENDED_KEPT),
 )
 
 

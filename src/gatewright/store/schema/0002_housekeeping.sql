@@ -11,3 +11,8 @@ CREATE INDEX released_domain_at ON released_domain (released_at);
 ALTER TABLE consent_grant ADD COLUMN used_at BIGINT;
 
 CREATE INDEX usage_count_day ON usage_count (day);
+
+-- What ends with an account, and what the sweeper looks for, among grants that are many.
+CREATE INDEX consent_grant_account ON consent_grant (account, tenant) WHERE ended_at IS NULL;
+CREATE INDEX consent_grant_ended ON consent_grant (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX consent_grant_expires ON consent_grant (expires_at) WHERE ended_at IS NULL AND expires_at IS NOT NULL;

@@ -1,0 +1,79 @@
+"""No statement reads a whole table to find some of its rows, but for those named here with their reasons."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import pytest
+
+import gatewright
+from gatewright.jobs.sweep import SWEEPS
+from gatewright.ledger.grants import END_OF_ACCOUNT, END_OF_CLIENT, END_OF_PERSON
+from gatewright.store import EVERY, Query, migrate
+from tests.support.clock import NOON
+
+SCANS: Final = {
+    ("gatewright.store.migrate", "migration"): "every row is wanted",
+    ("gatewright.apis.book", "membership"): "a role is retired once in its life, and roles are held as lists",
+    ("gatewright.platform.impact", "membership"): "a plan counts who holds a role, and roles are held as lists",
+    ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
+    ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
+}
+ENDS: Final = [
+    (END_OF_ACCOUNT, "consent_grant_account"),
+    (END_OF_PERSON, "consent_grant_person"),
+    (END_OF_CLIENT, "consent_grant_live"),
+]
+SWEPT: Final = {
+    "ended_at < ": "consent_grant_ended",
+    "expires_at < ": "consent_grant_expires",
+    "day < ": "usage_count_day",
+    "sweep_at < ": "authorization_sweep",
+    "released_at < ": "released_domain_at",
+}
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> apsw.Connection:
+    """A store with nothing in it."""
+    file: Path = tmp_path_factory.mktemp("plans") / "store.sqlite3"
+    asyncio.run(migrate(f"sqlite://{file}", now=NOON))
+    return apsw.Connection(str(file))
+
+
+def plan(connection: apsw.Connection, query: Query[Any]) -> list[str]:
+    """How SQLite would go about a statement, step by step."""
+    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query.sqlite}", [None] * len(query.names))]
+
+
+def test_no_statement_reads_a_whole_table_for_some_of_its_rows(connection: apsw.Connection) -> None:
+    for module in pkgutil.walk_packages(gatewright.__path__, "gatewright."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = set()
+    for query in EVERY:
+        if query.where.startswith("gatewright."):
+            for step in plan(connection, query):
+                verb, _, rest = step.partition(" ")
+                if verb == "SCAN" and not rest.startswith("CONSTANT ROW"):
+                    found.add((query.where.partition(":")[0], rest.split()[0]))
+    assert found == set(SCANS)
+
+
+@pytest.mark.parametrize(("query", "index"), ENDS, ids=[index for _, index in ENDS])
+def test_what_ends_many_grants_at_once_finds_them_by_an_index(connection: apsw.Connection, query: Query[Any], index: str) -> None:
+    assert any(f"USING INDEX {index} " in step for step in plan(connection, query)), plan(connection, query)
+
+
+@pytest.mark.parametrize("condition", SWEPT)
+def test_the_sweeper_finds_what_is_due_by_an_index(connection: apsw.Connection, condition: str) -> None:
+    found = [query for _, query, _ in SWEEPS if f" {condition}" in query.text]
+    assert found
+    for query in found:
+        steps = plan(connection, query)
+        assert any(f"INDEX {SWEPT[condition]} " in step for step in steps), steps
