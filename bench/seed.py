@@ -20,7 +20,7 @@ from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import refresh
 from gatewright.oauth.authorization import Redeemable
-from gatewright.oauth.handle import ALL, Handle, new_jti, seal
+from gatewright.oauth.handle import Handle, new_jti, seal
 from gatewright.oauth.issuer import Issuer, Policy
 
 Flavour = Literal["openid", "plain", "events"]
@@ -198,7 +198,7 @@ class Seeder:
     def access_token(self, number: int) -> str:
         """Return an opaque access token of a row, good for two hours."""
         at = self._clock.moment()
-        handle = Handle(number, new_jti(at), self._cast.bank, ALL, at.now, at.now + LIFETIME, 0)
+        handle = Handle(number, new_jti(at), self._cast.bank, at.now, at.now + LIFETIME, 0)
         return seal(handle, b64(_secret("access", number)), self._issuer, self._sealer, at)
 
 

@@ -13,7 +13,18 @@ from gatewright.base.mask import MASK, mask
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import code, pkce, refresh, request
-from gatewright.oauth.handle import JTI_BYTES, Handle, authentic, is_standing_token, new_standing_token, open_handle, pack, seal, unpack
+from gatewright.oauth.handle import (
+    JTI_BYTES,
+    Handle,
+    authentic,
+    is_standing_token,
+    new_standing_token,
+    open_handle,
+    pack,
+    room,
+    seal,
+    unpack,
+)
 from gatewright.oauth.redirect_uri import RedirectUri
 from gatewright.oauth.request import AuthorizationRequest, Journey, ReturnTo
 from gatewright_guard.jose import parse
@@ -34,12 +45,12 @@ handles = st.builds(
     authorization=rows,
     jti=st.binary(min_size=JTI_BYTES, max_size=JTI_BYTES).map(b64),
     api=rows,
-    scope_set=rows,
     iat=counts,
     exp=counts,
     epoch=counts,
     cnf=st.one_of(st.none(), st.binary(min_size=32, max_size=32)),
     act=st.one_of(st.none(), rows),
+    named=st.binary(max_size=room(bound=True, acting=True)),
 )
 
 

@@ -47,7 +47,7 @@ async def test_an_opaque_access_token_is_a_handle_on_the_authorization(ground: P
     reply = await ground.exchange(await ground.code(client, *OPENID_AND_BALANCE))
     row = await ground.row(reply["refresh_token"])
     found = opened(ground, reply["access_token"], row)
-    assert (found.authorization, found.api, found.scope_set) == (row.id, b.BANK.id, handle.ALL)
+    assert (found.authorization, found.api, found.named) == (row.id, b.BANK.id, handle.ALL)
     assert (found.iat, found.exp) == (NOON, NOON + 7200)
     assert len(reply["access_token"]) <= 200
 

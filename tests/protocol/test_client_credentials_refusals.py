@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from gatewright.base import ids
-from gatewright.oauth import handle
 from gatewright.oauth.catalogue import EMAIL, OFFLINE_ACCESS, OPENID
 from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import (
@@ -130,16 +129,6 @@ async def test_a_client_disabled_on_another_node_gets_nothing_within_a_second(gr
     ground.clock.pass_(1)
     with pytest.raises(InvalidGrant):
         await ground.serve(scope="read:images")
-
-
-async def test_a_client_cannot_fill_the_store_with_sets_of_scopes(ground: Playground) -> None:
-    await ground.add(a_service())
-    for number in range(80):
-        await ground.ledger.scope_set(b.TENANT, b.CLIENT, frozenset({number}))
-    assert await ground.number("SELECT COUNT(*) FROM scope_set") == 64
-    assert await ground.ledger.scope_set(b.TENANT, b.CLIENT, frozenset({79})) == handle.ALL
-    assert await ground.ledger.scope_set(b.TENANT, b.CLIENT + 1, frozenset({79})) != handle.ALL
-    assert await ground.ledger.scope_set_members(12345) == frozenset()
 
 
 @pytest.mark.parametrize("scope", ["read:images view:events", "view:events read:images"])

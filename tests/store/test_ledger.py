@@ -15,7 +15,6 @@ from gatewright.oauth.authorization import NewAuthorization
 from gatewright.oauth.catalogue import EMAIL, OPENID, text_of
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import InvalidGrant
-from gatewright.oauth.handle import ALL
 from gatewright.oauth.ports import Redemption
 from gatewright.store import SCHEMA, NotUnique, Query, Store, StoreBusy, StoreError, Tx, Value
 from tests.protocol.test_client_credentials import a_service
@@ -32,7 +31,6 @@ LEFT = Query(
     str,
     """SELECT 'grant ' || id || ' ' || granted || ' ' || COALESCE(ended_because, 'live') FROM consent_grant
        UNION ALL SELECT 'row ' || id || ' ' || scopes || ' ' || COALESCE(ended_because, 'live') FROM authorization_row
-       UNION ALL SELECT 'set ' || id FROM scope_set
        UNION ALL SELECT 'audit ' || act || ' ' || subject FROM audit
         ORDER BY 1""",
 )
@@ -142,13 +140,6 @@ async def test_a_service_on_two_nodes_has_one_row(ground: Playground, books: tup
     assert await ground.number("SELECT COUNT(*) FROM authorization_row") == 1
 
 
-async def test_a_set_of_scopes_has_one_number_on_all_nodes(books: tuple[Book, Book]) -> None:
-    members = frozenset({1, 2})
-    numbers = await asyncio.gather(*[books[n % 2].scope_set(1, 1, members) for n in range(10)])
-    assert len(set(numbers) - {ALL}) == 1
-    assert {await book.scope_set_members(numbers[0]) for book in books} == {members}
-
-
 async def test_a_code_shown_on_two_nodes_at_once_buys_tokens_once_and_then_nothing(ground: Playground, nodes: Nodes) -> None:
     code = await ground.code(await ground.add(), OPENID, b.READ_BALANCE.id)
     other = Playground(await nodes(), ground.clock)
@@ -226,10 +217,6 @@ async def test_a_services_row_is_opened_changed_and_replaced_whole(ground: Playg
     assert await ground.number("SELECT COUNT(*) FROM authorization_row WHERE ended_at IS NULL") == 1
 
 
-async def test_a_set_of_scopes_is_interned_whole(ground: Playground, store: Store) -> None:
-    assert await unharmed(store, lambda broken: Book(broken, ground.clock).scope_set(1, 1, frozenset({5}))) >= 3
-
-
 # ---------------------------------------------------------------- what hardly ever happens
 
 
@@ -293,9 +280,6 @@ async def test_a_client_whose_row_is_gone_gets_nothing(ground: Playground) -> No
 async def test_caches_are_bounded_and_right_all_the_same(ground: Playground, store: Store) -> None:
     small = Book(store, ground.clock, limit=2)
     client = await ground.add(a_service())
-    numbers = [await small.scope_set(1, 1, frozenset({n})) for n in range(5)]
-    assert [await small.scope_set_members(number) for number in numbers] == [frozenset({n}) for n in range(5)]
-    assert [await small.scope_set(1, 1, frozenset({n})) for n in range(5)] == numbers
     issuers = [f"https://{n}.acme.test" for n in range(5)]
     rows = [await small.back_end(client, issuer, account=0, person=0, now=NOON) for issuer in issuers]
     assert [row.issuer for row in rows] == issuers

@@ -24,11 +24,11 @@ IMAGING = Api(id=103, audience="https://imaging.acme.test", name="Acme Imaging",
 APPS = Api(id=104, audience="https://apps.acme.test", name="Acme Apps", roles="off", token_format="opaque", token_lifetime=0)
 
 READ_BALANCE = Scope(201, "read:balance", BANK.id, "See the balance of your bank accounts")
-TRANSFER = Scope(202, "transfer:funds", BANK.id, "Send money from your bank accounts", risk="high")
+TRANSFER = Scope(202, "transfer:funds", BANK.id, "Send money from your bank accounts", risk="high", place=1)
 CREATE_EVENTS = Scope(203, "create:events", EVENTS.id, "Create events")
-VIEW_EVENTS = Scope(204, "view:events", EVENTS.id, "See events")
+VIEW_EVENTS = Scope(204, "view:events", EVENTS.id, "See events", place=1)
 READ_IMAGES = Scope(205, "read:images", IMAGING.id, "Read images", reach="tenant")
-DELETE_IMAGES = Scope(206, "delete:images", IMAGING.id, "Delete images", risk="high", reach="tenant")
+DELETE_IMAGES = Scope(206, "delete:images", IMAGING.id, "Delete images", risk="high", reach="tenant", place=1)
 USE_APP = Scope(207, "use:app", APPS.id, "Use the app")
 
 ORGANIZER = Role(301, "Organizer", frozenset({CREATE_EVENTS.id}))

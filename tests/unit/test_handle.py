@@ -19,7 +19,7 @@ BIG = (1 << 63) - 1
 
 def a_handle(**changed: object) -> Handle:
     at = TestClock().moment()
-    plain = Handle(AUTHORIZATION, handle.new_jti(at), 101, 0, NOON, NOON + 7200, 0)
+    plain = Handle(AUTHORIZATION, handle.new_jti(at), 101, NOON, NOON + 7200, 0)
     return msgspec.structs.replace(plain, **changed)
 
 
@@ -34,7 +34,18 @@ def sealed(one: Handle, secret: str = SECRET) -> str:
         a_handle(cnf=bytes(range(32))),
         a_handle(act=77),
         a_handle(cnf=bytes(32), act=0),
-        a_handle(authorization=BIG, api=BIG, scope_set=BIG, exp=NOON + 86400, epoch=(1 << 32) - 1, cnf=b"\xff" * 32, act=BIG),
+        a_handle(named=b"\0\1"),
+        a_handle(named=b"\xff" * handle.room()),
+        a_handle(cnf=bytes(32), named=b"\xff" * handle.room(bound=True)),
+        a_handle(
+            authorization=BIG,
+            api=BIG,
+            exp=NOON + 86400,
+            epoch=(1 << 32) - 1,
+            cnf=b"\xff" * 32,
+            act=BIG,
+            named=b"\xff" * handle.room(bound=True, acting=True),
+        ),
     ],
 )
 def test_a_handle_comes_back_as_it_was(one: Handle) -> None:
@@ -70,16 +81,27 @@ def test_who_has_the_sealing_key_alone_makes_no_handle() -> None:
     assert not handle.authentic(forged, a_standing())
 
 
-@pytest.mark.parametrize("field", ["authorization", "api", "scope_set", "iat", "exp", "epoch"])
+@pytest.mark.parametrize("field", ["authorization", "api", "iat", "exp", "epoch", "named"])
 def test_every_field_is_under_the_rows_own_secret(field: str) -> None:
     right = handle.pack(a_handle(), SECRET)
-    wrong = handle.pack(a_handle(**{field: getattr(a_handle(), field) + 1}), "another secret")
+    wrong = handle.pack(a_handle(**{field: b"\0\1" if field == "named" else getattr(a_handle(), field) + 1}), "another secret")
     mixed = handle.unpack(wrong[:-16] + right[-16:])
     assert mixed is not None
     assert not handle.authentic(mixed, a_standing())
 
 
-@pytest.mark.parametrize("plain", [b"", bytes(16), bytes(68), bytes(70), bytes(52) + b"\x04" + bytes(16), bytes(52) + b"\x01" + bytes(16)])
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        bytes(16),
+        bytes(56),
+        bytes(58),
+        bytes(40) + b"\x08" + bytes(16),
+        bytes(40) + b"\x01" + bytes(16),
+        bytes(40) + b"\x04" + bytes(16),
+    ],
+)
 def test_bytes_of_another_shape_are_no_handle(plain: bytes) -> None:
     assert handle.unpack(plain) is None
 

@@ -41,6 +41,7 @@ class ScopeRow(Struct, frozen=True):
     reach: str
     implies: str
     retired_at: int | None
+    place: int
 
 
 class RoleRow(Struct, frozen=True):
@@ -57,7 +58,7 @@ APIS: Final = Query(
     "SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at FROM api WHERE tenant = :tenant ORDER BY id",
 )
 SCOPES: Final = Query(
-    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at FROM scope WHERE tenant = :tenant ORDER BY id"
+    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at, place FROM scope WHERE tenant = :tenant ORDER BY id"
 )
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
@@ -75,8 +76,9 @@ _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = 
 _ENABLE_API: Final = Query(None, "UPDATE api SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
 _MAKE_SCOPE: Final = Query(
     None,
-    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, created_at)
-       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :now)""",
+    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, created_at, place)
+       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :now,
+               (SELECT COALESCE(MAX(o.place) + 1, 0) FROM scope AS o WHERE o.api = :api))""",
 )
 _CHANGE_SCOPE: Final = Query(
     None,

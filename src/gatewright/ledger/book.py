@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 from gatewright.audit.book import Act, entry_of
 from gatewright.base import ids
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import REDEEMABLE, STANDING
-from gatewright.oauth.catalogue import ids_of, text_of
-from gatewright.oauth.handle import ALL, mark_of
+from gatewright.oauth.handle import mark_of
 from gatewright.oauth.ports import Redemption
 from gatewright.store import NotUnique, Query
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.client import Client
     from gatewright.store import Store, Then, Tx
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 REDEEM: Final = Query(
     int,
@@ -71,15 +67,6 @@ MARK: Final = Query(
     RETURNING name""",
     each={"name": str, "tenant": int, "attempt": str, "until": int},
 )
-FIND_SET: Final = Query(int, "SELECT id FROM scope_set WHERE tenant = :tenant AND client = :client AND members = :members")
-COUNT_SETS: Final = Query(int, "SELECT COUNT(*) FROM scope_set WHERE tenant = :tenant AND client = :client")
-ADD_SET: Final = Query(
-    None,
-    "INSERT INTO scope_set (id, tenant, client, members) VALUES (:id, :tenant, :client, :members) ON CONFLICT DO NOTHING",
-)
-SET_MEMBERS: Final = Query(str, "SELECT members FROM scope_set WHERE id = :id")
-
-SETS_OF_A_CLIENT: Final = 64
 _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
 
 
@@ -88,28 +75,15 @@ async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause
     return await tx.do(END_OF_SESSION, session=session, now=at.now, because=because)
 
 
-async def _intern(tx: Tx, at: Moment, tenant: int, client: int, members: str) -> int:
-    found = await tx.one(FIND_SET, tenant=tenant, client=client, members=members)
-    if found is not None:
-        return found
-    if (await tx.one(COUNT_SETS, tenant=tenant, client=client) or 0) >= SETS_OF_A_CLIENT:
-        return ALL
-    await tx.do(ADD_SET, id=at.id(), tenant=tenant, client=client, members=members)
-    return await tx.one(FIND_SET, tenant=tenant, client=client, members=members) or ALL
-
-
 class Book:
     """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself."""
 
-    __slots__ = ("_back_end", "_clock", "_limit", "_members", "_sets", "_store")
+    __slots__ = ("_back_end", "_clock", "_store")
 
     def __init__(self, store: Store, clock: Clock, limit: int = LIMIT) -> None:
-        self._limit = limit
         self._store = store
         self._clock = clock
         self._back_end = BackEnd(store, clock, limit)
-        self._sets: dict[tuple[int, int, frozenset[int]], int] = {}
-        self._members: dict[int, frozenset[int]] = {}
 
     async def standing(self, number: int, *, mark: str = "") -> Standing | None:
         """Read an authorization with all that it depends on."""
@@ -164,27 +138,3 @@ class Book:
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark, its name being the tenant's own; tell whether this attempt was the first to set it."""
         return await self._store.verb(MARK, name=f"{tenant}:{name}", tenant=tenant, attempt=attempt, until=until) is not None
-
-    async def scope_set(self, tenant: int, client: int, members: frozenset[int]) -> int:
-        """Return the id of an interned set of scopes. What was interned never changes, so it is kept."""
-        known = self._sets.get((tenant, client, members))
-        if known is None:
-            known = await self._store.run(_intern, self._clock.moment(), tenant, client, text_of(members))
-            self._keep(self._sets, (tenant, client, members), known)
-        return known
-
-    async def scope_set_members(self, number: int) -> frozenset[int]:
-        """Return the members of an interned set."""
-        known = self._members.get(number)
-        if known is None:
-            text = await self._store.one(SET_MEMBERS, id=number)
-            if text is None:
-                return frozenset()
-            known = ids_of(text)
-            self._keep(self._members, number, known)
-        return known
-
-    def _keep(self, cache: dict[K, V], key: K, value: V) -> None:
-        if len(cache) >= self._limit:
-            cache.clear()
-        cache[key] = value

@@ -14,6 +14,7 @@ from msgspec import Struct, ValidationError, convert, structs
 
 from gatewright.base import ids
 from gatewright.base.digest import Kind, split
+from gatewright.oauth import places
 from gatewright.oauth.authorization import Allowed, Standing
 from gatewright.oauth.catalogue import OPENID_API, UNTIL_REVOKED, Api, Catalogue, Scope
 from gatewright.oauth.client import Client
@@ -47,7 +48,7 @@ class Token(Struct, frozen=True):
     exp: int | None
     epoch: int | None = None
     names: tuple[str, ...] | None = None
-    scope_set: int = ALL
+    named: bytes = ALL
     handle: Handle | None = None
 
 
@@ -103,7 +104,7 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
         return NoAccess(Verdict.CLIENT_DISABLED, "", token, standing)
     if address is not None and client.settings.allowed_ips and not may_call(client.settings.allowed_ips, address):
         return NoAccess(Verdict.IP_NOT_ALLOWED, "", token, standing)
-    return _decided(token, standing, client, catalogue, await names_of(token, catalogue, world))
+    return _decided(token, standing, client, catalogue, names_of(token, standing, catalogue))
 
 
 async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token | None:
@@ -134,7 +135,7 @@ def _of_handle(handle: Handle) -> Token:
         handle.exp,
         handle.epoch,
         None,
-        handle.scope_set,
+        handle.named,
         handle,
     )
 
@@ -193,11 +194,11 @@ def ended(token: Token, standing: Standing, now: int) -> tuple[Verdict | None, s
     return None, ""
 
 
-async def names_of(token: Token, catalogue: Catalogue, world: World) -> Names:
+def names_of(token: Token, standing: Standing, catalogue: Catalogue) -> Names:
     """Return the scopes that a token names at most, before the row and today's decision cut them."""
-    if token.names is not None or token.scope_set == ALL:
+    if token.names is not None or token.named == ALL:
         return token.names
-    return tuple(catalogue.names(await world.ledger.scope_set_members(token.scope_set)))
+    return tuple(places.names(token.named, standing.ceiling, token.api, catalogue))
 
 
 def _decided(token: Token, standing: Standing, client: Client, catalogue: Catalogue, names: Names) -> Access | NoAccess:

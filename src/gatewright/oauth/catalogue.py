@@ -12,7 +12,10 @@ UNTIL_REVOKED: Final = 0  # the `token_lifetime` of an API whose tokens live unt
 
 
 class Scope(Struct, frozen=True):
-    """One named access level of one API, or an OpenID Connect scope (`api` is then `OPENID_API`)."""
+    """One named access level of one API, or an OpenID Connect scope (`api` is then `OPENID_API`).
+
+    `place` is its number among all scopes that its API ever had.
+    """
 
     id: int
     name: str
@@ -21,6 +24,7 @@ class Scope(Struct, frozen=True):
     risk: Literal["normal", "high"] = "normal"
     reach: Literal["account", "tenant"] = "account"
     implies: tuple[int, ...] = ()
+    place: int = 0
 
 
 class Api(Struct, frozen=True, kw_only=True):

@@ -22,29 +22,32 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 86400  # seconds: what seals a handle is kept for little more than a day
 JTI_BYTES: Final = 12
-ALL: Final = 0  # the `scope_set` of a handle that may have every scope of its row at its API
+ALL: Final = b""  # what a handle names that may have every scope of its row at its API
 STANDING_BYTES: Final = 32
 
 _NONCE_BYTES: Final = 12
 _MAC_BYTES: Final = 16
 _KEY_BYTES: Final = 32
-_FIXED: Final = Layout(f">Q{JTI_BYTES}sQQIIIB")
+_FIXED: Final = Layout(f">Q{JTI_BYTES}sQIIIB")
 _ACTOR: Final = Layout(">Q")
-_HAS_KEY, _HAS_ACTOR = 1, 2
+_HAS_KEY, _HAS_ACTOR, _NARROWED = 1, 2, 4
+_LONGEST_PLAIN: Final = (200 - len(Kind.ACCESS)) * 3 // 4 - 30  # bytes; key id, nonce and tag of the seal take thirty
 
 
 class Handle(Struct, frozen=True):
-    """What an opaque access token holds. `signed` are the bytes of all fields and `mac` what the row's secret made of them."""
+    """What an opaque access token holds. `named` are the scopes that it is narrowed to, as `places` writes them; `signed` are the
+    bytes of all fields and `mac` what the row's secret made of them.
+    """
 
     authorization: int
     jti: str
     api: int
-    scope_set: int
     iat: int
     exp: int
     epoch: int
     cnf: bytes | None = None
     act: int | None = None
+    named: bytes = ALL
     signed: bytes = b""
     mac: bytes = b""
 
@@ -82,15 +85,20 @@ def authentic(handle: Handle, standing: Standing) -> bool:
     return hmac.compare_digest(handle.mac, _mac(standing.access_secret, handle.signed))
 
 
+def room(*, bound: bool = False, acting: bool = False) -> int:
+    """Return how many bytes are left for the scopes of a handle that holds no more than this."""
+    return _LONGEST_PLAIN - _FIXED.size - _MAC_BYTES - (_KEY_BYTES if bound else 0) - (_ACTOR.size if acting else 0)
+
+
 def pack(handle: Handle, access_secret: str) -> bytes:
     """Return a handle as bytes, ready to be sealed."""
-    flags = (_HAS_KEY if handle.cnf is not None else 0) | (_HAS_ACTOR if handle.act is not None else 0)
+    flags = (_HAS_KEY if handle.cnf is not None else 0) | (_HAS_ACTOR if handle.act is not None else 0) | (_NARROWED if handle.named else 0)
     jti = unb64(handle.jti)
     if jti is None or len(jti) != JTI_BYTES or (handle.cnf is not None and len(handle.cnf) != _KEY_BYTES):
         raise ValueError("a handle holds a jti of 12 bytes and a key thumbprint of 32")
-    signed = _FIXED.pack(handle.authorization, jti, handle.api, handle.scope_set, handle.iat, handle.exp, handle.epoch, flags)
+    signed = _FIXED.pack(handle.authorization, jti, handle.api, handle.iat, handle.exp, handle.epoch, flags)
     if flags:
-        signed += (handle.cnf or b"") + (b"" if handle.act is None else _ACTOR.pack(handle.act))
+        signed += (handle.cnf or b"") + (b"" if handle.act is None else _ACTOR.pack(handle.act)) + handle.named
     return signed + _mac(access_secret, signed)
 
 
@@ -99,15 +107,16 @@ def unpack(plain: bytes) -> Handle | None:
     signed, mac = plain[:-_MAC_BYTES], plain[-_MAC_BYTES:]
     if len(signed) < _FIXED.size:
         return None
-    number, jti, api, scope_set, iat, exp, epoch, flags = _FIXED.unpack_from(signed)
+    number, jti, api, iat, exp, epoch, flags = _FIXED.unpack_from(signed)
     at = _FIXED.size
     key_end = at + (_KEY_BYTES if flags & _HAS_KEY else 0)
     end = key_end + (_ACTOR.size if flags & _HAS_ACTOR else 0)
-    if len(signed) != end or flags & ~(_HAS_KEY | _HAS_ACTOR):
+    named = signed[end:]
+    if len(signed) < end or bool(named) != bool(flags & _NARROWED) or flags & ~(_HAS_KEY | _HAS_ACTOR | _NARROWED):
         return None
     cnf = signed[at:key_end] if flags & _HAS_KEY else None
     act = _ACTOR.unpack_from(signed, key_end)[0] if flags & _HAS_ACTOR else None
-    return Handle(number, b64(jti), api, scope_set, iat, exp, epoch, cnf, act, signed, mac)
+    return Handle(number, b64(jti), api, iat, exp, epoch, cnf, act, named, signed, mac)
 
 
 def _mac(access_secret: str, signed: bytes) -> bytes:

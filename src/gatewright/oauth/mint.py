@@ -95,7 +95,7 @@ async def _access_token(approval: Approval, exp: int, issuer: Issuer, world: Wor
     jti = new_jti(at)
     if api is None or api.token_format == "opaque":
         number = 0 if api is None else api.id
-        handle = Handle(standing.id, jti, number, approval.scope_set, at.now, exp, standing.epoch)
+        handle = Handle(standing.id, jti, number, at.now, exp, standing.epoch, named=approval.named)
         return seal(handle, standing.access_secret, issuer, world.sealer, at)
     claims = AccessClaims(
         iss=issuer.url,

@@ -58,12 +58,6 @@ class Ledger(Protocol):
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""
 
-    async def scope_set(self, tenant: int, client: int, members: frozenset[int]) -> int:
-        """Return the id of an interned set of scopes, 0 when the client has too many of them ("all of the row")."""
-
-    async def scope_set_members(self, number: int) -> frozenset[int]:
-        """Return the members of an interned set; none when it is unknown."""
-
 
 class Directory(Protocol):
     """What a tenant's admin defines; at most 1 s stale (`decisions` §5)."""

@@ -62,7 +62,7 @@ async def why(ask: Ask, world: World) -> Reply:
     if found.api is None or found.api.id != api.id:
         return Reply(STRANGER)
     asked = tuple(dict.fromkeys((ask.params.get("scope") or "").split()))[:_MOST]
-    own = await names_of(found.token, found.catalogue, world)
+    own = names_of(found.token, found.standing, found.catalogue)
     scopes = {name: verdict(name, api, found, own) for name in asked}
     cause = next((said for said in scopes.values() if said is not Verdict.GRANTED), Verdict.GRANTED)
     return Reply(Why(cause, scopes={name: said.value for name, said in scopes.items()}))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from gatewright.oauth import places
 from gatewright.oauth.catalogue import OPENID_API, Catalogue
 from gatewright.oauth.decision import refusal
 from gatewright.oauth.errors import InvalidScope
-from gatewright.oauth.handle import ALL
+from gatewright.oauth.handle import ALL, room
 from gatewright.oauth.resource import Target, pick
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ class Call:
 class Approval(Struct, frozen=True, kw_only=True):
     """What may be made now. After it, there is only signing: whatever can refuse has had its say.
 
-    `scope_set` names the narrower scopes of an opaque token. `refresh` is the row and the generation of the refresh token that goes along.
+    `named` are the narrower scopes of an opaque token. `refresh` is the row and the generation of the refresh token that goes along.
     `not_after` is a limit on the access token's life; `standing_token` the access token itself, where it lives until revoked.
     """
 
     standing: Standing
     client: Client
     target: Target
-    scope_set: int = ALL
+    named: bytes = ALL
     refresh: tuple[Redeemable, int] | None = None
     not_after: int | None = None
     nonce: str | None = None
@@ -76,8 +77,12 @@ def aim(names: tuple[str, ...] | None, standing: Standing, call: Call, catalogue
     return pick(call.ask.params.resources, standing.resources.split(), decision.granted, catalogue, call.client)
 
 
-async def narrowing(names: tuple[str, ...], standing: Standing, target: Target, catalogue: Catalogue, world: World) -> int:
-    """Return the id of the scope set that keeps an opaque token to less than its row has at the API."""
+def narrowing(names: tuple[str, ...], standing: Standing, target: Target, catalogue: Catalogue) -> bytes:
+    """Return what keeps an opaque token to less than its row has at the API.
+
+    Raises:
+        InvalidScope: the API has had so many scopes that no token is long enough to say which of them are meant.
+    """
     api = target.api
     if api is not None and api.token_format == "jwt":
         return ALL
@@ -86,5 +91,8 @@ async def narrowing(names: tuple[str, ...], standing: Standing, target: Target, 
     for number in standing.ceiling:
         scope = known.get(number)
         if scope is not None and scope.api in here and scope.name not in names:
-            return await world.ledger.scope_set(standing.tenant, standing.client, target.ids)
+            named = places.write(target.scopes, room())
+            if named is None:
+                raise InvalidScope("an opaque token cannot name so many of this API's scopes: ask for fewer, or for all that were granted")
+            return named
     return ALL

@@ -31,8 +31,8 @@ async def approve(call: Call, world: World) -> Approval:
         raise InvalidGrant("the account or service user that this client acts for is not active", why=fault)
     _same_account(ask.params.get("account"), standing)
     target = aim(names, standing, call, catalogue, whole=True)
-    scope_set = await narrowing(names, standing, target, catalogue, world)
-    return Approval(standing=standing, client=client, target=target, scope_set=scope_set)
+    named = narrowing(names, standing, target, catalogue)
+    return Approval(standing=standing, client=client, target=target, named=named)
 
 
 def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:

@@ -33,13 +33,13 @@ async def approve(call: Call, world: World) -> Approval:
     catalogue = await world.directory.catalogue(standing.tenant)
     names = wanted(ask.params.get("scope"), standing, catalogue)
     target = aim(names, standing, call, catalogue)
-    scope_set = ALL if names is None else await narrowing(names, standing, target, catalogue, world)
+    named = ALL if names is None else narrowing(names, standing, target, catalogue)
     standing, not_after = await _turn(shown, standing, target, call, world)
     return Approval(
         standing=standing,
         client=client,
         target=target,
-        scope_set=scope_set,
+        named=named,
         # The last of the chain: a repeat is answered with the very token that its rotation made.
         refresh=(standing, shown.generation + 1),
         not_after=not_after,

@@ -16,3 +16,9 @@ CREATE INDEX usage_count_day ON usage_count (day);
 CREATE INDEX consent_grant_account ON consent_grant (account, tenant) WHERE ended_at IS NULL;
 CREATE INDEX consent_grant_ended ON consent_grant (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX consent_grant_expires ON consent_grant (expires_at) WHERE ended_at IS NULL AND expires_at IS NOT NULL;
+
+-- A narrowed token names its scopes by their places at their API, which never change, instead of an interned set.
+ALTER TABLE scope ADD COLUMN place BIGINT NOT NULL DEFAULT 0;
+UPDATE scope SET place = (SELECT count(*) FROM scope AS o WHERE o.api = scope.api AND o.id < scope.id);
+CREATE UNIQUE INDEX scope_place ON scope (api, place);
+DROP TABLE scope_set;
