@@ -7,6 +7,7 @@ from gatewright.consents.front import RoomConsents
 from gatewright.oauth import pkce
 from gatewright.oauth.answer import refuse
 from gatewright.oauth.authorize import accept
+from gatewright.oauth.catalogue import Catalogue
 from gatewright.oauth.checks import CHECKS, Refused, known_client, one_redirect_uri
 from gatewright.oauth.errors import InvalidRequest, PageError
 from gatewright.oauth.metadata import PROMPTS, RESPONSE_MODES
@@ -300,3 +301,13 @@ async def test_what_is_published_is_what_is_accepted(ground: Playground) -> None
         assert (await accepted(ground, response_mode=mode)).back.mode == mode
     for prompt in PROMPTS:
         assert (await accepted(ground, prompt=prompt)).prompts == {prompt}
+
+
+@pytest.mark.proves("RFC 8707", "2")
+async def test_an_api_that_is_disabled_is_no_resource(ground: Playground) -> None:
+    await ground.add()
+    assert await told(ground, resource="https://nowhere.acme.test") == "invalid_target"
+    disabled = msgspec.structs.replace(b.BANK, disabled=True)
+    ground.directory.catalogues[b.TENANT] = Catalogue([disabled, b.EVENTS], [b.READ_BALANCE, b.CREATE_EVENTS], [b.ORGANIZER])
+    assert await told(ground, scope="openid create:events", resource=b.BANK.audience) == "invalid_target"
+    assert (await accepted(ground, scope="openid create:events", resource=b.EVENTS.audience)).resources == (b.EVENTS.audience,)

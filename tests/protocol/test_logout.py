@@ -32,6 +32,7 @@ async def resigned(ground: Playground, token: str, typ: str = "JWT", **changed: 
     return await ground.signer.sign(b.TENANT, "ES256", typ, msgspec.json.encode(payload))
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "3")
 async def test_who_shows_the_id_token_of_this_user_is_not_asked(ground: Playground) -> None:
     hint = await a_hint(ground)
     found = await leaving(ground, {"id_token_hint": hint, "post_logout_redirect_uri": AFTER, "state": "a b&c"})
@@ -40,6 +41,7 @@ async def test_who_shows_the_id_token_of_this_user_is_not_asked(ground: Playgrou
     assert found.client.client_id == "budget-buddy"
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "2")
 async def test_a_hint_is_as_good_when_it_has_expired(ground: Playground) -> None:
     hint = await a_hint(ground)
     ground.clock.pass_(7 * 86400)
@@ -52,6 +54,7 @@ async def test_a_hint_says_for_whom_and_in_which_session(ground: Playground) -> 
     assert (hint.client_id, hint.person, hint.session) == ("budget-buddy", b.PERSON, b.SESSION)
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "2")
 async def test_without_a_hint_the_user_is_asked(ground: Playground) -> None:
     await a_hint(ground)
     assert (await leaving(ground, {})).ask
@@ -59,6 +62,7 @@ async def test_without_a_hint_the_user_is_asked(ground: Playground) -> None:
     assert (found.ask, found.redirect) == (True, AFTER)
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "2")
 async def test_another_users_hint_is_no_reason_not_to_ask(ground: Playground) -> None:
     hint = await a_hint(ground)
     assert (await leaving(ground, {"id_token_hint": hint}, signed_in=b.PERSON + 1)).ask
@@ -70,6 +74,7 @@ async def test_where_nobody_is_signed_in_nobody_is_asked(ground: Playground) -> 
         assert not (await leaving(ground, params, signed_in=0)).ask
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "2")
 async def test_what_is_no_id_token_of_ours_is_no_hint(ground: Playground) -> None:
     hint = await a_hint(ground)
     pair = await a_pair(ground, OPENID, b.CREATE_EVENTS.id)
@@ -94,6 +99,7 @@ async def test_what_is_no_id_token_of_ours_is_no_hint(ground: Playground) -> Non
     assert await read_hint(await resigned(ground, hint, sid=None), ground.issuer, ground.world) is not None
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "3")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -116,6 +122,7 @@ async def test_the_browser_goes_nowhere_that_is_not_registered(ground: Playgroun
             await leaving(ground, {**params, "post_logout_redirect_uri": uri})
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "3")
 async def test_without_a_client_the_browser_goes_nowhere(ground: Playground) -> None:
     await a_hint(ground)
     for params in ({}, {"id_token_hint": "x"}):
@@ -133,6 +140,7 @@ async def test_a_disabled_client_gets_nobody_back(ground: Playground) -> None:
     assert not (await leaving(ground, {"id_token_hint": hint})).ask
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "2")
 async def test_a_client_id_must_be_that_of_the_hint(ground: Playground) -> None:
     hint = await a_hint(ground)
     await leaving(ground, {"id_token_hint": hint, "client_id": "budget-buddy"})
@@ -143,6 +151,7 @@ async def test_a_client_id_must_be_that_of_the_hint(ground: Playground) -> None:
             await leaving(ground, {"client_id": name})
 
 
+@pytest.mark.proves("OpenID Connect RP-Initiated Logout", "3")
 def test_the_state_is_put_behind_what_an_address_already_has() -> None:
     client = b.a_client(post_logout_redirect_uris=("https://budget.example/bye?from=gw",))
     assert after("https://budget.example/bye?from=gw", "s", client) == "https://budget.example/bye?from=gw&state=s"

@@ -110,6 +110,7 @@ async def test_the_issuer_or_its_token_endpoint_is_the_audience(ground: Playgrou
     await proves(ground, signed(claims(aud=aud)))
 
 
+@pytest.mark.proves("RFC 7523", "3")
 @pytest.mark.parametrize(
     "aud",
     [
@@ -132,6 +133,7 @@ async def test_an_assertion_for_somebody_else_too_is_refused(ground: Playground,
     await refused(ground, signed(claims(aud=aud)))
 
 
+@pytest.mark.proves("RFC 7523", "3")
 async def test_an_assertion_is_good_once(ground: Playground) -> None:
     await a_signing_client(ground)
     assertion = signed(claims())
@@ -161,6 +163,7 @@ async def test_a_used_assertion_is_remembered_longer_than_it_lives(ground: Playg
     assert await ground.number("SELECT until FROM mark") == NOON + 120
 
 
+@pytest.mark.proves("RFC 7523", "3")
 @pytest.mark.parametrize(
     ("changed", "good"),
     [
@@ -192,6 +195,7 @@ async def test_an_assertion_is_of_this_time(ground: Playground, changed: dict[st
         await refused(ground, assertion)
 
 
+@pytest.mark.proves("RFC 7523", "3")
 @pytest.mark.parametrize(
     "changed", [{"iss": "other"}, {"sub": "other"}, {"iss": None}, {"sub": None}, {"sub": ""}, {"jti": None}, {"jti": ""}, {"jti": 7}]
 )
@@ -212,6 +216,7 @@ async def test_an_assertion_may_say_what_it_is(ground: Playground, typ: str | No
     await proves(ground, signed(claims(), typ=typ))
 
 
+@pytest.mark.proves("RFC 7523", "3")
 async def test_another_key_proves_nothing(ground: Playground) -> None:
     await a_signing_client(ground)
     await refused(ground, signed(claims(), a_key("ES256", "k2")))

@@ -10,6 +10,7 @@ import pytest
 
 from gatewright.base import ids
 from gatewright.base.digest import Kind, b64, unb64
+from gatewright.oauth import handle
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.errors import InvalidClient, InvalidGrant, InvalidRequest
 from gatewright.oauth.revoke import revoke
@@ -45,6 +46,20 @@ async def test_the_mark_of_a_revoked_token_lasts_until_the_token_would_have_ende
     ground.clock.pass_(10)
     await revoked(ground, pair["access_token"])
     assert await ground.number("SELECT COUNT(*) FROM mark") == 1
+
+
+@pytest.mark.proves("RFC 7009", "2.1")
+async def test_a_token_that_its_row_did_not_make_revokes_nothing(ground: Playground) -> None:
+    # Whoever has the sealing key alone could otherwise mark the tokens of others, or end what lives until it is revoked.
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    real = handle.open_handle(pair["access_token"], ground.issuer, ground.sealer, ground.clock.now)
+    assert real is not None
+    forged = handle.seal(real, "not the row's secret", ground.issuer, ground.sealer, ground.clock.moment())
+    await revoked(ground, forged)
+    standing = handle.new_standing_token(real.authorization, b.TENANT, ground.clock.moment())[0]
+    await revoked(ground, standing)
+    assert await ground.number("SELECT COUNT(*) FROM mark") == 0
+    assert await active(ground, pair["access_token"])
 
 
 @pytest.mark.proves("RFC 7009", "2.1")

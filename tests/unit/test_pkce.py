@@ -36,9 +36,12 @@ def test_every_other_pair_has_its_fault(challenge: str | None, verifier: str | N
     assert said in str(pkce.fault(challenge, verifier))
 
 
-def test_a_verifier_must_be_of_the_rfcs_syntax_even_if_its_digest_fits() -> None:
-    short = "abc"
-    assert pkce.fault(pkce.challenge_of(short), short) is not None
+@pytest.mark.proves("RFC 7636", "4.1")
+@pytest.mark.parametrize("verifier", ["abc", "a" * 42, "a" * 129, "a" * 42 + "+", "a" * 42 + " ", "a" * 42 + "é"])
+def test_a_verifier_must_be_of_the_rfcs_syntax_even_if_its_digest_fits(verifier: str) -> None:
+    assert pkce.fault(pkce.challenge_of(verifier), verifier) is not None
+    for good in ("a" * 43, "a" * 128, "-._~" + "Z" * 39):
+        assert pkce.fault(pkce.challenge_of(good), good) is None
 
 
 @pytest.mark.parametrize("text", ["", CHALLENGE[:-1], CHALLENGE + "A", CHALLENGE[:-1] + "=", CHALLENGE[:-1] + "+", CHALLENGE + "\n"])

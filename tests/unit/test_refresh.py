@@ -1,14 +1,17 @@
 """Refresh tokens: any that was issued is recognised, and the judgement of one depends on its place in the chain."""
 
+from struct import pack
+
 import pytest
 
-from gatewright.base.digest import b64, unb64
+from gatewright.base.digest import Kind, b64, unb64
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import refresh
 from gatewright.oauth.authorization import Redeemable
 from gatewright.oauth.catalogue import OFFLINE_ACCESS, OPENID
 from gatewright.oauth.client import Client
+from gatewright.oauth.decision import Verdict
 from gatewright.oauth.issuer import Policy
 from gatewright.oauth.refresh import Judgement, Shown
 from tests.support.builders import AUTHORIZATION, TENANT, a_client, a_standing
@@ -152,3 +155,15 @@ def test_a_row_outlives_its_last_token_by_the_replay_horizon() -> None:
     found = refresh.terms(a_client(), frozenset(), POLICY, NOON)
     assert found.idle_until is not None
     assert found.sweep_at >= found.idle_until + refresh.REPLAY_HORIZON
+
+
+def test_an_id_that_no_row_can_have_makes_no_refresh_token() -> None:
+    raw = pack(">QIH32s", 1 << 63, 0, 1, bytes(32))
+    assert refresh.parse(Kind.REFRESH + b64(raw)) is None
+    assert refresh.parse(Kind.REFRESH + b64(pack(">QIH32s", (1 << 63) - 1, 0, 1, bytes(32)))) is not None
+
+
+@pytest.mark.parametrize(("until", "fault"), [(NOON + 1, None), (NOON, Verdict.TOKEN_REVOKED), (None, Verdict.TOKEN_REVOKED)])
+def test_what_lasts_only_as_long_as_a_session_ends_when_that_has_run_out(until: int | None, fault: Verdict | None) -> None:
+    assert a_standing(session_bound=1, session_until=until).fault(NOON) is fault
+    assert a_standing(session_bound=0, session_until=until).fault(NOON) is None
