@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.oauth import handle, places
-from gatewright.oauth.catalogue import OPENID_IDS, OPENID_SCOPES, Api, Catalogue, Scope
+from gatewright.oauth.catalogue import MANAGEMENT_API, MANAGEMENT_SCOPES, OPENID_IDS, OPENID_SCOPES, Api, Catalogue, Scope
 
 API, OTHER = 101, 102
 far = st.sets(st.one_of(st.integers(0, 300), st.integers(0, 3000)), min_size=1, max_size=60)
@@ -59,6 +59,14 @@ def test_a_token_that_is_tied_to_a_key_has_room_for_fewer(at: set[int], fewer: s
 @given(st.sets(st.integers(500, 65_527), max_size=29))
 def test_a_few_scopes_of_thousands_fit_too(at: set[int]) -> None:
     assert places.write(scopes(at).values(), handle.room()) is not None
+
+
+def test_no_two_built_in_scopes_of_an_api_have_one_place() -> None:
+    text = places.write(MANAGEMENT_SCOPES[:1], handle.room())
+    assert text is not None
+    every = catalogue()
+    assert places.names(text, frozenset(every.scopes), MANAGEMENT_API, every) == [MANAGEMENT_SCOPES[0].name]
+    assert [scope.place for scope in MANAGEMENT_SCOPES] == [scope.id - 11 for scope in MANAGEMENT_SCOPES], "for good, like their ids"
 
 
 def test_what_does_not_fit_is_said() -> None:

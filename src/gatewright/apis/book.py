@@ -85,7 +85,7 @@ _CHANGE_SCOPE: Final = Query(
     "UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies WHERE id = :id AND tenant = :tenant",
 )
 _SCOPE: Final = Query(
-    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at FROM scope WHERE id = :id AND tenant = :tenant"
+    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, retired_at, place FROM scope WHERE id = :id AND tenant = :tenant"
 )
 _RETIRE_SCOPE: Final = Query(None, "UPDATE scope SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
 _MAKE_ROLE: Final = Query(None, "INSERT INTO role (id, tenant, name, scopes, created_at) VALUES (:id, :tenant, :name, :scopes, :now)")

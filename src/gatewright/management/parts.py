@@ -61,7 +61,7 @@ async def carry_out(
         Faults: everything that is wrong with it.
     """
     reading = await _reading(errand, pieces)
-    current = await load(errand.source, reading, earlier_applies=False)
+    current = await load(errand.source, reading, errand.at.now, earlier_applies=False)
     faults = examine(reading, current, {}).faults
     if faults:
         raise Faults(tuple([_placed(fault, inside) for fault in faults]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 OPENID_API: Final = 0  # the `api` of a scope that belongs to no API but to OpenID Connect
 UNTIL_REVOKED: Final = 0  # the `token_lifetime` of an API whose tokens live until they are revoked
@@ -66,7 +66,7 @@ MANAGEMENT_PREFIX: Final = "gw:"
 MANAGEMENT: Final = Api(
     id=MANAGEMENT_API, audience="urn:gatewright:management", name="Gatewright management", token_format="opaque", token_lifetime=3600
 )
-MANAGEMENT_SCOPES: Final = (
+_MANAGEMENT: Final = (
     Scope(11, "gw:tenant:read", MANAGEMENT_API, "See the settings and domains of this platform", reach="tenant"),
     Scope(12, "gw:tenant:write", MANAGEMENT_API, "Change the settings and domains of this platform", "high", "tenant"),
     Scope(13, "gw:users:read", MANAGEMENT_API, "See all users of this platform", reach="tenant"),
@@ -89,6 +89,7 @@ MANAGEMENT_SCOPES: Final = (
     Scope(30, "gw:access:read", MANAGEMENT_API, "See which apps and services have access to your account"),
     Scope(31, "gw:access:write", MANAGEMENT_API, "End the access of apps and services to your account", "high"),
 )
+MANAGEMENT_SCOPES: Final = tuple([structs.replace(scope, place=place) for place, scope in enumerate(_MANAGEMENT)])
 MANAGEMENT_IDS: Final = frozenset(scope.id for scope in MANAGEMENT_SCOPES)
 
 BUILT_IN: Final = (*OPENID_SCOPES, *MANAGEMENT_SCOPES)
