@@ -313,9 +313,12 @@ async def test_a_resource_names_the_api_and_a_wrong_one_is_refused(node: Node) -
 async def test_a_code_with_anything_wrong_beside_it_buys_nothing_and_stays_good(node: Node, changed: dict[str, str | None]) -> None:
     code = await a_code(node)
     before = node.counts
-    assert (await node.post("/token", {**exchange(code), **changed}, BUDDY)).error == INVALID_GRANT
     assert (await node.post("/token", exchange(code[:-2] + "AA"), BUDDY)).error == INVALID_GRANT
     assert node.counts["commits"] == before["commits"]
+    assert (await node.post("/token", {**exchange(code), **changed}, BUDDY)).error == INVALID_GRANT
+    assert node.counts["commits"] == before["commits"] + 1, "a wrong proof of a live code is counted, and nothing else is written"
+    assert await node.number("SELECT COUNT(*) FROM authorization_row WHERE code_used_by IS NOT NULL OR ended_at IS NOT NULL") == 0
+    assert await node.number("SELECT failures FROM throttle") == 1
     assert (await node.post("/token", exchange(code), BUDDY)).status == 200
 
 
