@@ -45,6 +45,7 @@ _EMPTY: Final = "NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consen
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
+    ("repeat", _oldest("repeat", "name", "until < :now"), 0),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
     ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),
     # By whole days, which stay where they are in their index however often a counter grows.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import Struct
 
 from gatewright.audit.book import By
-from gatewright.audit.deed import Deed
+from gatewright.audit.deed import Deed, Refused
 from gatewright.base.change import Hit
 from gatewright.base.moment import Moment
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, MANAGEMENT_SCOPES, Catalogue
@@ -28,11 +28,11 @@ _COVERS: Final = {
 }
 
 
-class NotThere(Exception):
+class NotThere(Refused):
     """What an operation is about does not exist, as far as its caller may know; the text is a sentence."""
 
 
-class NotHeld(Exception):
+class NotHeld(Refused):
     """The caller would give away what he does not hold (`security-rules` 36); the text is a sentence."""
 
 
@@ -62,12 +62,13 @@ class Hasher(Protocol):
         """Return the digest of a new password."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What slow work in front of a transaction may use."""
+class Tools(Protocol):
+    """What work outside of a transaction may use."""
 
-    passwords: Hasher
-    signer: KeySigner
+    @property
+    def passwords(self) -> Hasher: ...
+    @property
+    def signer(self) -> KeySigner: ...
 
 
 @dataclass(slots=True)

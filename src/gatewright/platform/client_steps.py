@@ -18,7 +18,6 @@ from gatewright.clients.book import ClientRow
 from gatewright.clients.secrets import is_live, make_secret, to_keep
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.current import Current
-from gatewright.platform.definition import SECRET_LABEL
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Reading
 from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
@@ -139,7 +138,7 @@ async def _enable_client(row: ClientRow, work: Work) -> None:
 async def _add_secret(client_id: str, secret: Secret, work: Work) -> None:
     kept = to_keep(secret, work.deed.tenant, partial(work.slow.digest, client_id))
     number = id_in(work.names.clients, client_id)
-    await credentials.add(work.deed, "client", number, client_id, method=kept.method, digest=kept.digest, label=SECRET_LABEL)
+    await credentials.add(work.deed, "client", number, client_id, method=kept.method, digest=kept.digest, label=work.label)
 
 
 async def _make_secret(client_id: str, work: Work) -> None:

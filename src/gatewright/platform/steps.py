@@ -89,6 +89,8 @@ class Work:
     deed: Deed
     names: Names
     slow: SlowWork
+    label: str = "platform file"
+    """What secrets are known by that are made here."""
     made: list[MadeSecret] = field(default_factory=list)
 
 

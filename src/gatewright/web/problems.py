@@ -65,10 +65,10 @@ _HTTP: Final = {400: "bad_request", 401: "invalid_token", 404: "not_found", 405:
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NotThere, "not_found"),
     (NotHeld, "not_held"),
-    (Refused, "conflict"),
     (Outdated, "outdated"),
     (Unguarded, "if_match"),
     (OtherRequest, "other_request"),
+    (Refused, "conflict"),  # what is none of its subclasses
 )
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gatewright.base import ids
 from gatewright.base.log import Event, incident
 from gatewright.base.operation import Operation
-from gatewright.management.errand import Caller, Tools
+from gatewright.management.errand import Caller
 from gatewright.management.perform import Asked, Office, Outcome, perform, stream
 from gatewright.management.table import BY_NAME, OPERATIONS
 from gatewright.oauth.access import Access, present
@@ -27,6 +27,7 @@ from gatewright.oauth.errors import InsufficientScope, InvalidToken
 from gatewright.oauth.userinfo import sentence
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address
 from gatewright.web.cookies import Cookie
+from gatewright.web.openapi import document
 from gatewright.web.problems import Problem, problem_of
 from gatewright.web.reply import NO_STORE, NOSNIFF, send_raw
 from gatewright.web.rest_ask import Came, accepts, asked_of, came_of
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from gatewright.oauth.issuer import Issuer
 
 PREFIX: Final = "/-/api/v1"
+DESCRIPTION: Final = PREFIX + "/openapi.json"
+_FOR_A_WHILE: Final = (b"cache-control", b"public, max-age=300")
 JSON: Final = b"application/json"
 LINES: Final = b"application/jsonl"
 PROBLEM: Final = b"application/problem+json"
@@ -77,10 +80,13 @@ class RestDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._routes = routes()
-        self._tools = Tools(house.passwords, house.signer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, head: dict[bytes, bytes], issuer: Issuer, at: Moment) -> None:
         """Answer one request."""
+        if scope["path"] == DESCRIPTION and scope["method"] in ("GET", "HEAD"):
+            # The same for everybody, so whoever may reach the server may read it.
+            await send_raw(send, 200, _ENCODE(document(issuer)), [_FOR_A_WHILE, NOSNIFF, (b"content-type", JSON)])
+            return
         try:
             operation, came = self._found(scope, head)
             if _has_our_cookie(head) and b"authorization" not in head:
@@ -118,7 +124,7 @@ class RestDoor:
         if not isinstance(access, Access):
             raise InvalidToken(sentence(access.cause), why=access.cause or "unknown token")
         caller = caller_of(access, operation, where)
-        return Office(house.store, at, issuer.tenant, caller, self._tools, house.vault)
+        return Office(house.store, at, issuer.tenant, caller, house, house.vault)
 
     async def _answer(
         self, send: Send, operation: Operation, asked: Asked, outcome: Outcome, issuer: Issuer, head: dict[bytes, bytes]
