@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
     AccountChoice,
@@ -295,6 +296,8 @@ SAMPLES: Final[dict[str, Page]] = {
     "expired-unknown": Expired(brand=NAVY),
     "denied": Denied(brand=ACME, client="Budget Buddy"),
     "denied-long": Denied(brand=LONG_BRAND, client=UNBROKEN),
+    "api_reference": reference(ACME, "https://id.acme.test/-/api/v1", "/-/api/v1/openapi.json"),
+    "api_reference-long": reference(LONG_BRAND, "https://" + "a" * 63 + ".example/-/api/v1", "/-/api/v1/openapi.json"),
     "form_post": FormPost(brand=ACME, target="/posted", client="Budget Buddy", fields=(("code", "gwc_x"), ("state", QUOTES), ("iss", "i"))),
     "form_post-shadowed": FormPost(brand=LONG_BRAND, target="/posted", client=LONG, fields=(("submit", "x"), ("action", "y"))),
 }

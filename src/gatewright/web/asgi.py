@@ -15,12 +15,13 @@ from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
 from gatewright.web.oauth import ENDPOINTS, Endpoint
+from gatewright.web.openapi import PREFIX
 from gatewright.web.pages.door import PageDoor
 from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_json, send_raw
-from gatewright.web.rest import PREFIX, RestDoor
+from gatewright.web.rest import RestDoor
 
 READY: Final = "/-/ready"
-MANAGED: Final = PREFIX + "/"
+MANAGED: Final = PREFIX + "/"  # itself a page
 STATES: Final = frozenset({"/-/health", READY})
 
 
@@ -53,7 +54,7 @@ class Gate:
             if issuer is None:
                 raise HttpFault(421, "no tenant is served under this host name")
             if found is None or not found[1].intersection(issuer.paths):
-                door = self._rest if path.startswith(MANAGED) else self._pages
+                door = self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
                 await door(scope, receive, send, head, issuer, at)
                 return
             # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.

@@ -19,6 +19,8 @@ from gatewright.web.problems import KINDS, Problem
 if TYPE_CHECKING:
     from gatewright.oauth.issuer import Issuer
 
+PREFIX: Final = "/-/api/v1"
+DESCRIPTION: Final = PREFIX + "/openapi.json"
 _REF: Final = "#/components/schemas/{name}"
 _SECURITY: Final = "management"
 
@@ -54,7 +56,7 @@ def document(issuer: Issuer) -> dict[str, Any]:
             "description": "Everything that can be managed here. Tokens are for the audience "
             f"`{MANAGEMENT.audience}`; refusals are problem documents (RFC 9457).",
         },
-        "servers": [{"url": f"{issuer.url}/-/api/v1"}],
+        "servers": [{"url": issuer.url + PREFIX}],
         **_derived(),
         "components": {**_components(), "securitySchemes": {_SECURITY: _scheme(issuer)}},
     }
@@ -84,13 +86,13 @@ def _derived() -> dict[str, Any]:
 def _components() -> dict[str, Any]:
     kinds: list[Any] = [Problem, Preview]
     kinds += [kind for operation in OPERATIONS for kind in (operation.body, operation.gives) if kind is not None]
-    _, schemas = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REF)
+    schemas = schemas_of(kinds, _REF)
     problem = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
     titles: dict[int, list[str]] = {}
     for status, title in KINDS.values():
         titles.setdefault(status, []).append(title)
     responses = {f"{status}": {"description": "; or ".join(title), "content": problem} for status, title in titles.items()}
-    return {"schemas": plain(schemas), "responses": responses, "parameters": {name: dict(one) for name, one in _HEADERS.items()}}
+    return {"schemas": schemas, "responses": responses, "parameters": {name: dict(one) for name, one in _HEADERS.items()}}
 
 
 def _described(operation: Operation) -> dict[str, Any]:
@@ -103,11 +105,22 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": {**_success(operation), **_refusals(operation)},
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": {"$ref": _REF.format(name=operation.body.__name__)}}}
+        content = {"application/json": {"schema": {"$ref": _REF.format(name=name_of(operation.body))}}}
         if operation.method == "PATCH":
             content["application/merge-patch+json"] = content["application/json"]
         found["requestBody"] = {"required": True, "content": content}
     return found
+
+
+def name_of(kind: type[Struct]) -> str:
+    """Return what a form is called outside: of what is told here, that it is a record says nothing."""
+    return kind.__name__.removesuffix("Record")
+
+
+def schemas_of(kinds: list[Any], ref: str) -> dict[str, Any]:
+    """Return the schemas of forms and of all that they are made of, by name."""
+    _, found = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=ref)
+    return {name.removesuffix("Record"): plain(schema) for name, schema in found.items()}
 
 
 def noun_of(operation: Operation) -> str:
@@ -117,8 +130,7 @@ def noun_of(operation: Operation) -> str:
 
 def fields_of(kind: type[Struct]) -> tuple[dict[str, Any], frozenset[str]]:
     """Return the schemas of a Struct's fields, and which of them are needed."""
-    _, schemas = msgspec.json.schema_components([kind], ref_template=_REF)
-    schema = plain(schemas)[kind.__name__]
+    schema = schemas_of([kind], _REF)[name_of(kind)]
     return schema.get("properties", {}), frozenset(schema.get("required", ()))
 
 
@@ -154,7 +166,7 @@ def _success(operation: Operation) -> dict[str, Any]:
     if operation.gives is None:
         told = {"200": {"description": "A preview.", "content": {"application/json": {"schema": preview}}}} if previews else {}
         return {"204": {"description": "It is done."}, **told}
-    record: dict[str, Any] = {"$ref": _REF.format(name=operation.gives.__name__)}
+    record: dict[str, Any] = {"$ref": _REF.format(name=name_of(operation.gives))}
     if operation.lines:
         return {
             "200": {
@@ -186,9 +198,13 @@ def _refusals(operation: Operation) -> dict[str, Any]:
 
 
 def plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a schema as ECMA-262 reads its patterns: Python's end of a text is written otherwise there."""
+    """Return a schema under the names that are told, its patterns as ECMA-262 reads them: Python writes the end of a text otherwise."""
     if isinstance(schema, dict):
-        return {
-            key: value.replace("\\Z", "$") if key == "pattern" and isinstance(value, str) else plain(value) for key, value in schema.items()
-        }
+        return {key: _told(key, value) if isinstance(value, str) else plain(value) for key, value in schema.items()}
     return [plain(one) for one in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _told(key: str, text: str) -> str:
+    if key in ("$ref", "title"):
+        return text.removesuffix("Record")
+    return text.replace("\\Z", "$") if key == "pattern" else text

@@ -33,6 +33,7 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.Expired: "expired.html",
     views.Denied: "denied.html",
     views.FormPost: "form_post.html",
+    views.ApiReference: "api_reference.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}

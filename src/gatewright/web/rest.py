@@ -27,7 +27,7 @@ from gatewright.oauth.errors import InsufficientScope, InvalidToken
 from gatewright.oauth.userinfo import sentence
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address
 from gatewright.web.cookies import Cookie
-from gatewright.web.openapi import document
+from gatewright.web.openapi import DESCRIPTION, PREFIX, document
 from gatewright.web.problems import Problem, problem_of
 from gatewright.web.reply import NO_STORE, NOSNIFF, send_raw
 from gatewright.web.rest_ask import Came, accepts, asked_of, came_of
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.issuer import Issuer
 
-PREFIX: Final = "/-/api/v1"
-DESCRIPTION: Final = PREFIX + "/openapi.json"
 _FOR_A_WHILE: Final = (b"cache-control", b"public, max-age=300")
 JSON: Final = b"application/json"
 LINES: Final = b"application/jsonl"
