@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 ANY: Final = "*"
+_BY_ITSELF: Final = frozenset({"changed_at"})  # what changes with every change tells nothing of it
 
 
 class Outdated(Refused):
@@ -234,7 +235,7 @@ def _again(answer: bytes) -> Outcome:
 def _told(operation: Operation, before: Struct | None, after: object, hits: list[Hit]) -> Preview:
     old, new = _document(before), _document(after)
     same_kind = before is None or after is None or type(before) is type(after)
-    changes = details(old, new) if same_kind else details({}, new)
+    changes = [one for one in (details(old, new) if same_kind else details({}, new)) if one.key not in _BY_ITSELF]
     # A secret that a preview made is never seen: the row it would open is rolled back.
     hidden = cast("dict[str, Any]", masked({one.key: one.after for one in changes}))
     shown = tuple([Detail(one.key, one.before, hidden[one.key]) for one in changes])

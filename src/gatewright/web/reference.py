@@ -85,6 +85,8 @@ def _notes(operation: Operation) -> list[str]:
 @cache
 def _records() -> tuple[views.ApiRecord, ...]:
     kinds: list[Any] = [kind for one in OPERATIONS for kind in (one.body, one.gives) if kind is not None]
+    # Of what is told, everything is always there; of what is taken, some of it must be.
+    taken = schemas_of([one.body for one in OPERATIONS if one.body is not None], _REF + "{name}")
     schemas = schemas_of([*kinds, Preview, Problem], _REF + "{name}")
     return tuple(
         [
@@ -92,7 +94,10 @@ def _records() -> tuple[views.ApiRecord, ...]:
                 name=name,
                 says=schema.get("description", "").replace("`", ""),
                 fields=tuple(
-                    [_field(key, one, needed=key in schema.get("required", ())) for key, one in schema.get("properties", {}).items()]
+                    [
+                        _field(key, one, needed=name in taken and key in schema.get("required", ()))
+                        for key, one in schema.get("properties", {}).items()
+                    ]
                 ),
             )
             for name, schema in sorted(schemas.items())

@@ -72,6 +72,10 @@ def routes(operations: tuple[Operation, ...] = OPERATIONS) -> dict[int, tuple[Ro
     return {length: tuple(several) for length, several in found.items()}
 
 
+class CutShort(Exception):
+    """Something failed when a part of the answer was sent already."""
+
+
 class RestDoor:
     """Answers everything below `/-/api/v1` that is an operation."""
 
@@ -85,8 +89,10 @@ class RestDoor:
             # The same for everybody, so whoever may reach the server may read it.
             await send_raw(send, 200, _ENCODE(document(issuer)), [_FOR_A_WHILE, NOSNIFF, (b"content-type", JSON)])
             return
+        shown = scope["path"]
         try:
             operation, came = self._found(scope, head)
+            shown = PREFIX + operation.path  # what the log tells: in its own path may be somebody's e-mail address
             if _has_our_cookie(head) and b"authorization" not in head:
                 raise HttpFault(401, "cookies are not read here: send an access token in the Authorization header", _CHALLENGE)
             office = await self._office(operation, scope, head, issuer, at)
@@ -97,9 +103,9 @@ class RestDoor:
                 return
             await self._answer(send, operation, asked, await perform(operation, asked, office), issuer, head)
         except asyncio.CancelledError as cut:
-            await self._refuse(send, cut, issuer, at, scope)
+            await self._refuse(send, cut, at, shown)
         except Exception as error:  # noqa: BLE001 - whatever happens is told as a problem; `problem_of` knows what is a bug
-            await self._refuse(send, error, issuer, at, scope)
+            await self._refuse(send, error, at, shown)
 
     def _found(self, scope: Scope, head: dict[bytes, bytes]) -> tuple[Operation, Came]:
         came = came_of(scope, len(PREFIX))
@@ -131,7 +137,7 @@ class RestDoor:
         base = issuer.url + PREFIX
         if outcome.etag:
             headers.append((b"etag", outcome.etag.encode()))
-            if not operation.changes and outcome.etag.encode() in head.get(b"if-none-match", b""):
+            if not operation.changes and outcome.etag.encode() in [tag.strip() for tag in head.get(b"if-none-match", b"").split(b",")]:
                 await send_raw(send, 304, b"", headers)
                 return
         if outcome.replayed:
@@ -151,13 +157,15 @@ class RestDoor:
             headers += _location(base, operation, asked, value)
         await send_raw(send, operation.status, _ENCODE(value), [*headers, (b"content-type", JSON)])
 
-    async def _refuse(self, send: Send, error: BaseException, issuer: Issuer, at: Moment, scope: Scope) -> None:
+    async def _refuse(self, send: Send, error: BaseException, at: Moment, path: str) -> None:
         name = incident(at)
         problem, headers, why = problem_of(error, name)
         if problem.status == 500 and isinstance(error, Exception):
-            self._house.log.crashed(Event.REQUEST_FAILED, error, incident=name, path=scope["path"])
+            self._house.log.crashed(Event.REQUEST_FAILED, error, incident=name, path=path)
         else:
-            self._house.log.tell(Event.REQUEST_REFUSED, request=name, path=scope["path"], error=problem.type.rpartition(":")[2], why=why)
+            self._house.log.tell(Event.REQUEST_REFUSED, request=name, path=path, error=problem.type.rpartition(":")[2], why=why)
+        if isinstance(error, CutShort):
+            return  # the answer has begun: that it never ends is all that can be told
         await send_problem(send, problem, [*headers, (b"request-id", name.encode())])
 
 
@@ -203,13 +211,18 @@ async def _send_lines(send: Send, records: AsyncIterator[Struct]) -> None:
     """Send records as they are read; what is wrong is told before the first byte, behind it the connection breaks."""
     lines = bytearray()
     begun = False
-    async for record in records:
-        lines += _ENCODE(record) + b"\n"
-        if len(lines) >= _CHUNK:
-            await _begin(send, begun=begun)
-            begun = True
-            await send({"type": "http.response.body", "body": bytes(lines), "more_body": True})
-            lines.clear()
+    try:
+        async for record in records:
+            lines += _ENCODE(record) + b"\n"
+            if len(lines) >= _CHUNK:
+                await _begin(send, begun=begun)
+                begun = True
+                await send({"type": "http.response.body", "body": bytes(lines), "more_body": True})
+                lines.clear()
+    except Exception as error:
+        if begun:
+            raise CutShort from error
+        raise
     await _begin(send, begun=begun)
     await send({"type": "http.response.body", "body": bytes(lines)})
 
