@@ -29,7 +29,8 @@ def rows_of(table: str, columns: str) -> Query[str]:
 
 
 COLUMNS = re.compile(r"^CREATE TABLE (\w+) \((.*?)^\);", re.MULTILINE | re.DOTALL)
-ADDED = re.compile(r"^ALTER TABLE (\w+) ADD (\w+)", re.MULTILINE)
+DROPPED = re.compile(r"^DROP TABLE (\w+)", re.MULTILINE)
+ADDED = re.compile(r"^ALTER TABLE (\w+) ADD (?:COLUMN )?(\w+)", re.MULTILINE)
 
 
 @cache
@@ -41,6 +42,8 @@ def tables() -> dict[str, str]:
         found |= {table: " ".join(line.split()[0] for line in body.strip().splitlines()) for table, body in COLUMNS.findall(text)}
         for table, column in ADDED.findall(text):
             found[table] += f" {column}"
+        for table in DROPPED.findall(text):
+            del found[table]
     return found
 
 
