@@ -57,6 +57,8 @@ def test_init_makes_everything_once(shell: Shell) -> None:
     assert key.read_bytes() == before
     assert [user["email"] for user in shell.json("users", "list")] == ["boss@acme.test"]
     assert shell.json("users", "list")[0]["memberships"] == ["acme: Administrator"]
+    held = shell.json("roles", "show", "Administrator")["scopes"]
+    assert {"gw:clients:write", "gw:roles:write", "gw:members:write"} <= set(held), "the first administrator may manage everything"
 
 
 def test_init_says_its_password_to_machines_once(shell: Shell) -> None:

@@ -24,6 +24,7 @@ def pointers(problem: dict[str, Any]) -> dict[str, str]:
 # ---------------------------------------------------------------- what is wrong
 
 
+@pytest.mark.proves("RFC 9457", "3")
 async def test_all_faults_of_a_body_are_told_at_once_with_the_nearest_names(ops: Manager) -> None:
     problem = await ops.problem(
         "POST",
@@ -50,6 +51,7 @@ async def test_the_rules_are_those_of_the_platform_file(ops: Manager) -> None:
     assert "/redirect_uris/0" in found
 
 
+@pytest.mark.proves("RFC 8259", "8.1")
 @pytest.mark.parametrize(
     ("raw", "status", "said"),
     [
@@ -77,6 +79,7 @@ async def test_a_body_of_another_form_is_refused(ops: Manager, kind: str) -> Non
     assert (answer.status, answer.header("accept")) == (415, "application/json")
 
 
+@pytest.mark.proves("RFC 9110", "12.5.1")
 @pytest.mark.parametrize(
     ("accept", "status"),
     [
@@ -166,6 +169,8 @@ async def test_a_page_keeps_its_filters(ops: Manager) -> None:
 # ---------------------------------------------------------------- entity tags
 
 
+@pytest.mark.proves("RFC 9110", "13.1.1")
+@pytest.mark.proves("RFC 6585", "3")
 async def test_a_change_names_the_state_that_it_changes(ops: Manager) -> None:
     shown = await ops.ask("GET", "/clients/budget-buddy")
     tag = shown.header("etag") or ""
@@ -183,6 +188,7 @@ async def test_a_change_names_the_state_that_it_changes(ops: Manager) -> None:
     assert (await ops.ask("POST", "/clients/budget-buddy/disable", None, {"if-match": "*"})).status == 200
 
 
+@pytest.mark.proves("RFC 9110", "13.1.2")
 async def test_what_was_not_changed_need_not_be_sent_again(ops: Manager) -> None:
     tag = (await ops.ask("GET", "/roles/Organizer")).header("etag") or ""
     answer = await ops.ask("GET", "/roles/Organizer", headers={"if-none-match": tag})

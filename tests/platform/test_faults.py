@@ -100,6 +100,20 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
         (replaced('name = "API"', 'name = "API"\nsecret = { env = "SHORT" }'), "an API's secret has at least 32 characters"),
         (replaced('name = "API"', 'name = "API"\nsecret = {}'), "say where the secret is"),
         (replaced('scopes = ["read:a", "read:b"]', 'scopes = ["openid"]'), "scopes of OpenID Connect need no role"),
+        (
+            replaced('scopes = ["read:a", "read:b"]', 'scopes = ["gw:cliens:read"]'),
+            'there is no scope "gw:cliens:read"; did you mean "gw:clients:read"?',
+        ),
+        (replaced('"read:a" = "Read a"', '"gw:mine" = "Mine"'), 'names that begin with "gw:" belong to the management API'),
+        (
+            replaced('"read:a" = "Read a"', '"read:a" = { text = "A", implies = ["gw:keys:write"] }'),
+            "no scope brings one of the management API",
+        ),
+        (replaced('"https://api.acme.test"', '"urn:gatewright:management"'), "this is the audience of the management API"),
+        (
+            replaced('scopes = ["openid", ', 'scopes = ["gw:keys:read", "openid", '),
+            "the scopes of the management API are for first-party clients",
+        ),
         (replaced('roles = ["Reader"] }', 'roles = ["Raeder"] }'), 'there is no role "Raeder"; did you mean "Reader"?'),
         (replaced('email = "u@acme.test"', 'email = "u@acme.test"\nprofile = { nick = "U" }'), "no standard claim"),
         (replaced('email = "u@acme.test"', 'email = "u@acme.test"\nprofile = { nickname = 5 }'), "a text is expected"),
