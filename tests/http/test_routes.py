@@ -159,7 +159,7 @@ async def test_a_preflight_is_answered_where_scripts_may_ask_and_refused_elsewhe
 
 
 async def test_a_refusal_can_be_read_by_the_script_that_caused_it(node: Node) -> None:
-    refused = await node.post("/token", {"grant_type": "password"}, ORIGIN)
+    refused = await node.post("/token", {"grant_type": "implicit"}, ORIGIN)
     assert refused.error == (400, "unsupported_grant_type")
     assert refused.header("access-control-allow-origin") == "*"
     challenged = await node.get("/userinfo", ORIGIN)

@@ -13,7 +13,7 @@ from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal
+from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal, with_implied
 from gatewright.oauth.errors import (
     AccessDenied,
     AccountSelectionRequired,
@@ -126,11 +126,16 @@ def next_step(situation: Situation) -> Step:
 
 
 def needs_account(request: AuthorizationRequest, client: Client, catalogue: Catalogue) -> bool:
-    """Tell whether the request is for something in an account: a scope of an API, a named account, or a client for certain roles."""
-    if request.account or client.settings.account or client.settings.roles:
+    """Tell whether the request is for something in an account."""
+    return bool(request.account) or takes_place_in_one(request.scopes, client, catalogue)
+
+
+def takes_place_in_one(names: tuple[str, ...], client: Client, catalogue: Catalogue) -> bool:
+    """Tell whether an account is needed for these scopes: one is of an API, or the client is tied to an account or to roles."""
+    if client.settings.account or client.settings.roles:
         return True
     known = catalogue.scopes_by_name
-    scopes = [known[name] for name in request.scopes if name in known]
+    scopes = [known[name] for name in names if name in known]
     return any(scope.api != OPENID_API and scope.id in client.scopes for scope in scopes)
 
 
@@ -277,11 +282,8 @@ def _proved(situation: Situation, answer: Answer) -> Step:
 
 def _decision(situation: Situation, party: Party, bounds: Bounds = UNBOUND) -> Decision:
     """Return today's decision on what was asked and what that implies, which is settled now (`security-rules` 34)."""
-    catalogue = situation.catalogue
-    known = catalogue.scopes_by_name
-    asked = frozenset([known[name].id for name in situation.request.scopes if name in known])
-    implied = catalogue.implied(asked & situation.client.scopes) - asked
-    return decide((*situation.request.scopes, *catalogue.names(implied)), catalogue, situation.client, party, bounds)
+    catalogue, client = situation.catalogue, situation.client
+    return decide(with_implied(situation.request.scopes, catalogue, client), catalogue, client, party, bounds)
 
 
 def asked_ids(situation: Situation, decision: Decision) -> frozenset[int]:

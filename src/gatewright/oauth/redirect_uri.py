@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NewType
+from typing import Final, NewType
 
-from gatewright.oauth.client import Client
+from gatewright.oauth.client import Client, ClientType
 
 RedirectUri = NewType("RedirectUri", str)
 """An address that `match` found to be registered; nothing else makes one."""
+
+OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
+"""Stands for no address at all: the user is shown the code and carries it to the app."""
 
 LONGEST: Final = 2000  # characters; older browsers and proxies cut longer addresses
 
@@ -23,8 +26,6 @@ _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _REVERSE_DOMAIN: Final = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")
 _OURS: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _HIGHEST_PORT: Final = 65535
-
-ClientType = Literal["web", "spa", "native", "device", "service"]
 
 
 def match(shown: str, client: Client) -> RedirectUri | None:
@@ -54,6 +55,11 @@ def _without_port(uri: str) -> tuple[str, str] | None:
     if found is None or int(found[2] or 80) > _HIGHEST_PORT:
         return None
     return found[1], found[3]
+
+
+def is_out_of_band(uri: str) -> bool:
+    """Tell whether an answer is shown to the user instead of being sent to an address."""
+    return uri == OUT_OF_BAND
 
 
 def is_claimed(uri: str) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from gatewright.accounts.book import MEMBERSHIPS_OF
 from gatewright.audit.deed import Refused
 from gatewright.base import duration
+from gatewright.base.calendar import day
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.clients import book as clients
@@ -76,12 +77,14 @@ def _secret_steps(
 def _shown(terms: NamedSettings) -> dict[str, Any]:
     """Return settings as the file would write them."""
     plain: dict[str, Any] = {name: getattr(terms.settings, name) for name in ClientSettings.__struct_fields__}
-    for name in ("scopes", "roles", "account", "service_user", "jwks"):
+    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant"):
         del plain[name]
     for name in ("refresh_idle", "refresh_absolute"):
         value = plain.pop(name)
         plain[name.replace("_", ".")] = None if value is None else duration.show(value)
     plain["refresh.when"] = plain.pop("refresh")
+    exception = terms.settings.password_grant
+    plain["password_grant"] = None if exception is None else {"until": day(exception.until - 1), "reason": exception.reason}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
     plain["jwks"] = None if terms.settings.jwks is None else msgspec.json.decode(terms.settings.jwks)
     return {

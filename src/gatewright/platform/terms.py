@@ -9,10 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from gatewright.apis.book import ApiRow, ApiTerms, ScopeRow, ScopeTerms
+from gatewright.base.calendar import day_begins
 from gatewright.base.duration import seconds
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
-from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, ScopePart, TokenPart
+from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, PasswordGrantPart, ScopePart, TokenPart
 from gatewright.platform.reading import Part
 
 _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
@@ -20,8 +21,11 @@ _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
 _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
     "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
-    "allowed_ips", "introspects", "lasting_session", "third_party_management",
+    "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band", "demo_scopes",
 )  # fmt: skip
+
+
+_GRANTS: Final[Mapping[str, tuple[str, ...]]] = {"service": ("client_credentials",), "demo": ("authorization_code",)}
 
 
 class NamedSettings(Struct, frozen=True):
@@ -61,12 +65,15 @@ def lifetime_of(token: TokenPart) -> int:
 def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> ScopeTerms:
     """Return what a scope is to be, implications aside."""
     if isinstance(value, str):
-        return ScopeTerms(text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account")
+        return ScopeTerms(
+            text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account", demo=row.demo if row else 0
+        )
     named = given if isinstance(given, Mapping) else {}
     return ScopeTerms(
         text=value.text,
         risk=value.risk if row is None or "risk" in named else row.risk,
         reach=value.reach if row is None or "reach" in named else row.reach,
+        demo=int(value.demo) if row is None or "demo" in named else row.demo,
     )
 
 
@@ -86,6 +93,8 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
     document |= {name: plain[name] for name in _PLAIN if name in given}
     if "jwks" in given:
         document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
+    if "password_grant" in given and wanted.password_grant is not None:
+        document["password_grant"] = exception_of(wanted.password_grant)
     named = given.get("refresh", {})
     lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
     document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
@@ -101,8 +110,16 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
     )
 
 
+def exception_of(part: PasswordGrantPart) -> dict[str, Any]:
+    """Return the exception as it is kept: it holds to the end of its last day."""
+    return {"until": (day_begins(part.until) or 0) + 86_400, "reason": part.reason}
+
+
 def _by_type(wanted: ClientPart) -> dict[str, Any]:
     kind = wanted.type
-    grants = ("client_credentials",) if kind == "service" else ("authorization_code", "refresh_token")
+    # A client that anybody may call himself gets no refresh token unless somebody says so (`security-rules` 23).
+    grants: tuple[str, ...] = _GRANTS.get(kind, ("authorization_code", "refresh_token"))
+    if wanted.password_grant is not None:
+        grants = (*grants, "password") if kind != "service" else ("client_credentials", "password", "refresh_token")
     method = "none" if kind in PUBLIC_TYPES else "private_key_jwt" if wanted.jwks or wanted.jwks_uri else "secret"
     return {"client_name": wanted.client_name, "type": kind, "grant_types": grants, "token_endpoint_auth_method": method}
