@@ -23,7 +23,7 @@ from gatewright.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
-from gatewright.oauth.redirect_uri import is_claimed
+from gatewright.oauth.redirect_uri import is_claimed, is_out_of_band
 from gatewright.oauth.request import AuthorizationRequest, Progress
 from gatewright.oauth.visit import Given, Seat, Seats, Visitor
 
@@ -106,10 +106,15 @@ class Situation(Struct, frozen=True, kw_only=True):
     @property
     def trusted(self) -> bool:
         """Whether the user need not be asked for consent. For scopes of management everybody is (`security-rules` 36)."""
-        if self.client.asks_user or "consent" in self.request.prompts:
+        if self.client.asks_user or "consent" in self.request.prompts or self.by_hand:
             return False
         known = self.catalogue.scopes_by_name
         return not any(name in known and known[name].api == MANAGEMENT_API for name in self.request.scopes)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the user is shown the code, who then is asked each time and whoever the client is (`security-rules` 45)."""
+        return is_out_of_band(self.request.back.redirect_uri)
 
 
 def next_step(situation: Situation) -> Step:
@@ -244,8 +249,8 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
     wanted = asked_ids(situation, possible) | identity
     yes, no = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
     ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible))
-    if "consent" in situation.request.prompts and not situation.done.consented:
-        return ask
+    if ("consent" in situation.request.prompts or situation.by_hand) and not situation.done.consented:
+        return _or_refuse(situation, ask, ConsentRequired("the user is asked each time, since they carry the code by hand"))
     # Where it is all or nothing, an earlier no to a part of it was an answer to another question.
     undecided = wanted - yes if client.all_or_nothing else wanted - yes - no
     if (undecided or not wanted & yes) and not situation.done.consented:

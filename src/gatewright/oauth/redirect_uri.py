@@ -35,7 +35,8 @@ def match(shown: str, client: Client) -> RedirectUri | None:
     """
     registered = client.settings.redirect_uris
     if shown in registered:
-        return RedirectUri(shown)
+        # Stands for a page of ours, and only where an admin allowed that by name.
+        return None if is_out_of_band(shown) and not client.settings.out_of_band else RedirectUri(shown)
     if client.settings.type != "native":
         return None
     wanted = _without_port(shown)
@@ -47,7 +48,7 @@ def match(shown: str, client: Client) -> RedirectUri | None:
 def only(client: Client) -> RedirectUri | None:
     """Return the one registered address, for a request that names none (RFC 6749 §3.1.2.3), or None."""
     registered = client.settings.redirect_uris
-    return RedirectUri(registered[0]) if len(registered) == 1 else None
+    return match(registered[0], client) if len(registered) == 1 else None
 
 
 def _without_port(uri: str) -> tuple[str, str] | None:

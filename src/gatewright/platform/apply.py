@@ -122,7 +122,7 @@ async def apply(store: Store, reading: Reading, at: Moment, environ: Mapping[str
 
 async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, environ: Mapping[str, str]) -> tuple[_Job, Plan, list[Step]]:
     current = await load(store, reading, at.now)
-    examined = examine(reading, current, environ)
+    examined = examine(reading, current, environ, at.now)
     if examined.faults or reading.tenant is None:
         raise Faults(examined.faults)
     number = current.tenant.id if current.tenant is not None else 0
