@@ -31,7 +31,7 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     "name",
     [
         *("users list", "users disable", "users enable", "users roles"),
-        *("clients list", "clients secret", "clients disable", "clients enable"),
+        *("clients list", "clients secret", "clients disable", "clients enable", "clients who-uses"),
         *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )

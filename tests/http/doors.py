@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
+from tests.http.window import CHALLENGE
 from tests.support.house import CLIENT_SECRET, ENVIRON, Answer, Form, Node
 
 PASSWORD: Final = ENVIRON["ANN_PASSWORD"]
@@ -52,7 +54,40 @@ scopes = ["openid", "profile", "email", "read:balance"]
 scopes_policy = "all_allowed"
 cors_origins = ["https://app.acme.test"]
 password_grant = { until = 2027-12-31, reason = "the widget gets a sign-in page" }
+
+[[apis]]
+audience = "https://bank.acme.test"
+name = "Acme Bank"
+[apis.scopes]
+"read:balance" = { text = "See your balance", demo = true }
+
+[[clients]]
+client_id = "acme-demo"
+client_name = "Acme demo"
+type = "demo"
+redirect_uris = ["urn:ietf:wg:oauth:2.0:oob"]
+out_of_band = true
+scopes = ["openid", "email", "read:balance", "view:events", "transfer:funds"]
+secret = { env = "CLIENT_SECRET" }
+
+[[clients]]
+client_id = "terminal"
+client_name = "Terminal"
+party = "first"
+redirect_uris = ["urn:ietf:wg:oauth:2.0:oob", "https://terminal.example/callback"]
+out_of_band = true
+scopes = ["openid", "read:balance"]
+secret = { env = "CLIENT_SECRET" }
 """
+OOB: Final = "urn:ietf:wg:oauth:2.0:oob"
+
+
+def by_hand(client: str = "acme-demo", scope: str = "openid read:balance", **changed: str | None) -> str:
+    """The address to which a program without one of its own sends its user, as seed 002 has it."""
+    params: dict[str, str | None] = {"client_id": client, "redirect_uri": OOB, "response_type": "code", "scope": scope}
+    if client != "acme-demo":
+        params |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    return "/oauth/authorize?" + urlencode([(name, value) for name, value in (params | changed).items() if value is not None])
 
 
 async def furnished(node: Node) -> Node:

@@ -58,7 +58,7 @@ def test_the_standard_paths_are_published_where_they_are_on_else_the_first(paths
 def test_every_published_address_is_one_that_answers() -> None:
     for preset in PATHS:
         issuer = an_issuer(preset)
-        assert published(issuer) == preset
+        assert published(issuer.paths) == preset
         known = {HERE + place for places in PATHS[preset].values() for place in places}
         addresses = {value for name, value in told(preset).items() if name.endswith(("_endpoint", "_uri"))}
         assert addresses <= known

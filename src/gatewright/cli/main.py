@@ -19,7 +19,7 @@ _COMMANDS: Final = {
     "apply": ("platform_file:apply", "Make true what a platform file says."),
     "users": ("users:users", "List users, keep one out or let one in, set roles."),
     "apis": ("apis:apis", "List APIs with their scopes."),
-    "clients": ("clients:clients", "List clients, keep one out or let one in, make secrets."),
+    "clients": ("clients:clients", "List clients, keep one out, make secrets, see who needs what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
     "audit": ("audit:audit", "Show what happened, by whom and when."),

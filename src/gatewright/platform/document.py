@@ -46,6 +46,7 @@ class TenantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     domains: Annotated[tuple[Uri, ...], Meta(min_length=1)]
     paths: Annotated[tuple[PathPreset, ...], Meta(min_length=1)] = ("standard",)
     brand: Look = Look()
+    scopes_policy: Literal["required", "all_allowed"] = "required"
 
 
 class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

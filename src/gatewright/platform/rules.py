@@ -21,7 +21,7 @@ from gatewright.platform.current import Current, names_known
 from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names
+from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, tenant_policy
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.passwords import password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
@@ -152,7 +152,8 @@ def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
     sentence = audience_fault(api.audience)
     if sentence is not None:
         found.add((*part.keys, "audience"), sentence)
-    terms = api_terms(part, examiner.current.apis.get(api.audience))
+    presets = presets_of(examiner.reading.tenant, examiner.current.tenant)
+    terms = api_terms(part, examiner.current.apis.get(api.audience), presets)
     place = (*part.keys, "token", "lifetime")
     if terms.token_lifetime == UNTIL_REVOKED and api.token.lifetime is not None and api.token.lifetime != "until_revoked":
         found.add(place, "a lifetime of nothing", "at least 1s is expected")
@@ -241,7 +242,8 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
     if sentence is not None:
         found.add((*part.keys, "client_id"), sentence)
     row = current.clients.get(client.client_id)
-    terms = client_terms(part, None if row is None else named_settings(row, current))
+    rules = tenant_policy(examiner.reading.tenant, current.tenant)
+    terms = client_terms(part, None if row is None else named_settings(row, current), rules)
     for index, name in enumerate(client.scopes):
         examiner.refers((*part.keys, "scopes", index), name, "scope", "scopes", openid=True)
     for index, name in enumerate(client.roles):
