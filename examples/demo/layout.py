@@ -18,6 +18,7 @@ SECRETS: Final = {
     "BUDGET_BUDDY_SECRET": "demo-secret-of-budget-buddy-0123456789",
     "EVENTS_WEB_SECRET": "demo-secret-of-events-web-0123456789",
     "IMAGE_COPIER_SECRET": "demo-secret-of-image-copier-0123456789",
+    "ACME_DEMO_SECRET": "demo-secret-that-everybody-may-know-01",
     "ORGANIZER_PASSWORD": "organizer-demo",
     "COPIER_PASSWORD": "copier-demo",
 }

@@ -27,7 +27,7 @@ def document(answer: Answer) -> dict[str, object]:
     return msgspec.json.decode(answer.body, type=dict[str, object])
 
 
-@pytest.mark.proves("JSON:API 1.1", "7")
+@pytest.mark.proves("JSON API 1.1", "7")
 async def test_it_tells_the_user_and_the_account_in_the_words_of_seed_002(node: Node) -> None:
     answer = await asked(node)
     found = document(answer)
@@ -123,7 +123,7 @@ async def test_the_representation_is_the_one_that_is_wanted_most(node: Node, acc
 
 
 @pytest.mark.proves("RFC 9110", "15.5.7")
-@pytest.mark.proves("JSON:API 1.1", "5.4")
+@pytest.mark.proves("JSON API 1.1", "5.4")
 @pytest.mark.parametrize(
     "accept",
     [
@@ -148,7 +148,7 @@ async def test_what_nobody_wants_is_not_sent(node: Node, accept: str) -> None:
     assert (answer.header("vary"), answer.header("access-control-allow-origin")) == ("accept", "*")
 
 
-@pytest.mark.proves("JSON:API 1.1", "5.4")
+@pytest.mark.proves("JSON API 1.1", "5.4")
 @pytest.mark.parametrize(
     ("content_type", "status"),
     [

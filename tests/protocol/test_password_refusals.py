@@ -25,7 +25,6 @@ from gatewright.oauth.grant_types.password import WRONG
 from gatewright.oauth.showing import Weakness
 from gatewright.signin import throttle as rules
 from gatewright.store import Query
-from tests.budget.test_token_statements import Cost
 from tests.protocol.test_password import ROBOTS, an_old_client, another_account, internal, shown
 from tests.protocol.test_password import with_passwords as furnished
 from tests.support import builders as b
@@ -148,10 +147,10 @@ async def test_when_the_exception_is_over_it_says_since_when_and_what_to_do(grou
 async def test_nothing_is_hashed_counted_or_looked_up_for_a_client_that_may_not_ask(ground: Playground) -> None:
     await furnished(ground)
     await ground.add(an_old_client(password_grant={"until": NOON, "reason": "over"}))
-    cost = Cost(ground)
+    before = ground.store.counts.reads, ground.store.counts.units
     with pytest.raises(UnauthorizedClient):
         await shown(ground)
-    assert cost.spent == {}
+    assert (ground.store.counts.reads, ground.store.counts.units) == before
 
 
 @pytest.mark.parametrize(
