@@ -114,12 +114,12 @@ def test_apply_and_plan_tell_the_same_story(shell: Shell, example: str) -> None:
 
 
 def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
-    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urls"))
+    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urlss"))
     said = shell.refused("plan", file)
-    assert 'line 24: clients[0].redirect_urls: this key is not known; did you mean "redirect_uris"?' in said
+    assert 'line 24: clients[0].redirect_urlss: this key is not known; did you mean "redirect_uris"?' in said
     assert said.strip().endswith("nothing was changed")
     assert shell.gatewright("plan", file, "--json") == 1
-    assert '"path": "clients[0].redirect_urls"' in shell.out
+    assert '"path": "clients[0].redirect_urlss"' in shell.out
 
 
 def test_a_made_secret_is_printed_once(shell: Shell) -> None:

@@ -237,6 +237,13 @@ async def test_a_client_that_must_ask_for_scopes_must_ask_here_too(ground: Playg
         await shown(ground)
 
 
+async def test_openid_is_given_or_refused_and_never_left_out(ground: Playground) -> None:
+    await furnished(ground)
+    await ground.add(an_old_client(scopes=(b.READ_BALANCE.id,)))
+    with pytest.raises(InvalidScope, match="openid is not allowed"):
+        await shown(ground, scope="openid read:balance")
+
+
 async def test_everything_declined_is_nothing_given(ground: Playground) -> None:
     await furnished(ground)
     client = await ground.add(internal())

@@ -12,6 +12,7 @@ from gatewright.base import calendar, ids
 from gatewright.base.secret import Secret
 from gatewright.oauth import refresh
 from gatewright.oauth.authorization import NewAuthorization
+from gatewright.oauth.catalogue import OPENID, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.decision import Decision, Party, Verdict, decide, refusal, requested, with_implied
 from gatewright.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient
@@ -22,7 +23,6 @@ from gatewright.oauth.showing import PASSWORD_GRANT, Showing, Shown, Weakness
 from gatewright.oauth.visit import Consent, Given, Seat, Seats
 
 if TYPE_CHECKING:
-    from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.ports import World
 
 NAME: Final = "password"
@@ -37,7 +37,7 @@ async def approve(call: Call, world: World) -> Approval:
     excepted(call)
     username, secret = ask.params.need("username"), Secret(ask.params.need("password"))
     catalogue = await world.directory.catalogue(client.tenant)
-    names = requested(ask.params.get("scope"), catalogue, client)
+    names = wanted(call, catalogue)
     showing = Showing(
         issuer=ask.issuer,
         client=client.id,
@@ -70,6 +70,18 @@ def excepted(call: Call) -> None:
         raise UnauthorizedClient(f"the password grant needs an exception of this client{over}: use the authorization code grant instead")
     if ask.origin is not None and ask.origin not in settings.cors_origins:
         raise UnauthorizedClient("pages of this origin may not use the password grant as this client: its cors_origins do not name it")
+
+
+def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the scopes that are asked for; `openid` is given or refused, never left out in silence (`security-rules` 28).
+
+    Raises:
+        InvalidScope: none was asked for and the client must, or one is unknown, or it is `openid` and not allowed to the client.
+    """
+    names = requested(call.ask.params.get("scope"), catalogue, call.client)
+    if "openid" in names and OPENID not in call.client.scopes:
+        raise InvalidScope("the scope openid is not allowed to this client")
+    return names
 
 
 async def _seats(names: tuple[str, ...], who: Shown, call: Call, catalogue: Catalogue, world: World) -> Seats:
