@@ -12,7 +12,7 @@ import pytest
 
 from gatewright.base import ids
 from gatewright.oauth.authorization import NewAuthorization
-from gatewright.oauth.catalogue import OPENID
+from gatewright.oauth.catalogue import MANAGEMENT_SCOPES, OPENID
 from gatewright.oauth.errors import (
     InvalidGrant,
     InvalidRequest,
@@ -242,6 +242,15 @@ async def test_openid_is_given_or_refused_and_never_left_out(ground: Playground)
     await ground.add(an_old_client(scopes=(b.READ_BALANCE.id,)))
     with pytest.raises(InvalidScope, match="openid is not allowed"):
         await shown(ground, scope="openid read:balance")
+
+
+async def test_the_platform_is_not_managed_by_a_password_in_somebodys_form(ground: Playground) -> None:
+    await furnished(ground)
+    scope = MANAGEMENT_SCOPES[0]
+    await ground.add(internal(scopes=(b.READ_BALANCE.id, scope.id)))
+    with pytest.raises(InvalidScope, match="asked for at a page"):
+        await shown(ground, ANNS, scope=f"read:balance {scope.name}")
+    assert (await shown(ground, ANNS))["scope"] == "read:balance", "nor does all_allowed mean it"
 
 
 async def test_everything_declined_is_nothing_given(ground: Playground) -> None:

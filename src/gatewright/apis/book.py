@@ -217,8 +217,8 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
 async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, implies: frozenset[int]) -> None:
     """Set what may change of a scope. A new implication counts for consents given from now on, and in roles at once."""
     row = await deed.tx.one(_SCOPE, id=scope, tenant=deed.tenant)
-    old = {} if row is None else {"text": row.text, "risk": row.risk, "reach": row.reach, "implies": _shown(ids_of(row.implies))}
-    changed = sides(old, {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "implies": _shown(implies)})
+    old = {} if row is None else _sides(ScopeTerms(text=row.text, risk=row.risk, reach=row.reach, demo=row.demo), ids_of(row.implies))
+    changed = sides(old, _sides(terms, implies))
     await deed.tx.do(
         _CHANGE_SCOPE,
         id=scope,
@@ -231,6 +231,10 @@ async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, imp
     )
     await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
     await deed.announce(CATALOGUE_KIND)
+
+
+def _sides(terms: ScopeTerms, implies: frozenset[int]) -> dict[str, object]:
+    return {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "implies": _shown(implies)}
 
 
 async def retire_scope(deed: Deed, scope: ScopeRow) -> bool:

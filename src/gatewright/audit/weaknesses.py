@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
+from gatewright.oauth.showing import OUT_OF_BAND, PASSWORD_GRANT
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -38,7 +39,13 @@ class WeaknessUse(Struct, frozen=True):
     last_at: int
     total: int
 
+    @property
+    def place(self) -> str:
+        """Where the list goes on behind this one."""
+        return f"{self.last_at} {self.name}"
 
+
+_DIGITS: Final = 19
 _COUNT: Final = Query(
     None,
     """INSERT INTO weakness_use (name, tenant, weakness, client, person, first_at, last_at, total)
@@ -53,6 +60,8 @@ LIST: Final = Query(
      ORDER BY last_at DESC, name LIMIT :count""",
 )
 LATEST: Final = (1 << 63) - 1
+KINDS: Final = (PASSWORD_GRANT, OUT_OF_BAND)
+"""The weaknesses whose uses are written down."""
 
 
 async def used(tx: Tx, at: Moment, use: Use) -> None:
@@ -70,8 +79,8 @@ async def used(tx: Tx, at: Moment, use: Use) -> None:
     await tx.do(_COUNT, name=name, tenant=tenant, weakness=weakness, client=client, person=person, now=at.now)
 
 
-async def uses(
-    store: Store, tenant: int, weakness: str = "", *, before_at: int = LATEST, after: str = "", count: int = 100
-) -> list[WeaknessUse]:
-    """Return who uses a weakness (any, where none is named), the latest use first; go on behind the last row's `last_at` and `name`."""
-    return await store.all(LIST, tenant=tenant, weakness=weakness, before_at=before_at, after=after, count=count)
+async def uses(store: Store | Tx, tenant: int, weakness: str = "", *, after: str = "", count: int = 100) -> list[WeaknessUse]:
+    """Return who uses a weakness (any, where none is named), the latest use first; go on behind a row's `place`."""
+    moment, _, name = after.partition(" ")
+    before = int(moment) if moment.isdecimal() and len(moment) < _DIGITS else LATEST
+    return await store.all(LIST, tenant=tenant, weakness=weakness, before_at=before, after=name, count=count)

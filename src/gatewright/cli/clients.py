@@ -72,12 +72,10 @@ def who_uses(terminal: Terminal, weakness: str, tenant: str | None, after: str, 
     """Tell which clients and users still need what weakens security, the latest use first."""
 
     async def listed() -> list[dict[str, Any]]:
-        from gatewright.audit.weaknesses import LATEST, uses
+        from gatewright.audit.weaknesses import uses
 
-        moment, _, name = after.partition(" ")
         async with terminal.desk(tenant) as desk:
-            before = int(moment) if moment.isdecimal() else LATEST
-            found = await uses(desk.store, desk.tenant.id, weakness, before_at=before, after=name, count=count)
+            found = await uses(desk.store, desk.tenant.id, weakness, after=after, count=count)
             return [await _use(desk, use) for use in found]
 
     heads = ["client_id", "user", "last_at", "times", "since", "until", "reason"]
@@ -101,7 +99,7 @@ async def _use(desk: Desk, use: WeaknessUse) -> dict[str, Any]:
         "times": use.total,
         "until": day(exception.until - 1) if exception is not None else None,
         "reason": exception.reason if exception is not None else None,
-        "next": f"{use.last_at} {use.name}",
+        "next": use.place,
     }
 
 

@@ -12,9 +12,9 @@ from gatewright.base import calendar, ids
 from gatewright.base.secret import Secret
 from gatewright.oauth import refresh
 from gatewright.oauth.authorization import NewAuthorization
-from gatewright.oauth.catalogue import OPENID, Catalogue
+from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
-from gatewright.oauth.decision import Decision, Party, Verdict, decide, refusal, requested, with_implied
+from gatewright.oauth.decision import Decision, Party, Verdict, decide, printable, refusal, requested, with_implied
 from gatewright.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient
 from gatewright.oauth.grant_types.approval import Approval, Call
 from gatewright.oauth.next_step import takes_place_in_one
@@ -76,11 +76,16 @@ def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the scopes that are asked for; `openid` is given or refused, never left out in silence (`security-rules` 28).
 
     Raises:
-        InvalidScope: none was asked for and the client must, or one is unknown, or it is `openid` and not allowed to the client.
+        InvalidScope: none was asked for and the client must, or one is unknown, or it is `openid` and not allowed to the client, or
+            one of management, for which everybody is asked at a page (`security-rules` 36).
     """
     names = requested(call.ask.params.get("scope"), catalogue, call.client)
     if "openid" in names and OPENID not in call.client.scopes:
         raise InvalidScope("the scope openid is not allowed to this client")
+    known = catalogue.scopes_by_name
+    asked_at_a_page = next((name for name in names if known[name].api == MANAGEMENT_API), None)
+    if asked_at_a_page is not None:
+        raise InvalidScope(f"{printable(asked_at_a_page)} is asked for at a page: use the authorization code grant")
     return names
 
 
