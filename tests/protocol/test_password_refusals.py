@@ -253,6 +253,14 @@ async def test_the_platform_is_not_managed_by_a_password_in_somebodys_form(groun
     assert (await shown(ground, ANNS))["scope"] == "read:balance", "nor does all_allowed mean it"
 
 
+async def test_a_client_that_wants_all_or_nothing_gets_no_less(ground: Playground) -> None:
+    await furnished(ground)
+    await ground.add(internal(denied="refuse"))
+    with pytest.raises(InvalidScope, match=r"not all can be given \(view:events: role_lacks_scope\)"):
+        await shown(ground, ANNS, scope="create:events view:events")
+    assert (await shown(ground, ANNS, scope="create:events"))["scope"] == "create:events"
+
+
 async def test_everything_declined_is_nothing_given(ground: Playground) -> None:
     await furnished(ground)
     client = await ground.add(internal())

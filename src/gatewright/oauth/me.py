@@ -46,6 +46,7 @@ async def me(ask: Ask, world: World) -> Reply:
             raise InsufficientScope(sentence(access.cause), scope="", why=why)
         raise InvalidToken(sentence(access.cause), why=why)
     standing, granted = access.standing, [scope.id for scope in access.scopes]
+    world.uses.used(standing.grant, ask.at.now)
     return Reply(
         Me(
             sub=subject(standing, access.client),
