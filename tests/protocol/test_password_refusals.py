@@ -213,6 +213,19 @@ async def test_an_account_that_is_none_of_the_users_is_like_one_that_is_not_ther
     await nothing_written(ground)
 
 
+@pytest.mark.parametrize("number", [6002, b.ACCOUNT])
+async def test_a_client_tied_to_an_account_works_in_no_other(ground: Playground, number: int) -> None:
+    await furnished(ground)
+    await another_account(ground)
+    await ground.add(internal(account=number))
+    assert (await shown(ground, ANNS, scope="read:balance"))["account"] == ("acme-prod" if number == 6002 else "acme-dev")
+    with pytest.raises(InvalidRequest, match="none of this user's accounts"):
+        await shown(ground, ANNS, scope="read:balance", account="acme-dev" if number == 6002 else "acme-prod")
+    await ground.sql("UPDATE membership SET ended_at = 1 WHERE account = :account", account=number)
+    with pytest.raises(InvalidRequest, match="none of this user's accounts"):
+        await shown(ground, ANNS, scope="read:balance")
+
+
 @pytest.mark.parametrize(
     ("scope", "said"),
     [

@@ -50,7 +50,7 @@ async def approve(call: Call, world: World) -> Approval:
     if who is None:
         raise InvalidGrant(WRONG)
     seats = await _seats(names, who, call, catalogue, world)
-    seat = seat_of(ask.params.get("account"), seats)
+    seat = seat_of(ask.params.get("account"), seats, tied=client.settings.account)
     given = seats.given if seat is None else seat.given
     decision = granted(names, seat, given, call, catalogue)
     target = pick(ask.params.resources, (), decision.granted, catalogue, client)
@@ -98,16 +98,18 @@ async def _seats(names: tuple[str, ...], who: Shown, call: Call, catalogue: Cata
     return await world.consents.seats(client.tenant, client.id, who.person, number=number, slug="" if number else account, now=now)
 
 
-def seat_of(asked: str | None, seats: Seats) -> Seat | None:
+def seat_of(asked: str | None, seats: Seats, *, tied: int) -> Seat | None:
     """Return the seat that the token is for; of several accounts none wins in silence (`security-rules` 33).
+
+    `tied` is the one account that the client works in, 0 where it works in any.
 
     Raises:
         InvalidRequest: the account is not one of this user's, or several are and none was named.
     """
     seat = seats.seat
-    if asked is not None:
-        if seat is None or asked not in (seat.slug, ids.show(ids.ACCOUNT, seat.account)):
-            raise InvalidRequest("the parameter 'account' is none of this user's accounts")
+    if asked is not None or tied:
+        if seat is None or asked not in (None, seat.slug, ids.show(ids.ACCOUNT, seat.account)):
+            raise InvalidRequest("the account, by the parameter 'account' or the client's own, is none of this user's accounts")
     elif seats.total > 1:
         raise InvalidRequest("this user belongs to several accounts: name one in the parameter 'account', by its slug or id")
     return seat
