@@ -123,8 +123,8 @@ async def test_no_password_reaches_the_log_or_the_audit_log(old: Node) -> None:
     )
 
 
-async def test_taking_the_exception_away_stops_the_next_request_on_every_node(nodes: list[Node]) -> None:
-    first, second = nodes
+async def test_taking_the_exception_away_stops_the_next_request_on_every_node(pair: list[Node]) -> None:
+    first, second = pair
     await furnished(first)
     await second.hear()
     await bought(second)

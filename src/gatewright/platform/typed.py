@@ -31,16 +31,20 @@ def as_ours(document: dict[str, object], lines: dict[Keys, int]) -> list[Twice]:
     """Rewrite a document in place, and the lines of its keys; return the keys that are there under both names."""
     twice: list[Twice] = []
     clients = document.get("clients")
+    places: dict[Keys, list[Keys]] = {}
+    for path in lines:
+        places.setdefault(path[:2], []).append(path)
     for index, client in enumerate(clients if isinstance(clients, list) else ()):
         if isinstance(client, dict):
-            twice += _renamed(client, ("clients", index), lines)
+            keys: Keys = ("clients", index)
+            twice += _renamed(client, keys, lines, places.get(keys, []))
             for name in LISTS.intersection(client):
                 client[name] = _listed(client[name])
             _dated(client.get("password_grant"))
     return twice
 
 
-def _renamed(client: dict[str, object], keys: Keys, lines: dict[Keys, int]) -> list[Twice]:
+def _renamed(client: dict[str, object], keys: Keys, lines: dict[Keys, int], places: list[Keys]) -> list[Twice]:
     twice: list[Twice] = []
     for alias, ours in ALIASES.items():
         if alias not in client:
@@ -51,8 +55,7 @@ def _renamed(client: dict[str, object], keys: Keys, lines: dict[Keys, int]) -> l
             continue
         client[ours] = value
         start = (*keys, alias)
-        moved = {(*keys, ours, *path[len(start) :]): line for path, line in lines.items() if path[: len(start)] == start}
-        lines.update(moved)
+        lines.update({(*keys, ours, *path[len(start) :]): lines[path] for path in places if path[: len(start)] == start})
     return twice
 
 
