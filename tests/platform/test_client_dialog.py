@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gatewright.apis.book import apis_of
 from gatewright.clients.rules import weaknesses
 from gatewright.oauth.catalogue import OPENID, PROFILE
 from gatewright.oauth.client import PasswordException
 from gatewright.platform.document import ClientPart
 from gatewright.platform.typed import ALIASES, LISTS
+from gatewright.tenants.book import tenant_named
 from tests.platform.played import SMALL, Played
 
 DAY = 86_400
@@ -153,9 +155,10 @@ async def test_a_client_may_say_otherwise(played: Played) -> None:
 async def test_a_tenant_that_publishes_the_oauth_paths_has_its_lifetime(played: Played, paths: str, token: str, seconds: int) -> None:
     text = SMALL.replace("domains = [", f"paths = {paths}\ndomains = [", 1).replace('name = "API"', f'name = "API"\ntoken = {token}')
     await played.apply(text)
-    from gatewright.apis.book import apis_of
-
     assert [api.token_lifetime for api in await apis_of(played.store, await played.tenant())] == [seconds]
+    row = await tenant_named(played.store, "acme")
+    assert row is not None
+    assert row.rules.openid_token_lifetime == (3600 if "standard" in paths else 7200), "a token for userinfo alone is opaque as well"
 
 
 # ---------------------------------------------------------------- weaknesses, by name

@@ -43,8 +43,10 @@ class NamedSettings(Struct, frozen=True):
 
 
 def tenant_policy(part: Part[TenantPart] | None, row: TenantRow | None) -> Policy:
-    """Return what a tenant's policy is to be."""
-    present = Policy() if row is None else row.rules
+    """Return what a tenant's policy is to be; a new one has the lifetime of the paths that it publishes."""
+    present = row.rules if row is not None else Policy()
+    if row is None and part is not None and published(part.value.paths) == "oauth":
+        present = msgspec.structs.replace(present, openid_token_lifetime=_AS_OAUTH)
     if part is None or (row is not None and "scopes_policy" not in part.given):
         return present
     return msgspec.structs.replace(present, scopes_policy=part.value.scopes_policy)
