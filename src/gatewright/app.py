@@ -28,6 +28,8 @@ from gatewright.ledger.last_use import LastUse
 from gatewright.oauth.ports import World
 from gatewright.oauth.visit import Front
 from gatewright.settings import Loaded, Network, networks, weaknesses
+from gatewright.signin.by_password import PasswordDoor
+from gatewright.signin.by_program import RoomPeople
 from gatewright.signin.guesses import RoomGuesses
 from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import Sessions
@@ -195,7 +197,10 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
-    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage, guesses, uses)
+    people = RoomPeople(PasswordDoor(store, passwords, throttle, log))
+    consents = RoomConsents(store, grants)
+    directory = RoomDirectory(catalogues, registry)
+    world = World(Book(store, clock), directory, signer, sealer, fetch, passwords, usage, guesses, uses, people, consents)
     return House(
         loaded=loaded,
         clock=clock,
@@ -204,7 +209,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         feed=feed,
         sites=sites,
         world=world,
-        front=Front(world, sessions, RoomConsents(store, grants)),
+        front=Front(world, sessions, consents),
         grants=grants,
         sessions=sessions,
         passwords=passwords,

@@ -12,6 +12,7 @@ from gatewright.web.views import (
     AccountChoice,
     AccountPicker,
     Brand,
+    CodeByHand,
     ConfirmSignOut,
     Consent,
     ContinueAs,
@@ -183,6 +184,8 @@ ODD_GRANTS: Final = (
     GrantLine(id="gr_5", client=ARABIC, third_party=True, account=PROD, groups=(), since=NOW),
 )
 
+CODE: Final = "gwc_AAAABnGxYk0aTqkV3l9TzQmN7yJr5uE2pXcW8dH4fLgS6bVo1iA"
+
 SAMPLES: Final[dict[str, Page]] = {
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
     "sign_in-hint": SignIn(brand=LOGO, form=FORM, client="Ward Rounds", username="doctor@contoso.test", keep=True),
@@ -240,6 +243,7 @@ SAMPLES: Final[dict[str, Page]] = {
         groups=(ScopeGroup(api="Acme Bank", scopes=tuple(replace(scope, optional=False) for scope in BANK.scopes)),), whole=True
     ),
     "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
+    "consent-by_hand": consent(client="Acme demo", returns_to="urn:", local=True, by_hand=True, openid=()),
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),
     "consent-hostile": consent(
@@ -299,5 +303,8 @@ SAMPLES: Final[dict[str, Page]] = {
     "api_reference": reference(ACME, "https://id.acme.test/-/api/v1", "/-/api/v1/openapi.json"),
     "api_reference-long": reference(LONG_BRAND, "https://" + "a" * 63 + ".example/-/api/v1", "/-/api/v1/openapi.json"),
     "form_post": FormPost(brand=ACME, target="/posted", client="Budget Buddy", fields=(("code", "gwc_x"), ("state", QUOTES), ("iss", "i"))),
+    "code_by_hand": CodeByHand(brand=ACME, client="Acme demo", code=CODE, minutes=5),
+    "code_by_hand-hostile": CodeByHand(brand=HOSTILE, client=SCRIPT, code=QUOTES, minutes=5),
+    "code_by_hand-long": CodeByHand(brand=LONG_BRAND, client=LONG, code=CODE * 3, minutes=5),
     "form_post-shadowed": FormPost(brand=LONG_BRAND, target="/posted", client=LONG, fields=(("submit", "x"), ("action", "y"))),
 }

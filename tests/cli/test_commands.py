@@ -31,7 +31,7 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     "name",
     [
         *("users list", "users disable", "users enable", "users roles"),
-        *("clients list", "clients secret", "clients disable", "clients enable"),
+        *("clients list", "clients secret", "clients disable", "clients enable", "clients who-uses"),
         *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_faulty_setting_is_a_list_of_sentences(shell: Shell) -> None:
 def test_a_plan_before_there_is_a_store_makes_none(shell: Shell, example: str) -> None:
     said = shell.must("plan", shell.write(example))
     assert "+ client budget-buddy" in said
-    assert "Tenant acme: 31 to make." in said
+    assert "Tenant acme: 33 to make." in said
     assert not (shell.folder / "gatewright-data").exists()
 
 
@@ -116,12 +116,12 @@ def test_apply_and_plan_tell_the_same_story(shell: Shell, example: str) -> None:
 
 
 def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
-    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urls"))
+    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urlss"))
     said = shell.refused("plan", file)
-    assert 'line 24: clients[0].redirect_urls: this key is not known; did you mean "redirect_uris"?' in said
+    assert 'line 24: clients[0].redirect_urlss: this key is not known; did you mean "redirect_uris"?' in said
     assert said.strip().endswith("nothing was changed")
     assert shell.gatewright("plan", file, "--json") == 1
-    assert '"path": "clients[0].redirect_urls"' in shell.out
+    assert '"path": "clients[0].redirect_urlss"' in shell.out
 
 
 def test_a_made_secret_is_printed_once(shell: Shell) -> None:

@@ -131,7 +131,7 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
         ),
         (SMALL + 'denied = "ignore"\n', "clients[0].denied: one of"),
         (SMALL + 'allowed_ips = ["10.0.0.1/8"]\n', '"10.0.0.1/8" is no address or network'),
-        (SMALL + 'grant_types = ["password"]\n', "clients[0].grant_types[0]: one of"),
+        (SMALL + 'grant_types = ["implicit"]\n', "clients[0].grant_types[0]: one of"),
         (SMALL + 'grant_types = ["refresh_token"]\n', '"refresh_token" renews what "authorization_code" began'),
         (SMALL + 'token_endpoint_auth_method = "none"\n', 'a web client proves itself: "none" is for spa, native and device'),
         (SMALL + 'token_endpoint_auth_method = "private_key_jwt"\n', "needs the client's public keys"),

@@ -23,6 +23,7 @@ from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.document import ClientPart
+from gatewright.platform.terms import shown_exception
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import CredentialRow
 from gatewright.users import book as users
@@ -182,6 +183,7 @@ async def _document(errand: Errand, row: ClientRow, names: Known) -> dict[str, A
         "refresh": {"idle": _lasting(terms.refresh_idle), "absolute": _lasting(terms.refresh_absolute), "when": terms.refresh},
         "account": None if account is None else account.slug,
         "service_user": None if user is None else user.email,
+        "password_grant": None if terms.password_grant is None else shown_exception(terms.password_grant),
         "status": "active" if row.disabled_at is None else "disabled",
         "weaknesses": list(weaknesses(terms)),
         "created_at": stamp(row.created_at),

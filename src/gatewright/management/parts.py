@@ -62,7 +62,7 @@ async def carry_out(
     """
     reading = await _reading(errand, pieces)
     current = await load(errand.source, reading, errand.at.now, earlier_applies=False)
-    faults = examine(reading, current, {}).faults
+    faults = examine(reading, current, {}, errand.at.now).faults
     if faults:
         raise Faults(tuple([_placed(fault, inside) for fault in faults]))
     slow = slow or SlowWork(errand.at)

@@ -52,8 +52,9 @@ class DomainRecord(Struct, frozen=True, kw_only=True):
 async def show_tenant(errand: Errand, where: Nowhere) -> Struct:
     """Show the settings of the tenant."""
     row, domains = await _row(errand), await _domains(errand)
-    document = {"id": ids.show(ids.TENANT, row.id), "slug": row.slug, "name": row.name, "paths": row.paths.split()}
-    return filled(TenantRecord, {**document, "brand": msgspec.to_builtins(row.look), "domains": [one.origin for one in domains]})
+    document: dict[str, Any] = {"id": ids.show(ids.TENANT, row.id), "slug": row.slug, "name": row.name, "paths": row.paths.split()}
+    document |= {"brand": msgspec.to_builtins(row.look), "scopes_policy": row.rules.scopes_policy}
+    return filled(TenantRecord, {**document, "domains": [one.origin for one in domains]})
 
 
 async def change_tenant(errand: Errand, where: Nowhere, body: Struct) -> Struct:

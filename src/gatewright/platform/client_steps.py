@@ -21,7 +21,7 @@ from gatewright.platform.current import Current
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Reading
 from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
-from gatewright.platform.terms import NamedSettings, client_terms
+from gatewright.platform.terms import NamedSettings, client_terms, shown_exception, tenant_policy
 from gatewright.tenants import credentials
 
 _SECRET_METHODS = frozenset({"secret", "client_secret_basic", "client_secret_post"})
@@ -29,11 +29,12 @@ _SECRET_METHODS = frozenset({"secret", "client_secret_basic", "client_secret_pos
 
 def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> Iterator[Step]:
     """Yield the steps for clients; a secret that is not live yet is added beside those that are."""
+    rules = tenant_policy(reading.tenant, current.tenant)
     for part in reading.clients:
         client_id = part.value.client_id
         row = current.clients.get(client_id)
         present = None if row is None else named_settings(row, current)
-        terms = client_terms(part, present)
+        terms = client_terms(part, present, rules)
         if row is None or present is None:
             change = Change("+", "client", client_id, told(_shown(terms), _shown(_USUAL)))
             yield Step(change, partial(_make_client, client_id, terms), remember=("client", client_id))
@@ -75,12 +76,14 @@ def _secret_steps(
 def _shown(terms: NamedSettings) -> dict[str, Any]:
     """Return settings as the file would write them."""
     plain: dict[str, Any] = {name: getattr(terms.settings, name) for name in ClientSettings.__struct_fields__}
-    for name in ("scopes", "roles", "account", "service_user", "jwks"):
+    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant"):
         del plain[name]
     for name in ("refresh_idle", "refresh_absolute"):
         value = plain.pop(name)
         plain[name.replace("_", ".")] = None if value is None else duration.show(value)
     plain["refresh.when"] = plain.pop("refresh")
+    exception = terms.settings.password_grant
+    plain["password_grant"] = None if exception is None else shown_exception(exception)
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
     plain["jwks"] = None if terms.settings.jwks is None else msgspec.json.decode(terms.settings.jwks)
     return {

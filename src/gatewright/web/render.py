@@ -34,13 +34,27 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.Denied: "denied.html",
     views.FormPost: "form_post.html",
     views.ApiReference: "api_reference.html",
+    views.CodeByHand: "code_by_hand.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 # A form field may be called "submit" and would then hide the form's own method, hence the prototype's.
 FORM_POST_SCRIPT: Final = "HTMLFormElement.prototype.submit.call(document.forms[0])"
-FORM_POST_HASH: Final = f"'sha256-{b64encode(sha256(FORM_POST_SCRIPT.encode()).digest()).decode()}'"
+# The button appears only where it can do what it says.
+COPY_SCRIPT: Final = (
+    "if(navigator.clipboard){const b=document.getElementById('copy'),s=document.getElementById('copied');b.hidden=false;"
+    "b.addEventListener('click',()=>navigator.clipboard.writeText(document.getElementById('code').value)"
+    ".then(()=>{s.textContent='The code is copied.'},()=>{s.textContent='Select the code and copy it yourself.'}))}"
+)
+
+
+def _source(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
+
+
+FORM_POST_HASH: Final = _source(FORM_POST_SCRIPT)
+COPY_HASH: Final = _source(COPY_SCRIPT)
 
 
 # ---------------------------------------------------------------- static files
@@ -152,6 +166,7 @@ def _environment() -> Environment:
         STYLE=asset("style.css"),
         ICON=asset("icon.svg"),
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
+        COPY_SCRIPT=COPY_SCRIPT,
         Choice=views.Choice,
         Problem=views.SignInProblem,
         Done=views.Done,
@@ -202,6 +217,11 @@ def page_csp(*redirect_uris: str) -> str:
 def form_post_csp(target: str) -> str:
     """The policy of a `FormPost` page: one target, and the one script by its hash."""
     return f"{_BASE_CSP}; script-src {FORM_POST_HASH}; form-action {csp_source(target)}"
+
+
+def code_csp() -> str:
+    """The policy of a `CodeByHand` page: the one script by its hash, and no form."""
+    return f"{_BASE_CSP}; script-src {COPY_HASH}; form-action 'none'"
 
 
 _BASE_CSP: Final = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"

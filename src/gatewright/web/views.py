@@ -161,8 +161,8 @@ class AccountPicker(Page, frozen=True, kw_only=True):
 class Consent(Page, frozen=True, kw_only=True):
     """What an app asks for. Fields: `scope` for each ticked optional scope, `shown`; choices: allow, deny, switch.
 
-    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `whole`
-    that the app takes everything or nothing.
+    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `by_hand`
+    that nothing is sent there and the person carries a code to the app, `whole` that the app takes everything or nothing.
     """
 
     form: Form
@@ -170,6 +170,7 @@ class Consent(Page, frozen=True, kw_only=True):
     third_party: bool
     returns_to: str
     local: bool = False
+    by_hand: bool = False
     person: Person
     account: Account | None
     openid: tuple[ScopeLine, ...] = ()
@@ -273,6 +274,14 @@ class Denied(Page, frozen=True, kw_only=True):
     """The person said no, and there is no address to tell that to."""
 
     client: str
+
+
+class CodeByHand(Page, frozen=True, kw_only=True):
+    """A code that the person carries to the app (`security-rules` 45): in the body of a posted page, never in its title or address."""
+
+    client: str
+    code: str
+    minutes: int
 
 
 class FormPost(Page, frozen=True, kw_only=True):
