@@ -34,6 +34,7 @@ SWEPT: Final = {
     "expires_at < ": "consent_grant_expires",
     "day < ": "usage_count_day",
     "sweep_at < ": "authorization_sweep",
+    "last_at < ": "weakness_use_last",
     "released_at < ": "released_domain_at",
 }
 
