@@ -118,9 +118,12 @@ async def test_changes_marks_and_throttles_go_when_nobody_can_need_them(store: S
     for name, until in (("old", NOW - 1), ("live", NOW)):
         await put(store, "INSERT INTO mark (name, tenant, attempt, until) VALUES (:name, 1, 'a', :until)", name=name, until=until)
         await put(
+            store, "INSERT INTO repeat (name, tenant, request, answer, until) VALUES (:name, 1, 'r', 'a', :until)", name=name, until=until
+        )
+        await put(
             store, "INSERT INTO throttle (name, tenant, failures, last_at, until) VALUES (:name, 1, 1, 1, :until)", name=name, until=until
         )
-    assert await sweep(store, NOW) == {"change": 1, "mark": 1, "throttle": 1}
+    assert await sweep(store, NOW) == {"change": 1, "mark": 1, "repeat": 1, "throttle": 1}
 
 
 async def test_more_rows_than_fit_one_batch_go_in_several(store: Store) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gatewright.management.table import OPERATIONS
+from gatewright.store import Query, Tx
 from gatewright.web.problems import Problem
 from tests.management.desk import API, Manager, at, service
 from tests.management.samples import BODIES, NEW, PLACES
@@ -234,6 +235,22 @@ async def test_a_preview_counts_the_grants_that_would_end(ops: Manager) -> None:
     assert (await ops.must("GET", "/grants?client=reader"))["items"] == []
 
 
+async def test_a_grant_whose_time_is_over_is_none(ops: Manager) -> None:
+    await service(ops.node, "reader", "gw:clients:read")
+    grant = (await ops.must("GET", "/grants?client=reader"))["items"][0]
+    assert grant["expires_at"] is None
+
+    async def ends(tx: Tx) -> int:
+        return await tx.do(SET_END, now=ops.node.house.clock.moment().now)
+
+    assert await ops.node.house.store.run(ends)
+    assert (await ops.must("GET", "/grants?client=reader"))["items"] == []
+    assert (await ops.problem("GET", f"/grants/{grant['id']}"))["status"] == 404
+
+
+SET_END = Query(None, "UPDATE consent_grant SET expires_at = :now WHERE client IN (SELECT id FROM client WHERE client_id = 'reader')")
+
+
 async def test_what_cannot_be_previewed_says_so(ops: Manager) -> None:
     assert "cannot be previewed" in str(pointers(await ops.problem("POST", "/keys/rotate?preview")))
     assert "this key is not known" in str(pointers(await ops.problem("GET", "/clients?preview")))
@@ -270,8 +287,6 @@ async def test_a_replayed_answer_is_kept_sealed_under_a_key_that_is_not_kept(ops
     path = "/clients/image-copier/secrets"
     made = await ops.must("POST", path, {}, key)
     store = ops.node.house.store
-    from gatewright.store import Query
-
     rows = await store.all(Query(str, "SELECT name || ' ' || request || ' ' || answer FROM repeat"))
     assert len(rows) == 1
     assert made["client_secret"] not in rows[0]

@@ -72,6 +72,19 @@ async def test_a_first_party_client_asks_for_management_all_the_same(node: Node)
     assert said == [(frozenset({"gw:clients:read"}), frozenset({"gw:clients:read"}))]
 
 
+async def test_the_page_that_asks_says_what_would_be_managed(node: Node) -> None:
+    from tests.http.window import Window, asking
+
+    window = Window(node)
+    scope = "openid gw:clients:read gw:clients:write"
+    page = await window.sign_in(await window.open(asking("events-web", scope)), "root@acme.test")
+    assert "Register and change apps and services, and make their secrets" in page.text
+    assert "Gatewright management" in page.text
+    assert "High risk" in page.text
+    answer = await window.allow_all(page, "acme-hq")
+    assert (answer.header("location") or "").startswith("https://events.example/callback")
+
+
 # ---------------------------------------------------------------- an account's own admin
 
 

@@ -23,7 +23,12 @@ ISSUER = Issuer(url="https://id.acme.test", tenant=1, host="id.acme.test", polic
 # Of the deployment, not of a tenant: who can read key and store is the operator (`security-rules` 36).
 OF_THE_DEPLOYMENT = {"init", "serve", "plan", "apply", "backup", "restore", "migrate", "settings", "keys init"}
 # An operation's older, shorter name.
-ALSO = {"clients secret": "clients.secrets.create", "users roles": "members.change", "audit": "audit.list"}
+ALSO = {
+    "clients secret": "clients.secrets.create",
+    "users roles": "members.change",
+    "audit": "audit.list",
+    "clients who-uses": "weaknesses.list",
+}
 # What nobody does by an act of management: what happens, and what a platform file and `init` do as a whole.
 HAPPENS = {
     Act.TENANT_MADE, Act.PLATFORM_APPLIED, Act.PASSWORD_CHANGED, Act.KEY_MADE, Act.SIGNED_IN, Act.SIGN_IN_FAILED, Act.SIGN_IN_THROTTLED,

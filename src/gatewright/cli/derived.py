@@ -31,7 +31,7 @@ class DerivedGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command that stands here, or make it."""
         found = self.commands.get(cmd_name)
-        return found if found is not None else _made((*_path(ctx, self), cmd_name))
+        return found if found is not None else made((*_path(ctx, self), cmd_name))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command, or name the nearest one."""
@@ -66,14 +66,15 @@ def _parts(path: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(words[len(path)] for words in every if len(words) > len(path) and words[: len(path)] == path))
 
 
-def _made(path: tuple[str, ...]) -> click.Command | None:
+def made(path: tuple[str, ...], says: str = "") -> click.Command | None:
+    """Return the command of an operation by its words, or the group of those that begin with them."""
     from gatewright.management.table import OPERATIONS
 
     for operation in OPERATIONS:
         if words_of(operation.name) == path:
             return command_of(operation)
     if _parts(path):
-        return DerivedGroup(path[-1], help=f"{' '.join(path).capitalize()}: {', '.join(_parts(path))}.")
+        return DerivedGroup(path[-1], help=says or f"{' '.join(path).capitalize()}: {', '.join(_parts(path))}.")
     return None
 
 
@@ -305,25 +306,3 @@ def _worded(value: object) -> str:
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
         return printable(", ".join(value))
     return printable(msgspec.json.encode(value).decode())
-
-
-def group(name: str, says: str) -> DerivedGroup:
-    """Return a group all of whose commands are made."""
-    return DerivedGroup(name, help=says)
-
-
-tenant = group("tenant", "The tenant itself.")
-domains = group("domains", "The domains of the tenant.")
-scopes = group("scopes", "The scopes of APIs.")
-roles = group("roles", "Roles: named sets of scopes.")
-accounts = group("accounts", "Accounts: customer companies.")
-members = group("members", "Who belongs to an account, with which roles.")
-service_users = group("service-users", "Service users of an account.")
-access = group("access", "What clients were given for an account.")
-
-
-def explain() -> click.Command:
-    """Return the command that explains a decision."""
-    found = _made(("explain",))
-    assert found is not None  # noqa: S101 - it is in the table
-    return found

@@ -12,24 +12,26 @@ from gatewright import __version__
 from gatewright.cli.terminal import Terminal
 
 # Name → where it is defined, and what the list of commands says of it without loading it.
+_MADE: Final = "derived:made"  # all of it is made from operations of that name
 _COMMANDS: Final = {
     "init": ("setup:init", "Make the root key, the settings file, the store, a tenant and its first administrator."),
     "serve": ("running:serve", "Serve until a signal."),
     "plan": ("platform_file:plan", "Show what a platform file would change, and whom it would hit."),
     "apply": ("platform_file:apply", "Make true what a platform file says."),
-    "explain": ("derived:explain", "Tell which scopes a client would get for a user in an account, and why not the others."),
-    "tenant": ("derived:tenant", "Show and change the tenant itself."),
-    "domains": ("derived:domains", "List, add and remove domains."),
+    "explain": (_MADE, "Tell which scopes a client would get for a user in an account, and why not the others."),
+    "tenant": (_MADE, "Show and change the tenant itself."),
+    "domains": (_MADE, "List, add and remove domains."),
     "users": ("users:users", "List, make and change users, keep one out or let one in, set roles."),
-    "accounts": ("derived:accounts", "List, make and change accounts."),
-    "members": ("derived:members", "List who belongs to an account, let users in, set their roles."),
-    "service-users": ("derived:service_users", "Make, stop and delete service users of an account."),
-    "roles": ("derived:roles", "List, make and change roles."),
+    "accounts": (_MADE, "List, make and change accounts."),
+    "members": (_MADE, "List who belongs to an account, let users in, set their roles."),
+    "service-users": (_MADE, "Make, stop and delete service users of an account."),
+    "roles": (_MADE, "List, make and change roles."),
     "apis": ("apis:apis", "List, make and change APIs, make their secrets."),
-    "scopes": ("derived:scopes", "List, make and change scopes of APIs."),
+    "scopes": (_MADE, "List, make and change scopes of APIs."),
     "clients": ("clients:clients", "List, register and change clients, keep one out or let one in, make secrets."),
+    "weaknesses": (_MADE, "List which clients and users still need what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
-    "access": ("derived:access", "List what clients were given for an account, and end it."),
+    "access": (_MADE, "List what clients were given for an account, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
     "audit": ("audit:audit", "Show what happened, by whom and when; export it."),
     "backup": ("backup:backup", "Copy the store into a file while it runs."),
@@ -53,8 +55,8 @@ class LateGroup(click.Group):
             return None
         module, _, name = found[0].partition(":")
         command = getattr(import_module(f"gatewright.cli.{module}"), name)
-        if not isinstance(command, click.Command) and callable(command):
-            command = command()
+        if found[0] == _MADE:
+            command = command((cmd_name,), found[1])
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

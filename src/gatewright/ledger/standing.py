@@ -175,7 +175,7 @@ GIVEN: Final = Query(
               JOIN client AS c ON c.id = g.client
               LEFT JOIN person AS p ON p.id = g.person
               LEFT JOIN account AS t ON t.id = g.account
-        WHERE g.tenant = :tenant AND g.ended_at IS NULL AND g.id < :before
+        WHERE g.tenant = :tenant AND g.ended_at IS NULL AND g.id < :before AND (g.expires_at IS NULL OR g.expires_at > :now)
           AND (CAST(:number AS BIGINT) = 0 OR g.id = :number)
           AND (CAST(:client AS BIGINT) = 0 OR g.client = :client)
           AND (CAST(:person AS BIGINT) = 0 OR g.person = :person)

@@ -218,13 +218,15 @@ async def _known(errand: Errand, finding: Awaitable[ClientRow | UserRow]) -> int
 
 async def _listed(errand: Errand, parties: dict[str, int], after: str, count: int) -> list[GrantRecord]:
     before, names = place(ids.GRANT, after, _NEWEST), await known(errand)
-    rows = await errand.source.all(GIVEN, tenant=errand.tenant, number=0, before=before, count=count, **parties)
+    rows = await errand.source.all(GIVEN, tenant=errand.tenant, number=0, before=before, now=errand.at.now, count=count, **parties)
     return [_told(row, names) for row in rows]
 
 
 async def _one(errand: Errand, shown: str, account: int) -> Given:
     number = number_of(ids.GRANT, shown, "grant")
-    row = await errand.source.one(GIVEN, tenant=errand.tenant, number=number, client=0, person=0, account=account, before=_NEWEST, count=1)
+    row = await errand.source.one(
+        GIVEN, tenant=errand.tenant, number=number, client=0, person=0, account=account, before=_NEWEST, now=errand.at.now, count=1
+    )
     if row is None:
         raise NotThere(f"there is no live grant {shown}")
     return row

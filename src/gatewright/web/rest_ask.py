@@ -20,7 +20,7 @@ PREVIEW: Final = "preview"
 _JSON: Final = frozenset({b"application/json"})
 _MERGE: Final = frozenset({b"application/json", b"application/merge-patch+json"})
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
-_KEY: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_KEY: Final = re.compile(r"[!-~]+")
 
 
 class Came(Struct, frozen=True):
@@ -59,7 +59,7 @@ async def asked_of(operation: Operation, came: Came, receive: Receive, head: dic
         where={**filters, **came.places},
         body=await _document(operation, receive, head),
         if_match=_tags(head.get(b"if-match", b"")),
-        key=_key(head.get(b"idempotency-key", b"")) if operation.method == "POST" else "",
+        key=_key(head.get(b"idempotency-key")) if operation.method == "POST" else "",
         preview=preview,
     )
 
@@ -135,12 +135,14 @@ def _tags(header: bytes) -> tuple[str, ...]:
     return tuple([tag.strip() for tag in header.decode("latin-1").split(",") if tag.strip()])
 
 
-def _key(header: bytes) -> str:
+def _key(header: bytes | None) -> str:
+    if header is None:
+        return ""
     text = header.decode("latin-1").strip()
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
-    if header and (not _KEY.fullmatch(text) or len(text) > LONGEST_KEY):
-        raise HttpFault(400, f"an Idempotency-Key has at most {LONGEST_KEY} visible characters")
+    if not _KEY.fullmatch(text) or len(text) > LONGEST_KEY:
+        raise HttpFault(400, f"an Idempotency-Key has at most {LONGEST_KEY} visible ASCII characters")
     return text
 
 
