@@ -37,9 +37,20 @@ from gatewright.store.changes import Change, ChangeFeed
 from gatewright.store.migrate import migrate
 from gatewright.tenants.logos import Logos
 from gatewright.tenants.sites import Sites
+from gatewright.tenants.secret_uses import SecretUses
 
 SKEW_WARNS_MS: Final = 2_000
 SKEW_STOPS_MS: Final = 5_000
+
+
+class RoomUsage:
+    """The `Usage` port: what happens often is counted, and of each secret its last use is kept."""
+
+    __slots__ = ("count", "used")
+
+    def __init__(self, counters: Counters, uses: SecretUses) -> None:
+        self.count = counters.count
+        self.used = uses.used
 
 
 class RoomDirectory:
@@ -72,6 +83,8 @@ class House:
     throttle: Throttle
     usage: Counters
     uses: LastUse
+    secret_uses: SecretUses
+    wrapper: Wrapper
     signer: KeySigner
     vault: AnswerVault
     logos: Logos
@@ -181,21 +194,23 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         return feed.fresh
 
     settings = loaded.settings
+    usage, secret_uses, wrapper = Counters(), SecretUses(), Wrapper(key)
     sites = Sites(store, fresh)
     catalogues = Catalogues(store, fresh)
     registry = Registry(store, fresh)
     sealer = RootSealer(key)
-    signer = KeySigner(store, clock, Wrapper(key), fresh)
+    signer = KeySigner(store, clock, wrapper, fresh)
     passwords = PasswordPool(threads=settings.passwords.threads, queue=settings.passwords.queue)
     stack.callback(passwords.close)
     _listen(feed, (sites, catalogues, registry, signer))
-    usage, uses = Counters(), LastUse()
+    uses = LastUse()
     grants = Grants(store)
     sessions = Sessions(store)
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
-    world = World(Book(store, clock), RoomDirectory(catalogues, registry), signer, sealer, fetch, passwords, usage, guesses, uses)
+    core = RoomDirectory(catalogues, registry)
+    world = World(Book(store, clock), core, signer, sealer, fetch, passwords, RoomUsage(usage, secret_uses), guesses, uses)
     return House(
         loaded=loaded,
         clock=clock,
@@ -211,6 +226,8 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         throttle=throttle,
         usage=usage,
         uses=uses,
+        secret_uses=secret_uses,
+        wrapper=wrapper,
         signer=signer,
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),

@@ -20,6 +20,7 @@ import click
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
     from gatewright.base.moment import Clock
+    from gatewright.keys.sealer import Wrapper
     from gatewright.settings import Loaded
     from gatewright.store import Store, Tx
     from gatewright.tenants.records import TenantRow
@@ -97,6 +98,13 @@ class Terminal:
             yield store, clock
         finally:
             await store.close()
+
+    def wrapper(self) -> Wrapper:
+        """Return what encrypts secrets that can be read again, under the root key."""
+        from gatewright.app import root_key
+        from gatewright.keys.sealer import Wrapper
+
+        return Wrapper(root_key(self.load(), os.environ))
 
     @asynccontextmanager
     async def desk(self, tenant: str | None) -> AsyncIterator[Desk]:

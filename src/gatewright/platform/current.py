@@ -123,7 +123,7 @@ async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant:
 async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
     slugs = [part.value.slug for part in reading.accounts]
     slugs += [membership.account for part in reading.users for membership in part.value.memberships]
-    slugs += [part.value.account for part in reading.clients if part.value.account is not None]
+    slugs += [slug for part in reading.clients for slug in (part.value.account, part.value.owner.account) if slug is not None]
     slugs += earlier(found, "account") + [name.partition(" ")[2] for name in earlier(found, "membership")]
     for slug in dict.fromkeys(slugs):
         row = await account_named(source, tenant, slug)
@@ -133,7 +133,7 @@ async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant
 
 async def _users(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
     emails = [part.value.email for part in reading.users]
-    emails += [part.value.service_user for part in reading.clients if part.value.service_user is not None]
+    emails += [email for part in reading.clients for email in (part.value.service_user, part.value.owner.user) if email is not None]
     emails += earlier(found, "user") + [name.partition(" ")[0] for name in earlier(found, "membership")]
     for key in dict.fromkeys(map(email_key, emails)):
         row = await user_by_email(source, tenant, key)

@@ -22,6 +22,7 @@ from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in
 from gatewright.platform.terms import api_terms, implied_names, scope_terms
 from gatewright.tenants import book as tenants
 from gatewright.tenants import credentials
+from gatewright.tenants.credentials import NewCredential
 from gatewright.tenants.records import DomainRow, Look, TenantRow
 from gatewright.tenants.rules import Origin, parse_origin
 
@@ -145,7 +146,7 @@ async def _enable_api(row: ApiRow, work: Work) -> None:
 async def _add_api_secret(audience: str, secret: Secret, work: Work) -> None:
     kept = digest(Kind.API_SECRET, work.deed.tenant, secret.reveal())
     number = id_in(work.names.apis, audience)
-    await credentials.add(work.deed, "api", number, audience, method="sha256", digest=kept, label=SECRET_LABEL)
+    await credentials.add(work.deed, "api", number, audience, NewCredential(method="sha256", digest=kept, label=SECRET_LABEL))
 
 
 def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[Step]:

@@ -113,6 +113,13 @@ class RefreshPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     when: Literal["always", "offline"] = "always"
 
 
+class OwnerPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose a client is: the user who made it, by e-mail address, the account that it belongs to, by slug, or both."""
+
+    user: Name | None = None
+    account: Name | None = None
+
+
 class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client. What is left out is decided by its type."""
 
@@ -143,6 +150,8 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lasting_session: bool = False
     third_party_management: bool = False
     secret: SecretSource | None = None
+    secret_readable: bool = False
+    owner: OwnerPart = OwnerPart()
 
 
 class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from gatewright.base.source import SecretSource, SourceFault, reveal
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import client_id_fault, secret_fault, settings_faults
 from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
-from gatewright.oauth.client import ClientSettings
+from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current, names_known
 from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
 from gatewright.platform.present import named_settings
@@ -244,20 +244,30 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
         examiner.refers((*part.keys, "scopes", index), name, "scope", "scopes", openid=True)
     for index, name in enumerate(client.roles):
         examiner.refers((*part.keys, "roles", index), name, "role", "roles")
-    if client.account is not None:
-        examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
-    if client.service_user is not None:
-        examiner.refers((*part.keys, "service_user"), client.service_user, "user", "users")
-        _service_user(examiner, part)
+    _tied(examiner, part)
     for key, sentence in settings_faults(_with_stand_ins(terms)):
         name, _, place = key.partition(".")
         found.add((*part.keys, name, *([int(place)] if place else ())), sentence)
     secret = examiner.reveal((*part.keys, "secret"), client.secret)
     sentence = secret_fault(secret.reveal()) if secret is not None else None
-    if client.secret is not None and terms.settings.token_endpoint_auth_method in ("none", "private_key_jwt"):
+    if client.secret is not None and terms.settings.token_endpoint_auth_method not in SECRET_METHODS:
         sentence = "this client proves itself without a secret"
     if sentence is not None:
         found.add((*part.keys, "secret"), sentence)
+
+
+def _tied(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    client = part.value
+    if client.account is not None:
+        examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
+    if client.service_user is not None:
+        examiner.refers((*part.keys, "service_user"), client.service_user, "user", "users")
+        _service_user(examiner, part)
+    if client.owner.account is not None:
+        examiner.refers((*part.keys, "owner", "account"), client.owner.account, "account", "accounts")
+    if client.owner.user is not None:
+        examiner.refers((*part.keys, "owner", "user"), client.owner.user, "user", "users")
+        _person(examiner, (*part.keys, "owner", "user"), client.owner.user, "a service user signs in nowhere: a client belongs to a person")
 
 
 def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
@@ -267,12 +277,21 @@ def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
     return msgspec.structs.replace(terms.settings, scopes=built_in, account=account, service_user=service_user)
 
 
-def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
-    key = email_key(part.value.service_user or "")
+def _person(examiner: _Examiner, keys: Keys, email: str, sentence: str) -> None:
+    if _kind_of(examiner, email) == "service":
+        examiner.found.add(keys, sentence)
+
+
+def _kind_of(examiner: _Examiner, email: str) -> str | None:
+    """Return what kind of user somebody is, or will be."""
+    key = email_key(email)
     row = examiner.current.users.get(key)
     in_file = next((user.value.kind for user in examiner.reading.users if email_key(user.value.email) == key), None)
-    kind = row.kind if row is not None else in_file
-    if kind == "person":
+    return row.kind if row is not None else in_file
+
+
+def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    if _kind_of(examiner, part.value.service_user or "") == "person":
         examiner.found.add((*part.keys, "service_user"), "this is a person: a client acts for service users alone")
     if part.value.account is not None:
         examiner.found.add((*part.keys, "account"), "a service user brings its own account", "leave it out")

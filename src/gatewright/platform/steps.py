@@ -12,6 +12,7 @@ from gatewright.audit.deed import Deed, Refused
 from gatewright.base.change import Detail, Hit, details, told
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
+from gatewright.keys.sealer import Wrapper
 from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.current import Current
 from gatewright.users.passwords import SALT_BYTES, digest_of, fits
@@ -89,6 +90,7 @@ class Work:
     deed: Deed
     names: Names
     slow: SlowWork
+    wrapper: Wrapper | None = None
     made: list[MadeSecret] = field(default_factory=list)
 
 

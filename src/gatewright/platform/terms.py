@@ -20,7 +20,7 @@ _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
 _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
     "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
-    "allowed_ips", "introspects", "lasting_session", "third_party_management",
+    "allowed_ips", "introspects", "lasting_session", "third_party_management", "secret_readable",
 )  # fmt: skip
 
 
@@ -32,6 +32,8 @@ class NamedSettings(Struct, frozen=True):
     roles: tuple[str, ...]
     account: str | None
     service_user: str | None
+    owner_user: str | None = None
+    owner_account: str | None = None
 
 
 def api_terms(part: Part[ApiPart], row: ApiRow | None) -> ApiTerms:
@@ -86,7 +88,7 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
     document |= {name: plain[name] for name in _PLAIN if name in given}
     if "jwks" in given:
         document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
-    named = given.get("refresh", {})
+    named, owner = given.get("refresh", {}), given.get("owner", {})
     lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
     document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
     if "when" in named:
@@ -98,6 +100,8 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
         roles=tuple(sorted(set(wanted.roles))) if present is None or "roles" in given else present.roles,
         account=wanted.account if present is None or "account" in given else present.account,
         service_user=wanted.service_user if present is None or "service_user" in given else present.service_user,
+        owner_user=wanted.owner.user if present is None or "user" in owner else present.owner_user,
+        owner_account=wanted.owner.account if present is None or "account" in owner else present.owner_account,
     )
 
 
