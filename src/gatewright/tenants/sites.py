@@ -38,6 +38,8 @@ _SITE: Final = Query(
         WHERE d.host = :host AND t.disabled_at IS NULL""",
 )
 
+_ORIGINS: Final = Query(str, "SELECT origin FROM domain WHERE tenant = :tenant ORDER BY id")
+
 
 class Sites:
     """The issuers of a deployment. A host that nobody has is looked for each time, so that a new domain answers at once."""
@@ -46,6 +48,7 @@ class Sites:
         self._store = store
         self._issuers: Kept[str, Issuer] = Kept(self._load, limit=limit, fresh=fresh)
         self._looks: Kept[int, Look] = Kept(self._load_look, limit=limit, fresh=fresh)
+        self._origins: Kept[int, frozenset[str]] = Kept(self._load_origins, limit=limit, fresh=fresh)
         self._keys: dict[bytes, str | None] = {}
 
     async def find(self, host_header: bytes) -> Issuer | None:
@@ -64,11 +67,16 @@ class Sites:
         """Return how a tenant's pages look."""
         return await self._looks.get(tenant) or Look()
 
+    async def origins(self, tenant: int) -> frozenset[str]:
+        """Return the origins at which a tenant answers, those that serve its API among them."""
+        return await self._origins.get(tenant) or frozenset()
+
     def changed(self, kind: str, tenant: int, subject: int) -> None:
         """Hear that something was changed, here or elsewhere."""
         if kind == TENANT_KIND:
             self._issuers.forget_where(lambda _, issuer: issuer.tenant == tenant)
             self._looks.forget(tenant)
+            self._origins.forget(tenant)
 
     def __len__(self) -> int:
         return len(self._issuers)
@@ -77,6 +85,7 @@ class Sites:
         """Read everything anew: changes were missed."""
         self._issuers.forget_all()
         self._looks.forget_all()
+        self._origins.forget_all()
 
     def _remember(self, header: bytes, key: str) -> None:
         # Spellings of hosts that exist; whoever sends a thousand spellings of one host only makes the list start anew.
@@ -96,6 +105,9 @@ class Sites:
             paths=msgspec.convert(found.paths.split(), tuple[PathPreset, ...]),
             name=found.name,
         )
+
+    async def _load_origins(self, tenant: int) -> frozenset[str] | None:
+        return frozenset(await self._store.all(_ORIGINS, tenant=tenant))
 
     async def _load_look(self, tenant: int) -> Look | None:
         row = await self._store.one(BY_ID, id=tenant)

@@ -29,6 +29,7 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.ConfirmSignOut: "confirm_sign_out.html",
     views.SignedOut: "signed_out.html",
     views.Home: "home.html",
+    views.ClientSecret: "client_secret.html",
     views.Error: "error.html",
     views.Expired: "expired.html",
     views.Denied: "denied.html",
@@ -40,6 +41,26 @@ _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+x
 # A form field may be called "submit" and would then hide the form's own method, hence the prototype's.
 FORM_POST_SCRIPT: Final = "HTMLFormElement.prototype.submit.call(document.forms[0])"
 FORM_POST_HASH: Final = f"'sha256-{b64encode(sha256(FORM_POST_SCRIPT.encode()).digest()).decode()}'"
+
+# Buttons that need script are hidden without it: the text can be copied by hand. A file is made here, so that no address holds a secret.
+COPY_SCRIPT: Final = """for (const button of document.querySelectorAll('button[data-of]')) {
+    const field = document.getElementById(button.dataset.of)
+    button.hidden = false
+    button.addEventListener('click', async () => {
+        if (button.dataset.file) {
+            const link = document.createElement('a')
+            link.href = URL.createObjectURL(new Blob([button.dataset.head + field.value + '\\n'], {type: 'text/plain'}))
+            link.download = button.dataset.file
+            link.click()
+            URL.revokeObjectURL(link.href)
+        } else {
+            field.select()
+            await navigator.clipboard.writeText(field.value).catch(() => document.execCommand('copy'))
+        }
+        document.getElementById('told').textContent = button.dataset.told
+    })
+}"""
+COPY_HASH: Final = f"'sha256-{b64encode(sha256(COPY_SCRIPT.encode()).digest()).decode()}'"
 
 
 # ---------------------------------------------------------------- static files
@@ -151,8 +172,10 @@ def _environment() -> Environment:
         STYLE=asset("style.css"),
         ICON=asset("icon.svg"),
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
+        COPY_SCRIPT=COPY_SCRIPT,
         Choice=views.Choice,
         Problem=views.SignInProblem,
+        SecretProblem=views.SecretProblem,
         Done=views.Done,
     )
     return environment
@@ -201,6 +224,11 @@ def page_csp(*redirect_uris: str) -> str:
 def form_post_csp(target: str) -> str:
     """The policy of a `FormPost` page: one target, and the one script by its hash."""
     return f"{_BASE_CSP}; script-src {FORM_POST_HASH}; form-action {csp_source(target)}"
+
+
+def copying_csp() -> str:
+    """The policy of a page with something to copy: the one script by its hash."""
+    return f"{_BASE_CSP}; script-src {COPY_HASH}; form-action 'self'"
 
 
 _BASE_CSP: Final = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
