@@ -27,7 +27,7 @@ from gatewright.ledger.grants import Grants
 from gatewright.ledger.last_use import LastUse
 from gatewright.oauth.ports import World
 from gatewright.oauth.visit import Front
-from gatewright.settings import Loaded, Network, networks, weaknesses
+from gatewright.settings import Loaded, Network, networks, socket_address, weaknesses
 from gatewright.signin.guesses import RoomGuesses
 from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import Sessions
@@ -38,6 +38,7 @@ from gatewright.store.migrate import migrate
 from gatewright.tenants.logos import Logos
 from gatewright.tenants.sites import Sites
 from gatewright.tenants.secret_uses import SecretUses
+from gatewright.tenants.txt import DnsTxt, Txt
 
 SKEW_WARNS_MS: Final = 2_000
 SKEW_STOPS_MS: Final = 5_000
@@ -85,6 +86,7 @@ class House:
     uses: LastUse
     secret_uses: SecretUses
     wrapper: Wrapper
+    txt: Txt
     signer: KeySigner
     vault: AnswerVault
     logos: Logos
@@ -155,6 +157,11 @@ async def open_the_store(loaded: Loaded, environ: Mapping[str, str]) -> Store:
 def root_key(loaded: Loaded, environ: Mapping[str, str]) -> RootKey:
     """Return the deployment's root key."""
     return read_root_key(loaded.key_file, environ.get("GATEWRIGHT_KEY"))
+
+
+def txt_records(loaded: Loaded) -> DnsTxt:
+    """Return what asks the domain name system for TXT records."""
+    return DnsTxt(tuple([socket_address(text, 53) for text in loaded.settings.domains.resolvers]))
 
 
 async def prepare(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, str] = os.environ) -> None:
@@ -228,6 +235,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         uses=uses,
         secret_uses=secret_uses,
         wrapper=wrapper,
+        txt=txt_records(loaded),
         signer=signer,
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),

@@ -50,8 +50,8 @@ async def test_which_of_two_live_secrets_was_used_when_and_from_where_is_noted_w
         assert ground.usage.uses[number] == (ground.address, NOON)
     verbs = counts.verbs
     ground.usage.uses.clear()
+    ground.authorization = basic("budget-buddy", "gws_wrong")
     with pytest.raises(InvalidClient):
-        ground.authorization = basic("budget-buddy", "gws_wrong")
         await ground.serve(scope="read:images")
     assert ground.usage.uses == {}
     assert counts.verbs == verbs

@@ -43,7 +43,7 @@ USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/1
 class PlainLooks:
     """Every tenant looks alike."""
 
-    async def look(self, tenant: int) -> Look:
+    async def look(self, tenant: int, host: str = "") -> Look:
         return Look()
 
     async def origins(self, tenant: int) -> frozenset[str]:

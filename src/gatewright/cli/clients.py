@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gatewright.clients.book import ClientRow
 
 
-@click.group()
+@click.group(commands=[secret])
 def clients() -> None:
     """List clients, keep one out or let one in, make secrets."""
 
@@ -99,6 +99,3 @@ def enable(terminal: Terminal, client_id: str, tenant: str | None, *, as_json: b
     changed = run(done())
     sentence = f"{client_id} is enabled" if changed else f"{client_id} was enabled already"
     say(sentence, {"client_id": client_id, "status": "active", "changed": changed}, as_json=as_json)
-
-
-clients.add_command(secret)

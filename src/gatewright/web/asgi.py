@@ -8,9 +8,10 @@ from typing import Final
 from gatewright.app import House
 from gatewright.base.log import Event, incident
 from gatewright.base.moment import Moment
+from gatewright.oauth.api_host import METADATA_PATH, document, issuer_of
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
-from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
@@ -49,17 +50,18 @@ class Gate:
         found = self._endpoints.get(path)
         cors: list[tuple[bytes, bytes]] = []
         try:
-            issuer = await self._house.sites.find(head.get(b"host", b""))
-            if issuer is None:
-                raise HttpFault(421, "no tenant is served under this host name")
-            if found is None or not found[1].intersection(issuer.paths):
+            site = await self._house.sites.at(head.get(b"host", b""))
+            if not isinstance(site, Issuer):
+                await self._elsewhere(site, found, scope, receive, send, head, at)
+                return
+            if found is None or not found[1].intersection(site.paths):
                 door = self._rest if path.startswith(MANAGED) else self._pages
-                await door(scope, receive, send, head, issuer, at)
+                await door(scope, receive, send, head, site, at)
                 return
             # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.
             if found[0].cors and (b"origin" in head or scope["method"] in ("GET", "HEAD")):
                 cors = CORS_ANY
-            await self._protocol(found[0], scope, receive, send, head, issuer, at, cors)
+            await self._protocol(found[0], scope, receive, send, head, site, at, cors)
         except HttpFault as fault:
             extra = [NO_STORE, NOSNIFF, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
             await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
@@ -73,6 +75,32 @@ class Gate:
             self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=scope["path"])
             extra = [(b"request-id", name.encode()), *cors]
             await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
+
+    async def _elsewhere(
+        self,
+        site: ApiHost | None,
+        found: tuple[Endpoint, frozenset[str]] | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        head: dict[bytes, bytes],
+        at: Moment,
+    ) -> None:
+        """Answer at a host that is no issuer: one that serves a tenant's API shows no page and makes no token, any other is nobody's."""
+        if site is None:
+            raise HttpFault(421, "no tenant is served under this host name")
+        if scope["path"] == METADATA_PATH and scope["method"] in ("GET", "HEAD"):
+            await send_json(send, 200, document(site), [(b"cache-control", b"public, max-age=300"), *CORS_ANY])
+            return
+        managed = scope["path"].startswith(MANAGED)
+        if not site.issuers or not (managed or (found is not None and found[0].api)):
+            raise HttpFault(404, "this host serves an API: sign-in and tokens are at the host of an issuer")
+        kind, _, token = (_authorization(head) or "").partition(" ")
+        issuer = await issuer_of(token.strip() if kind.lower() == "bearer" else "", site, self._world, now=at.now)
+        if managed or found is None:
+            await self._rest(scope, receive, send, head, issuer, at)
+            return
+        await self._protocol(found[0], scope, receive, send, head, issuer, at, CORS_ANY if found[0].cors else [])
 
     async def _protocol(
         self,

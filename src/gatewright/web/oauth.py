@@ -24,12 +24,16 @@ _DOCUMENTS_KEPT: Final = 2000
 
 
 class Endpoint(Struct, frozen=True):
-    """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard)."""
+    """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard).
+
+    `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers.
+    """
 
     run: Callable[[Ask, World], Awaitable[Reply]]
     methods: tuple[str, ...] = ("POST",)
     cors: bool = False
     body_optional: bool = False
+    api: bool = False
 
 
 _documents: dict[Issuer, tuple[object, bytes]] = {}

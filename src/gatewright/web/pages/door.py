@@ -104,7 +104,7 @@ class PageDoor:
         if path.startswith(STATIC_PATH):
             found = static_file(path[len(STATIC_PATH) :])
             return None if found is None else PageReply(200, (_FOR_EVER, _NOSNIFF, (b"content-type", found[1].encode())), found[0])
-        look = await self._house.sites.look(issuer.tenant)
+        look = await self._house.sites.look(issuer.tenant, issuer.host)
         if path == BRAND_PATH:
             style = brand_css(look.color or DEFAULT_COLOR).encode()
             return PageReply(200, (_FOR_A_WHILE, _NOSNIFF, (b"content-type", b"text/css; charset=utf-8")), style)

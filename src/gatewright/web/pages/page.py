@@ -51,8 +51,8 @@ MOST_HOPS: Final = 10
 class Looks(Protocol):
     """How tenants look, and where they are."""
 
-    async def look(self, tenant: int) -> Look:
-        """Return how a tenant's pages look."""
+    async def look(self, tenant: int, host: str = "") -> Look:
+        """Return how the pages of a tenant's domain look."""
 
     async def origins(self, tenant: int) -> frozenset[str]:
         """Return the origins at which a tenant answers."""
@@ -156,7 +156,7 @@ Handler = Callable[[PageAsk, House], Awaitable[PageReply]]
 
 async def brand_of(page: PageAsk, house: House) -> views.Brand:
     """Return how this domain looks."""
-    look = await house.sites.look(page.issuer.tenant)
+    look = await house.sites.look(page.issuer.tenant, page.issuer.host)
     logo = LOGO_PATH + look.logo if look.logo is not None and house.logos.has(look.logo) else None
     return views.Brand(name=page.issuer.name, color=look.color, logo=logo, terms=look.terms, privacy=look.privacy)
 
