@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "users": ("users:users", "List users, keep one out or let one in, set roles."),
     "apis": ("apis:apis", "List APIs with their scopes."),
     "clients": ("clients:clients", "List clients, keep one out or let one in, make secrets."),
+    "domains": ("domains:domains", "Where a tenant answers, and the domains that it claims and proves."),
     "grants": ("grants:grants", "List what was given to clients, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
     "audit": ("audit:audit", "Show what happened, by whom and when."),

@@ -13,6 +13,7 @@ from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
 from gatewright.clients.book import ClientRow, client_named
 from gatewright.oauth.catalogue import BUILT_IN
+from gatewright.platform.document import origins_in
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -106,7 +107,7 @@ def earlier(found: Current, kind: str) -> list[str]:
 async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant: int, now: int) -> None:
     if tenant:
         found.domains = {row.origin: row for row in await source.all(DOMAINS, tenant=tenant)}
-    for text in reading.tenant.value.domains if reading.tenant is not None else ():
+    for text in origins_in(reading.tenant.value) if reading.tenant is not None else ():
         try:
             origin = parse_origin(text)
         except BadOrigin:

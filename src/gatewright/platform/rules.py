@@ -18,10 +18,11 @@ from gatewright.clients.rules import client_id_fault, secret_fault, settings_fau
 from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
 from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current, names_known
-from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
+from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names
+from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.passwords import password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
@@ -101,29 +102,40 @@ def examine(reading: Reading, current: Current, environ: Mapping[str, str]) -> E
 
 def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
     hosts: list[tuple[Keys, str]] = []
-    for index, text in enumerate(part.value.domains):
+    tenant = part.value
+    for index, domain in enumerate(tenant.domains):
         keys: Keys = ("tenant", "domains", index)
-        try:
-            origin = parse_origin(text)
-        except BadOrigin as fault:
-            examiner.found.add(keys, str(fault))
-            continue
-        hosts.append((keys, origin.host))
-        other = examiner.current.taken.get(origin.url)
-        if other is not None:
-            examiner.found.add(
-                keys,
-                f"its host is taken already by {other}",
-                "one file describes one tenant: name that tenant's slug, or take another host",
-            )
-        released = examiner.current.held.get(origin.url)
-        if released is not None:
-            examiner.found.add(
-                keys,
-                f"this domain was another tenant's until {day(released.released_at)}, and people and apps may still take it for that one",
-                f"take another host, or wait until {day(released.held_until)}; its former tenant may have it back at once",
-            )
+        hosts += _host(examiner, keys if isinstance(domain, str) else (*keys, "origin"), origin_of(domain), "issuer")
+    for index, text in enumerate(tenant.api_hosts):
+        hosts += _host(examiner, ("tenant", "api_hosts", index), text, "api")
     examiner.twice("host", hosts)
+
+
+def _host(examiner: _Examiner, keys: Keys, text: str, kind: DomainKind) -> list[tuple[Keys, str]]:
+    """Return a host with its place; none where it is told why it cannot be one."""
+    try:
+        origin = parse_origin(text)
+    except BadOrigin as fault:
+        examiner.found.add(keys, str(fault))
+        return []
+    other, row = examiner.current.taken.get(origin.url), examiner.current.domains.get(origin.url)
+    released = examiner.current.held.get(origin.url)
+    if released is not None:
+        examiner.found.add(
+            keys,
+            f"this domain was another tenant's until {day(released.released_at)}, and people and apps may still take it for that one",
+            f"take another host, or wait until {day(released.held_until)}; its former tenant may have it back at once",
+        )
+    if other is not None:
+        examiner.found.add(
+            keys,
+            f"its host is taken already by {other}",
+            "one file describes one tenant: name that tenant's slug, or take another host",
+        )
+    elif row is not None and row.kind != kind:
+        is_now = "an issuer" if row.kind == "issuer" else "a host of the API"
+        examiner.found.add(keys, f"this is {is_now} today, and a host is one of the two", "take another host, or remove it first")
+    return [(keys, origin.host)]
 
 
 def _apis(examiner: _Examiner) -> None:

@@ -21,7 +21,9 @@ from gatewright.users.rules import email_key
 Sign = Literal["+", "~", "-"]
 __all__ = ["Change", "Detail", "Hit", "Names", "SlowWork", "Step", "Unprepared", "Work", "details", "id_in", "ids_in", "told", "user_key"]
 
-Kind = Literal["tenant", "domain", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret"]
+Kind = Literal[
+    "tenant", "domain", "api host", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret"
+]
 
 
 class Change(Struct, frozen=True):

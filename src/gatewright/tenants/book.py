@@ -76,8 +76,10 @@ async def change_tenant(deed: Deed, name: str, paths: tuple[PathPreset, ...], lo
     await deed.announce(TENANT_KIND)
 
 
-async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainKind = "issuer", proved: bool = False) -> None:
-    """Make an origin an issuer of the tenant, or a host of its API. Without a proof in the domain name system it is the operator's word.
+async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainKind = "issuer", proved: bool = False) -> int:
+    """Make an origin an issuer of the tenant, or a host of its API, and return its id.
+
+    Without a proof in the domain name system it is the operator's word.
 
     Raises:
         Refused: a tenant has this host already, or gave it up a short while ago.
@@ -90,9 +92,10 @@ async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainK
     if sentence is not None:
         raise Refused(f"the domain {origin.url} {sentence}; `gatewright domains free {origin.host}` lets it go earlier")
     await deed.tx.do(_TAKE_BACK, host=origin.host)
+    number = deed.at.id()
     await deed.tx.do(
         _ADD_DOMAIN,
-        id=deed.at.id(),
+        id=number,
         tenant=deed.tenant,
         origin=origin.url,
         host=origin.host,
@@ -104,6 +107,7 @@ async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainK
         await deed.tx.do(_DROP_CLAIM, tenant=deed.tenant, host=origin.host)
     await deed.note(Act.DOMAIN_ADDED, origin.url, kind=kind, verified_by="txt" if proved else "operator")
     await deed.announce(TENANT_KIND)
+    return number
 
 
 async def place_domain(deed: Deed, domain: DomainRow, position: int) -> None:
