@@ -123,7 +123,7 @@ async def _refusal(deed: Deed, host: str) -> str | None:
 async def drop(deed: Deed, row: ClaimRow) -> None:
     """Take a claim back; a domain that was proved by it is given up."""
     await deed.tx.do(_DROP, id=row.id, tenant=deed.tenant)
-    await deed.note(Act.DOMAIN_CLAIM_DROPPED, row.origin, state=row.state)
+    await deed.note(Act.DOMAIN_CLAIM_DROPPED, row.origin, was=row.state)
     await _give_up(deed, row)
 
 
