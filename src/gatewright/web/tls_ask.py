@@ -34,6 +34,7 @@ class TlsAsk:
         self._sites = sites
         self._clock = clock
         self._refused: OrderedDict[str, int] = OrderedDict()  # host → when it was looked for in vain
+        self._ours: set[str] = set()  # hosts that were ours when last asked for: they are looked at whatever strangers do
         self._left = float(BURST)
         self._at_ms = 0
 
@@ -53,14 +54,16 @@ class TlsAsk:
         if host is None or ":" in named[0]:
             return False
         now = self._clock.moment().now_ms
-        if now - self._refused.get(host, now - REFUSED_FOR_MS) < REFUSED_FOR_MS or not self._may_look(now):
+        if now - self._refused.get(host, now - REFUSED_FOR_MS) < REFUSED_FOR_MS or (host not in self._ours and not self._may_look(now)):
             return False
         try:
             site = await self._sites.at(host.encode())
         except StoreError:
             return False  # the front asks again
         if site is not None and site.url.startswith("https://"):
+            self._ours.add(host)
             return True
+        self._ours.discard(host)
         self._refused[host] = now
         while len(self._refused) > REFUSED_KEPT:
             self._refused.popitem(last=False)
