@@ -61,7 +61,7 @@ class Listen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ask: Annotated[
         str,
         Meta(
-            description="Address and port, such as `127.0.0.1:8601`, at which a TLS front asks whether a host may have a certificate "
+            description="Address and port, such as `127.0.0.1:8690`, at which a TLS front asks whether a host may have a certificate "
             "(`/-/tls/ask?domain=…`). Empty: nowhere.",
             extra={"because": "security-rules 49; custom domains (seed 001)"},
         ),
@@ -460,4 +460,4 @@ def _domain_faults(settings: Settings, findings: Findings) -> None:
         try:
             socket_address(settings.listen.ask)
         except ValueError as fault:
-            findings.add(("listen", "ask"), f'"{settings.listen.ask}" is no address and port: {fault}', 'write it like "127.0.0.1:8601"')
+            findings.add(("listen", "ask"), f'"{settings.listen.ask}" is no address and port: {fault}', 'write it like "127.0.0.1:8690"')

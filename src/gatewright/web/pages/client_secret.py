@@ -46,6 +46,7 @@ _ID: Final = r"([A-Za-z0-9][A-Za-z0-9._~-]{0,98})"
 PATHS: Final = re.compile(rf"/-/clients/{_ID}/secret|/{_ID}/secret")
 METHODS: Final = ("GET", "POST")
 _PURPOSE: Final = "client secret"
+_OURS: Final = "urn:gatewright:"  # what audiences of Gatewright's own APIs begin with, unless a tenant names one under its own domain
 _PERIOD: Final = re.compile(r"[0-9]{1,6}[smhd]")
 # What may become of the present secret, in seconds; None ends it now.
 _OLD: Final[dict[str, int | None]] = {"now": None, "1d": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
@@ -317,14 +318,14 @@ async def _access(page: PageAsk, house: House, scope: str) -> Access:
     if isinstance(access, NoAccess):
         raise InvalidToken("the access token is unknown, expired or revoked", why=str(access.cause))
     # A token for another API may hold a scope of that name: whoever that API is could show the token here.
-    ours = access.api is not None and _is_under(access.api.audience, await house.sites.origins(page.issuer.tenant))
+    ours = access.api is not None and _is_ours(access.api.audience, await house.sites.origins(page.issuer.tenant))
     if not ours or scope not in [one.name for one in access.scopes if access.api is not None and one.api == access.api.id]:
         raise InsufficientScope(f"the scope {scope} of the API at {page.issuer.url} is needed here", scope=scope)
     return access
 
 
-def _is_under(audience: str, origins: frozenset[str]) -> bool:
-    return any(audience == origin or audience.startswith(f"{origin}/") for origin in origins)
+def _is_ours(audience: str, origins: frozenset[str]) -> bool:
+    return audience.startswith(_OURS) or any(audience == origin or audience.startswith(f"{origin}/") for origin in origins)
 
 
 def _program_wish(page: PageAsk) -> Wish:
