@@ -46,9 +46,6 @@ class PlainLooks:
     async def look(self, tenant: int, host: str = "") -> Look:
         return Look()
 
-    async def origins(self, tenant: int) -> frozenset[str]:
-        return frozenset({b.URL})
-
 
 class Rooms:
     """What pages use of the house, over a playground."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.store import Store, Tx
 
-READ_SECRETS: Final = "client_secrets:read"
-WRITE_SECRETS: Final = "client_secrets:write"
+READ_SECRETS: Final = "gw:client_secrets:read"
+WRITE_SECRETS: Final = "gw:client_secrets:write"
 
 
 async def may(store: Store | Tx, client: ClientRow, person: int, catalogue: Catalogue, scope: str, *, within: int = 0) -> bool:

@@ -15,8 +15,11 @@ from gatewright.base.moment import Moment
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, MANAGEMENT_SCOPES, Catalogue
 
 if TYPE_CHECKING:
+    from gatewright.keys.sealer import Wrapper
     from gatewright.keys.signer import KeySigner
+    from gatewright.oauth.ports import Sealer
     from gatewright.store import Store, Tx
+    from gatewright.tenants.txt import Txt
 
 _MANAGEMENT: Final = {scope.id: scope.name for scope in MANAGEMENT_SCOPES}
 # Whoever may do it in every account may let others do it in theirs.
@@ -25,6 +28,8 @@ _COVERS: Final = {
     "gw:accounts:write": "gw:members:write",
     "gw:grants:read": "gw:access:read",
     "gw:grants:write": "gw:access:write",
+    "gw:clients:read": "gw:client_secrets:read",
+    "gw:clients:write": "gw:client_secrets:write",
 }
 
 
@@ -64,10 +69,15 @@ class Hasher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What slow work in front of a transaction may use."""
+    """What an operation may use beside its transaction; what is slow or outside, only in front of it."""
 
     passwords: Hasher
     signer: KeySigner
+    wrapper: Wrapper
+    sealer: Sealer
+    txt: Txt
+    own_names: tuple[str, ...] = ()
+    """Names that belong to the deployment, which no tenant claims."""
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ async def carry_out(
     if errand.preview:
         for step in steps:
             errand.hits.extend((await counted(errand.source, errand.tenant, step.change, current)).hits)
-    work = Work(errand.deed, Names.of(current), slow)
+    work = Work(errand.deed, Names.of(current), slow, errand.tools.wrapper)
     for step in steps:
         await step.run(work)
     return work.made

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from gatewright.accounts.book import BY_ID as ACCOUNT_BY_ID
 from gatewright.accounts.book import MEMBERSHIPS_OF, account_named
 from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
@@ -21,6 +22,7 @@ from gatewright.tenants.book import BY_ID, DOMAIN_OF_HOST, DOMAINS, RELEASED, te
 from gatewright.tenants.credentials import CredentialRow
 from gatewright.tenants.records import DomainRow, ReleasedRow, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
+from gatewright.users.book import BY_ID as USER_BY_ID
 from gatewright.users.book import user_by_email
 from gatewright.users.records import UserRow
 from gatewright.users.rules import email_key
@@ -151,6 +153,20 @@ async def _clients(source: Store | Tx, reading: Reading, found: Current, tenant:
         if row is not None:
             found.clients[client_id] = row
             found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+            await _referred(source, row, found, tenant)
+
+
+async def _referred(source: Store | Tx, row: ClientRow, found: Current, tenant: int) -> None:
+    """Find whom a client refers to today, so that its references have names when they are to change."""
+    terms = row.terms
+    for number in {terms.service_user, row.owner_person} - {0} - {user.id for user in found.users.values()}:
+        user = await source.one(USER_BY_ID, id=number, tenant=tenant)
+        if user is not None and user.deleted_at is None:
+            found.users[user.email_key] = user
+    for number in {terms.account, row.owner_account} - {0} - {account.id for account in found.accounts.values()}:
+        account = await source.one(ACCOUNT_BY_ID, id=number, tenant=tenant)
+        if account is not None and account.deleted_at is None:
+            found.accounts[account.slug] = account
 
 
 def names_known(reading: Reading, found: Current) -> Mapping[str, frozenset[str]]:

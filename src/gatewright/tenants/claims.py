@@ -100,7 +100,7 @@ async def claim(deed: Deed, origin: Origin, own: tuple[str, ...]) -> int:
     if len(await deed.tx.all(OF_TENANT, tenant=deed.tenant)) >= MOST:
         raise Refused(f"a tenant claims at most {MOST} domains: drop those that are not needed")
     number = deed.at.id()
-    await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, origin=origin.url, host=origin.host, made_by=deed.actor, now=deed.at.now)
+    await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, origin=origin.url, host=origin.host, made_by=deed.who, now=deed.at.now)
     await deed.note(Act.DOMAIN_CLAIMED, origin.url)
     return number
 

@@ -116,7 +116,7 @@ async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCred
         label=new.label,
         now=deed.at.now,
         expires_at=new.expires_at,
-        made_by=deed.actor,
+        made_by=deed.who,
         wrapped=new.wrapped,
     )
     await deed.note(

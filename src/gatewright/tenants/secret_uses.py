@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatewright.store import Query, Store, StoreError, Tx, guarded
+from gatewright.store import Query, Store, StoreError, Tx
 
 SECRETS_KEPT: Final = 50_000  # distinct secrets between two flushes; beyond that new ones are not noted
 BATCH: Final = 200
@@ -48,7 +48,6 @@ class SecretUses:
         return len(taken)
 
 
-@guarded
 async def _note(tx: Tx, part: list[tuple[int, Use]]) -> None:
     for secret, (tenant, at, address) in part:
         await tx.do(_NOTE, id=secret, tenant=tenant, at=at, address=address)

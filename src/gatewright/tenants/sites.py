@@ -47,7 +47,6 @@ _ISSUERS: Final = Query(
          FROM domain d JOIN tenant t ON t.id = d.tenant
         WHERE d.tenant = :tenant AND d.kind = 'issuer' AND t.disabled_at IS NULL ORDER BY d.position, d.id""",
 )
-_ORIGINS: Final = Query(str, "SELECT origin FROM domain WHERE tenant = :tenant ORDER BY id")
 _OWN_LOOK: Final = Query(str, "SELECT look FROM domain WHERE tenant = :tenant AND host = :host")
 
 
@@ -58,7 +57,6 @@ class Sites:
         self._store = store
         self._sites: Kept[str, Site] = Kept(self._load, limit=limit, fresh=fresh)
         self._looks: Kept[tuple[int, str], Look] = Kept(self._load_look, limit=limit, fresh=fresh)
-        self._origins: Kept[int, frozenset[str]] = Kept(self._load_origins, limit=limit, fresh=fresh)
         self._keys: dict[bytes, str | None] = {}
 
     async def at(self, host_header: bytes) -> Site | None:
@@ -82,16 +80,11 @@ class Sites:
         """Return how the pages of a tenant's domain look: as the tenant's do, except for what is the domain's own."""
         return await self._looks.get((tenant, host)) or Look()
 
-    async def origins(self, tenant: int) -> frozenset[str]:
-        """Return the origins at which a tenant answers, those that serve its API among them."""
-        return await self._origins.get(tenant) or frozenset()
-
     def changed(self, kind: str, tenant: int, subject: int) -> None:
         """Hear that something was changed, here or elsewhere."""
         if kind == TENANT_KIND:
             self._sites.forget_where(lambda _, site: site.tenant == tenant)
             self._looks.forget_where(lambda place, _: place[0] == tenant)
-            self._origins.forget(tenant)
 
     def __len__(self) -> int:
         return len(self._sites)
@@ -100,7 +93,6 @@ class Sites:
         """Read everything anew: changes were missed."""
         self._sites.forget_all()
         self._looks.forget_all()
-        self._origins.forget_all()
 
     def _remember(self, header: bytes, key: str) -> None:
         # Spellings of hosts that exist; whoever sends a thousand spellings of one host only makes the list start anew.
@@ -124,9 +116,6 @@ class Sites:
         if row is None or not own:
             return None if row is None else row.look
         return msgspec.convert({**msgspec.to_builtins(row.look), **msgspec.json.decode(own)}, Look)
-
-    async def _load_origins(self, tenant: int) -> frozenset[str] | None:
-        return frozenset(await self._store.all(_ORIGINS, tenant=tenant))
 
 
 def _issuer(found: _Found) -> Issuer:

@@ -77,7 +77,7 @@ class RestDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._routes = routes()
-        self._tools = Tools(house.passwords, house.signer)
+        self._tools = Tools(house.passwords, house.signer, house.wrapper, house.world.sealer, house.txt, house.loaded.settings.domains.own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, head: dict[bytes, bytes], issuer: Issuer, at: Moment) -> None:
         """Answer one request."""

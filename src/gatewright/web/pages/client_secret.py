@@ -18,6 +18,7 @@ from gatewright.clients import renewal
 from gatewright.clients.book import client_named
 from gatewright.clients.owners import READ_SECRETS, WRITE_SECRETS, may
 from gatewright.oauth.access import NoAccess, present
+from gatewright.oauth.catalogue import MANAGEMENT_API
 from gatewright.oauth.client import SECRET_METHODS
 from gatewright.oauth.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
 from gatewright.tenants.credentials import MOST_LIVE
@@ -46,7 +47,6 @@ _ID: Final = r"([A-Za-z0-9][A-Za-z0-9._~-]{0,98})"
 PATHS: Final = re.compile(rf"/-/clients/{_ID}/secret|/{_ID}/secret")
 METHODS: Final = ("GET", "POST")
 _PURPOSE: Final = "client secret"
-_OURS: Final = "urn:gatewright:"  # what audiences of Gatewright's own APIs begin with, unless a tenant names one under its own domain
 _PERIOD: Final = re.compile(r"[0-9]{1,6}[smhd]")
 # What may become of the present secret, in seconds; None ends it now.
 _OLD: Final[dict[str, int | None]] = {"now": None, "1d": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
@@ -306,7 +306,7 @@ async def _answered(page: PageAsk, house: House) -> tuple[dict[str, object], int
 
 
 async def _access(page: PageAsk, house: House, scope: str) -> Access:
-    """Return what the token may, if it is one of a user's for our own API.
+    """Return what the token may, if it is one for the management API.
 
     Raises:
         InvalidToken, InsufficientScope: it is not good, or not for this.
@@ -317,15 +317,10 @@ async def _access(page: PageAsk, house: House, scope: str) -> Access:
     access = await present(token.strip(), page.issuer, house.world, now=page.at.now, address=page.address)
     if isinstance(access, NoAccess):
         raise InvalidToken("the access token is unknown, expired or revoked", why=str(access.cause))
-    # A token for another API may hold a scope of that name: whoever that API is could show the token here.
-    ours = access.api is not None and _is_ours(access.api.audience, await house.sites.origins(page.issuer.tenant))
-    if not ours or scope not in [one.name for one in access.scopes if access.api is not None and one.api == access.api.id]:
-        raise InsufficientScope(f"the scope {scope} of the API at {page.issuer.url} is needed here", scope=scope)
+    # The names of these scopes are reserved, so no other API has them; a token for another one may not be shown here all the same.
+    if access.token.api != MANAGEMENT_API or scope not in [one.name for one in access.scopes]:
+        raise InsufficientScope(f"the scope {scope} is needed here", scope=scope)
     return access
-
-
-def _is_ours(audience: str, origins: frozenset[str]) -> bool:
-    return audience.startswith(_OURS) or any(audience == origin or audience.startswith(f"{origin}/") for origin in origins)
 
 
 def _program_wish(page: PageAsk) -> Wish:

@@ -49,13 +49,10 @@ MOST_HOPS: Final = 10
 
 
 class Looks(Protocol):
-    """How tenants look, and where they are."""
+    """How tenants look."""
 
     async def look(self, tenant: int, host: str = "") -> Look:
         """Return how the pages of a tenant's domain look."""
-
-    async def origins(self, tenant: int) -> frozenset[str]:
-        """Return the origins at which a tenant answers."""
 
 
 class House(Protocol):
