@@ -36,8 +36,8 @@ from gatewright.store import Store, open_store
 from gatewright.store.changes import Change, ChangeFeed
 from gatewright.store.migrate import migrate
 from gatewright.tenants.logos import Logos
-from gatewright.tenants.sites import Sites
 from gatewright.tenants.secret_uses import SecretUses
+from gatewright.tenants.sites import Sites
 from gatewright.tenants.txt import DnsTxt, Txt
 
 SKEW_WARNS_MS: Final = 2_000

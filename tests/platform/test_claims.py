@@ -10,12 +10,14 @@ import pytest
 
 from gatewright.audit.book import entries
 from gatewright.audit.deed import Deed, Refused
+from gatewright.base.check import Faults
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.store import Query, Store, Tx
 from gatewright.tenants import book, claims
 from gatewright.tenants.claims import ClaimRow
-from gatewright.tenants.ownership import DAY, GRACE, RELEASED_FOR, SILENCE, proof, record_name
+from gatewright.tenants.ownership import DAY, GRACE, SILENCE, proof, record_name
+from gatewright.tenants.records import HOLD
 from gatewright.tenants.rules import parse_origin
 from gatewright.tenants.sites import Sites
 from gatewright.tenants.txt import NoAnswer
@@ -29,7 +31,7 @@ OTHER = SMALL.replace('slug = "acme"', 'slug = "globex"').replace("id.acme.test"
 STATE = Query(
     str,
     """SELECT state || ' ' || checked_at FROM domain_claim UNION ALL SELECT origin || ' ' || kind FROM domain
-       UNION ALL SELECT host || ' ' || until FROM domain_release ORDER BY 1""",
+       UNION ALL SELECT host || ' ' || released_at FROM released_domain ORDER BY 1""",
 )
 
 
@@ -205,13 +207,15 @@ async def test_what_was_given_up_goes_to_no_other_tenant_for_90_days(place: Plac
     row = await place.row()
     await place.act(lambda deed: claims.drop(deed, row))
     assert not await place.answers()
-    assert "another tenant gave it up" in await other.refused(SHOP)
+    assert "it was another tenant's until" in await other.refused(SHOP)
     with pytest.raises(Refused, match=r"gatewright domains free id\.shop\.example"):
+        await other.act(lambda deed: book.add_domain(deed, parse_origin(SHOP), 5))
+    with pytest.raises(Faults, match="was another tenant's until"):
         await other.played.apply(OTHER.replace('["https://id.globex.test"]', f'["https://id.globex.test", "{SHOP}"]'))
     await place.claim()  # its own tenant may come back
     row = await place.row()
     await place.act(lambda deed: claims.drop(deed, row))
-    place.played.clock.pass_(RELEASED_FOR)
+    place.played.clock.pass_(HOLD)
     await other.claim()
 
 

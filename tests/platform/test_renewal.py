@@ -19,7 +19,7 @@ from gatewright.jobs.sweep import sweep
 from gatewright.keys.root import KeyFault, RootKey
 from gatewright.keys.sealer import Wrapper
 from gatewright.store import Query, Store, StoreError, Tx
-from gatewright.tenants.uses import BATCH, Uses
+from gatewright.tenants.secret_uses import BATCH, SecretUses
 from tests.platform.played import SMALL, Played
 from tests.support.crash import crash_everywhere
 
@@ -287,7 +287,7 @@ async def test_a_service_user_owns_nothing(played: Played) -> None:
 async def test_the_last_use_is_written_in_batches_and_never_goes_back(played: Played) -> None:
     place = await placed(played)
     (row,) = await renewal.live(played.store, place.client, played.clock.now)
-    uses, late = Uses(), Uses()
+    uses, late = SecretUses(), SecretUses()
     uses.used(place.tenant, row.id, "192.0.2.1", 100)
     uses.used(place.tenant, row.id, "192.0.2.2", 200)
     late.used(place.tenant, row.id, "192.0.2.3", 150)
@@ -301,7 +301,7 @@ async def test_the_last_use_is_written_in_batches_and_never_goes_back(played: Pl
 async def test_a_use_that_cannot_be_written_is_kept_for_the_next_time(played: Played) -> None:
     place = await placed(played)
     (row,) = await renewal.live(played.store, place.client, played.clock.now)
-    uses = Uses()
+    uses = SecretUses()
     for number in range(BATCH + 1):
         uses.used(place.tenant, row.id + number, "192.0.2.1", 100)
 
@@ -317,7 +317,7 @@ async def test_a_use_that_cannot_be_written_is_kept_for_the_next_time(played: Pl
 async def test_the_use_of_a_secret_of_another_tenant_is_not_written(played: Played) -> None:
     place = await placed(played)
     (row,) = await renewal.live(played.store, place.client, played.clock.now)
-    uses = Uses()
+    uses = SecretUses()
     uses.used(place.tenant + 1, row.id, "192.0.2.1", 100)
     await uses.flush(played.store)
     assert (await renewal.live(played.store, place.client, played.clock.now))[0].used_at is None

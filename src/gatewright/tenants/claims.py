@@ -117,7 +117,8 @@ async def _refusal(deed: Deed, host: str) -> str | None:
     below = await deed.tx.one(_FOREIGN_BELOW, tenant=deed.tenant, under=f".{host}")
     if below is not None:
         return "a domain below it belongs to another tenant"
-    return await book.release_fault(deed, host)
+    released = await book.release_fault(deed, host)
+    return None if released is None else f"it {released}"
 
 
 async def drop(deed: Deed, row: ClaimRow) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
