@@ -187,6 +187,7 @@ Gatewright is running with a demo platform, on this machine only.
 
   Acme Events, the platform's own front end (roles decide)   {layout.app("Acme Events")}
   Image copier, a back-end service without a user            {layout.app("Image copier")}
+  Acme demo, a client whose credentials everybody knows      {layout.demo_client}
   The server's metadata                                      {layout.issuer}/.well-known/openid-configuration
 
 Ctrl-C stops everything; the data stays.

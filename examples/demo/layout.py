@@ -7,9 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 PLATFORM: Final = Path(__file__).resolve().parent.parent / "platform.example.toml"
 BASE_PORT: Final = 8600
+OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
 
 # Known to everybody who reads this: they open a demo on loopback and nothing else.
 SECRETS: Final = {
@@ -18,6 +20,7 @@ SECRETS: Final = {
     "BUDGET_BUDDY_SECRET": "demo-secret-of-budget-buddy-0123456789",
     "EVENTS_WEB_SECRET": "demo-secret-of-events-web-0123456789",
     "IMAGE_COPIER_SECRET": "demo-secret-of-image-copier-0123456789",
+    "ACME_DEMO_SECRET": "demo-secret-that-everybody-may-know-01",
     "ORGANIZER_PASSWORD": "organizer-demo",
     "COPIER_PASSWORD": "copier-demo",
 }
@@ -46,6 +49,12 @@ class Layout:
     def issuer(self) -> str:
         """The server's address, which is also its issuer."""
         return f"http://127.0.0.1:{self.base}"
+
+    @property
+    def demo_client(self) -> str:
+        """The address that shows a code to whoever tries the platform without a program of their own."""
+        asked = {"client_id": "acme-demo", "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "openid view:events"}
+        return f"{self.issuer}/authorize?{urlencode(asked, safe=':')}"
 
     def app(self, name: str) -> str:
         """Return the address of an app or API."""

@@ -25,9 +25,11 @@ from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Grants
 from gatewright.ledger.last_use import LastUse
-from gatewright.oauth.ports import World
+from gatewright.oauth.ports import Sealer, World
 from gatewright.oauth.visit import Front
 from gatewright.settings import Loaded, Network, networks, socket_address, weaknesses
+from gatewright.signin.by_password import PasswordDoor
+from gatewright.signin.by_program import RoomPeople
 from gatewright.signin.guesses import RoomGuesses
 from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import Sessions
@@ -91,6 +93,16 @@ class House:
     vault: AnswerVault
     logos: Logos
     trusted_proxies: tuple[Network, ...]
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals, and makes proofs of domains."""
+        return self.world.sealer
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names that belong to the deployment, which no tenant claims."""
+        return self.loaded.settings.domains.own
 
     async def rotate_due(self) -> int:
         """Make, publish and retire signing keys whose time has come, and return how many were made; any node may."""
@@ -216,8 +228,11 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
-    core = RoomDirectory(catalogues, registry)
-    world = World(Book(store, clock), core, signer, sealer, fetch, passwords, RoomUsage(usage, secret_uses), guesses, uses)
+    people = RoomPeople(PasswordDoor(store, passwords, throttle, log))
+    consents = RoomConsents(store, grants)
+    directory = RoomDirectory(catalogues, registry)
+    counting = RoomUsage(usage, secret_uses)
+    world = World(Book(store, clock), directory, signer, sealer, fetch, passwords, counting, guesses, uses, people, consents)
     return House(
         loaded=loaded,
         clock=clock,
@@ -226,7 +241,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         feed=feed,
         sites=sites,
         world=world,
-        front=Front(world, sessions, RoomConsents(store, grants)),
+        front=Front(world, sessions, consents),
         grants=grants,
         sessions=sessions,
         passwords=passwords,

@@ -6,12 +6,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
     AccountChoice,
     AccountPicker,
     Brand,
     ClientSecret,
+    CodeByHand,
     ConfirmSignOut,
     Consent,
     ContinueAs,
@@ -218,6 +220,7 @@ LIVE: Final = (
 READABLE: Final = SecretLine(
     id="cs_1", label="platform file", made=NOW, made_by="the operator", used=NOW, used_from="2001:db8::17", text=TEXT
 )
+CODE: Final = "gwc_AAAABnGxYk0aTqkV3l9TzQmN7yJr5uE2pXcW8dH4fLgS6bVo1iA"
 
 SAMPLES: Final[dict[str, Page]] = {
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
@@ -276,6 +279,7 @@ SAMPLES: Final[dict[str, Page]] = {
         groups=(ScopeGroup(api="Acme Bank", scopes=tuple(replace(scope, optional=False) for scope in BANK.scopes)),), whole=True
     ),
     "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
+    "consent-by_hand": consent(client="Acme demo", returns_to="urn:", local=True, by_hand=True, openid=()),
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),
     "consent-hostile": consent(
@@ -354,6 +358,11 @@ SAMPLES: Final[dict[str, Page]] = {
     "expired-unknown": Expired(brand=NAVY),
     "denied": Denied(brand=ACME, client="Budget Buddy"),
     "denied-long": Denied(brand=LONG_BRAND, client=UNBROKEN),
+    "api_reference": reference(ACME, "https://id.acme.test/-/api/v1", "/-/api/v1/openapi.json"),
+    "api_reference-long": reference(LONG_BRAND, "https://" + "a" * 63 + ".example/-/api/v1", "/-/api/v1/openapi.json"),
     "form_post": FormPost(brand=ACME, target="/posted", client="Budget Buddy", fields=(("code", "gwc_x"), ("state", QUOTES), ("iss", "i"))),
+    "code_by_hand": CodeByHand(brand=ACME, client="Acme demo", code=CODE, minutes=5),
+    "code_by_hand-hostile": CodeByHand(brand=HOSTILE, client=SCRIPT, code=QUOTES, minutes=5),
+    "code_by_hand-long": CodeByHand(brand=LONG_BRAND, client=LONG, code=CODE * 3, minutes=5),
     "form_post-shadowed": FormPost(brand=LONG_BRAND, target="/posted", client=LONG, fields=(("submit", "x"), ("action", "y"))),
 }

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from gatewright.web.brand import DEFAULT_COLOR, brand_css
-from gatewright.web.render import STATIC_PATH, copying_csp, form_post_csp, page_csp, render, static_file
-from gatewright.web.views import ClientSecret, FormPost
+from gatewright.web.render import STATIC_PATH, code_csp, copying_csp, form_post_csp, page_csp, render, static_file
+from gatewright.web.views import ClientSecret, CodeByHand, FormPost
 from tests.browser.gallery_samples import SAMPLES
 
 LOGO = (
@@ -67,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             policy = form_post_csp(origin) if isinstance(view, FormPost) else page_csp(*self.server.named)
             if isinstance(view, ClientSecret):
                 policy = copying_csp()
+            if isinstance(view, CodeByHand):
+                policy = code_csp()
             self._send(200, render(view), "text/html; charset=utf-8", {"Content-Security-Policy": policy})
         else:
             self._send(404, b"", "text/plain")

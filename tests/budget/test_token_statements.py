@@ -9,6 +9,7 @@ from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.errors import InvalidGrant
 from gatewright.store import Counts
 from tests.protocol.test_client_credentials import ROBOT, a_service
+from tests.protocol.test_password import an_old_client, shown, with_passwords
 from tests.support import builders as b
 from tests.support.world import Playground, open_playground
 
@@ -131,3 +132,22 @@ async def test_tokens_keep_to_their_sizes(ground: Playground) -> None:
     assert len(reply["refresh_token"]) <= REFRESH_LIMIT
     assert len(reply["access_token"]) <= JWT_LIMIT
     assert len(again["access_token"]) <= HANDLE_LIMIT
+
+
+async def test_a_password_costs_six_reads_and_three_transactions(ground: Playground) -> None:
+    await with_passwords(ground)
+    await ground.add(an_old_client())
+    await shown(ground)
+    cost = Cost(ground)
+    await shown(ground)
+    # Three counters, the user, the seat and the row; counted when it begins, forgiven, opened with its entry in the audit log.
+    assert cost.spent == {"reads": 6, "units": 3}
+
+
+async def test_a_wrong_password_costs_no_more_than_at_the_page(ground: Playground) -> None:
+    await with_passwords(ground)
+    await ground.add(an_old_client())
+    cost = Cost(ground)
+    with pytest.raises(InvalidGrant):
+        await shown(ground, password="wrong")
+    assert cost.spent == {"reads": 4, "units": 2}

@@ -31,7 +31,7 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     "name",
     [
         *("users list", "users disable", "users enable", "users roles"),
-        *("clients list", "clients secret", "clients disable", "clients enable"),
+        *("clients list", "clients secret", "clients disable", "clients enable", "clients who-uses"),
         *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )
@@ -57,6 +57,8 @@ def test_init_makes_everything_once(shell: Shell) -> None:
     assert key.read_bytes() == before
     assert [user["email"] for user in shell.json("users", "list")] == ["boss@acme.test"]
     assert shell.json("users", "list")[0]["memberships"] == ["acme: Administrator"]
+    held = shell.json("roles", "show", "Administrator")["scopes"]
+    assert {"gw:clients:write", "gw:roles:write", "gw:members:write"} <= set(held), "the first administrator may manage everything"
 
 
 def test_init_says_its_password_to_machines_once(shell: Shell) -> None:
@@ -97,7 +99,7 @@ def test_a_faulty_setting_is_a_list_of_sentences(shell: Shell) -> None:
 def test_a_plan_before_there_is_a_store_makes_none(shell: Shell, example: str) -> None:
     said = shell.must("plan", shell.write(example))
     assert "+ client budget-buddy" in said
-    assert "Tenant acme: 32 to make." in said
+    assert "Tenant acme: 34 to make." in said
     assert not (shell.folder / "gatewright-data").exists()
 
 
@@ -114,12 +116,12 @@ def test_apply_and_plan_tell_the_same_story(shell: Shell, example: str) -> None:
 
 
 def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
-    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urls"))
+    file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urlss"))
     said = shell.refused("plan", file)
-    assert 'line 24: clients[0].redirect_urls: this key is not known; did you mean "redirect_uris"?' in said
+    assert 'line 24: clients[0].redirect_urlss: this key is not known; did you mean "redirect_uris"?' in said
     assert said.strip().endswith("nothing was changed")
     assert shell.gatewright("plan", file, "--json") == 1
-    assert '"path": "clients[0].redirect_urls"' in shell.out
+    assert '"path": "clients[0].redirect_urlss"' in shell.out
 
 
 def test_a_made_secret_is_printed_once(shell: Shell) -> None:

@@ -101,6 +101,13 @@ email_verified = true
 profile        = { given_name = "An", family_name = "Organizer", locale = "en" }
 password       = { env = "PASSWORD" }
 memberships    = [{ account = "acme-dev", roles = ["Organizer"] }, { account = "acme-prod" }]
+
+[[users]]
+email       = "integration@service.acme.test"
+kind        = "service"
+name        = "An integration"
+password    = { env = "PASSWORD" }
+memberships = [{ account = "acme-prod", roles = ["Organizer"] }]
 """
 
 _CLIENT: Final = """
@@ -138,11 +145,25 @@ def platform() -> str:
             _client("old-library", _SECRET, _OWN_TOKENS, 'pkce = "optional"\n'),
             _client("lambda-widget", _SECRET, redirect="https://widget.example/callback"),
             _client("on-a-phone", 'type = "native"\ntoken_endpoint_auth_method = "none"\n', redirect=LOOPBACK),
+            _INTEGRATION,
             _SERVICE % ("service", _SECRET),
             _SERVICE % ("service-by-key", keys),
         ]
     )
 
+
+# As seed 002 has it: a client of years ago, whose requests name no scope.
+_INTEGRATION: Final = """
+[[clients]]
+client_id      = "integration"
+client_name    = "An integration"
+redirect_uris  = ["https://app.example/callback"]
+scopes         = ["read:balance"]
+scopes_policy  = "all_allowed"
+pkce           = "optional"
+password_grant = { until = 2028-06-30, reason = "the connector is being rewritten" }
+secret         = { env = "CLIENT_SECRET" }
+"""
 
 _SERVICE: Final = """
 [[clients]]
@@ -189,4 +210,23 @@ scopes        = ["openid", "profile", "email", "read:balance"]
 secret        = { env = "CLIENT_SECRET" }
 pkce          = "optional"
 introspects   = true
+
+[[clients]]
+client_id      = "widget"
+client_name    = "A widget"
+party          = "first"
+internal       = true
+grant_types    = ["password", "refresh_token"]
+scopes         = ["openid", "profile", "email", "read:balance"]
+password_grant = { until = 2028-06-30, reason = "the widget gets a sign-in page" }
+secret         = { env = "CLIENT_SECRET" }
+
+[[clients]]
+client_id   = "lambda"
+client_name = "A service"
+type        = "service"
+scopes      = ["read:balance"]
+account     = "acme-dev"
+introspects = true
+secret      = { env = "CLIENT_SECRET" }
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import requests
-from oauthlib.oauth2 import AccessDeniedError, BackendApplicationClient, InvalidGrantError
+from oauthlib.oauth2 import AccessDeniedError, BackendApplicationClient, InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
 from tests.clients.platform import REDIRECT, SECRETS
@@ -72,6 +72,41 @@ def test_a_user_who_says_no_is_told_in_the_librarys_own_words(visitor: Visitor) 
         back = visitor.authorize(there.removeprefix(visitor.issuer))
         with pytest.raises(AccessDeniedError):
             session.fetch_token(f"{visitor.issuer}/o/token/", authorization_response=back.full, client_secret=SECRET)
+
+
+def test_a_widget_that_takes_a_password_learns_who_it_is_and_gives_the_token_back(elsewhere: Visitor) -> None:
+    """Seed 001, option 2: "Send them to /o/token/ with grant_type=password, username, and password"."""
+    there = elsewhere.issuer
+    with OAuth2Session(client=LegacyApplicationClient(client_id="widget", scope=["openid", "profile", "email"])) as session:
+        tokens = session.fetch_token(
+            f"{there}/o/token/", username="organizer@acme.test", password=SECRETS["PASSWORD"], client_id="widget", client_secret=SECRET
+        )
+        assert tokens["token_type"] == "Bearer"
+        assert session.get(f"{there}/o/userinfo/").json()["name"] == "An organizer"
+        renewed = session.refresh_token(f"{there}/o/token/", auth=("widget", SECRET))
+        ended = requests.post(f"{there}/o/revoke_token/", data={"token": renewed["refresh_token"]}, auth=("widget", SECRET), timeout=10)
+        assert (ended.status_code, ended.history) == (requests.codes.ok, [])
+        assert session.get(f"{there}/o/userinfo/").status_code == requests.codes.unauthorized
+
+
+@pytest.mark.parametrize(("username", "password"), [("organizer@acme.test", "wrong"), ("nobody@acme.test", "organizer-demo")])
+def test_a_wrong_password_is_invalid_grant_in_the_librarys_own_words(elsewhere: Visitor, username: str, password: str) -> None:
+    with (
+        OAuth2Session(client=LegacyApplicationClient(client_id="widget", scope=["openid"])) as session,
+        pytest.raises(InvalidGrantError, match="wrong, or may not be used here"),
+    ):
+        session.fetch_token(f"{elsewhere.issuer}/o/token/", username=username, password=password, client_secret=SECRET)
+
+
+def test_a_back_end_of_the_old_platform_gets_a_token_of_its_own(elsewhere: Visitor) -> None:
+    """Seed 001, option 3: "Your backend requests an access token from /o/token/ using grant_type=client_credentials"."""
+    with OAuth2Session(client=BackendApplicationClient(client_id="lambda", scope=["read:balance"])) as session:
+        tokens = session.fetch_token(f"{elsewhere.issuer}/o/token/", client_secret=SECRET)
+        assert tokens["account"] == "acme-dev"
+        asked = requests.post(
+            f"{elsewhere.issuer}/o/introspect/", data={"token": tokens["access_token"]}, auth=("lambda", SECRET), timeout=10
+        )
+        assert asked.json()["active"] is True
 
 
 def test_a_service_gets_a_token_of_its_own(visitor: Visitor) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -104,10 +104,16 @@ def test_every_dependency_has_its_line_and_every_line_its_dependency() -> None:
     assert sorted(explained) == sorted(wanted)
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """What can be imported here, and which distribution brings it; looking costs a second."""
+    return packages_distributions()
+
+
 def foreign(path: Path) -> set[str]:
     """The distributions that a file imports from."""
     tops = {imported.split(".")[0] for _, imported in imports(path)} - OURS - set(sys.stdlib_module_names)
-    providers = packages_distributions()
+    providers = distributions()
     return {plain(provider) for top in tops for provider in providers.get(top, [f"unknown: {top}"])}
 
 

@@ -13,7 +13,7 @@ from tests.support.house import ACME, GLOBEX, Answer, Node, bearer
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 # The issue's own list: where scripts of other sites may read, and nowhere else.
-READ_BY_SCRIPTS = frozenset({"token", "userinfo", "revoke", "metadata", "jwks"})
+READ_BY_SCRIPTS = frozenset({"token", "userinfo", "me", "revoke", "metadata", "jwks"})
 PROTOCOL = {place: name for paths in PATHS.values() for name, places in paths.items() for place in places if name in ENDPOINTS}
 PAGES = {path: methods for methods, path, _ in ROUTES} | {
     place: ("GET", "POST") for paths in PATHS.values() for name in PROTOCOL_PAGES for place in paths[name]
@@ -159,7 +159,7 @@ async def test_a_preflight_is_answered_where_scripts_may_ask_and_refused_elsewhe
 
 
 async def test_a_refusal_can_be_read_by_the_script_that_caused_it(node: Node) -> None:
-    refused = await node.post("/token", {"grant_type": "password"}, ORIGIN)
+    refused = await node.post("/token", {"grant_type": "implicit"}, ORIGIN)
     assert refused.error == (400, "unsupported_grant_type")
     assert refused.header("access-control-allow-origin") == "*"
     challenged = await node.get("/userinfo", ORIGIN)

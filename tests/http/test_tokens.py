@@ -239,7 +239,7 @@ async def test_cookies_prove_nothing_at_the_token_side(node: Node, path: str) ->
 GRANTS: list[tuple[Form, tuple[int, str]]] = [
     ({}, INVALID_REQUEST),
     ({"grant_type": ""}, INVALID_REQUEST),
-    ({"grant_type": "password", "username": "ann@acme.test", "password": "correct horse battery staple"}, (400, "unsupported_grant_type")),
+    ({"grant_type": "password", "username": "ann@acme.test", "password": "correct horse battery staple"}, (400, "unauthorized_client")),
     ({"grant_type": "implicit"}, (400, "unsupported_grant_type")),
     ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "x"}, (400, "unsupported_grant_type")),
     ({"grant_type": "Authorization_Code", "code": "x"}, (400, "unsupported_grant_type")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewright.jobs.sweep import CHANGES_KEPT, ENDED_KEPT, sweep
+from gatewright.jobs.sweep import CHANGES_KEPT, ENDED_KEPT, USES_KEPT, sweep
 from gatewright.store import Query, Store, Tx
 
 NOW = 1_900_000_000
@@ -132,3 +132,16 @@ async def test_more_rows_than_fit_one_batch_go_in_several(store: Store) -> None:
 
     await store.run(many)
     assert await sweep(store, NOW) == {"mark": 1001}
+
+
+async def test_who_needs_a_weakness_is_told_for_a_year_and_a_month(store: Store) -> None:
+    for name, last_at in (("old", NOW - USES_KEPT - 1), ("lately", NOW - USES_KEPT + 1)):
+        await put(
+            store,
+            """INSERT INTO weakness_use (name, tenant, weakness, client, person, first_at, last_at, total)
+               VALUES (:name, 1, 'password_grant', 1, 1, 0, :last_at, 1)""",
+            name=name,
+            last_at=last_at,
+        )
+    assert (await sweep(store, NOW))["weakness_use"] == 1
+    assert await store.all(Query(str, "SELECT name FROM weakness_use")) == ["lately"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.management.desk import Manager, at, managed, service
 from tests.support.house import Node, basic, open_nodes, sqlite_copy
 from tests.support.names import name_server
@@ -17,6 +19,7 @@ async def acts(ops: Manager, **filters: str) -> list[str]:
     return [entry["act"] for entry in (await ops.must("GET", f"/audit?{query}"))["items"]]
 
 
+@pytest.mark.proves("RFC 7396", "2")
 async def test_clients_are_registered_changed_stopped_and_let_in_again(both: Node) -> None:
     ops = await service(both)
     made = await ops.must(
@@ -30,6 +33,8 @@ async def test_clients_are_registered_changed_stopped_and_let_in_again(both: Nod
     assert changed["refresh"]["idle"] == "7d"
     assert changed["scopes"] == ["openid"]
     assert changed["redirect_uris"] == ["https://new.example/cb"], "what is left out stays"
+    merge = {"if-match": "*", "content-type": "application/merge-patch+json"}
+    assert (await ops.must("PATCH", "/clients/new-app", {"post_logout_redirect_uris": None}, merge))["post_logout_redirect_uris"] == []
     assert (await ops.change("/clients/new-app", {"refresh": None, "pkce": "optional"}))["weaknesses"] == ["pkce_optional"]
     assert (await ops.must("POST", "/clients/new-app/disable"))["status"] == "disabled"
     assert (await ops.must("POST", "/clients/new-app/enable"))["status"] == "active"

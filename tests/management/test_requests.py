@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from gatewright.management.table import OPERATIONS
+from gatewright.web.problems import Problem
 from tests.management.desk import API, Manager, at, service
+from tests.management.samples import BODIES, NEW, PLACES
 from tests.support.house import Node, basic, bearer
-
-NEW = {"client_id": "new-app", "client_name": "New", "redirect_uris": ["https://new.example/cb"], "scopes": ["openid"]}
 
 
 def pointers(problem: dict[str, Any]) -> dict[str, str]:
@@ -23,6 +24,7 @@ def pointers(problem: dict[str, Any]) -> dict[str, str]:
 # ---------------------------------------------------------------- what is wrong
 
 
+@pytest.mark.proves("RFC 9457", "3")
 async def test_all_faults_of_a_body_are_told_at_once_with_the_nearest_names(ops: Manager) -> None:
     problem = await ops.problem(
         "POST",
@@ -49,6 +51,7 @@ async def test_the_rules_are_those_of_the_platform_file(ops: Manager) -> None:
     assert "/redirect_uris/0" in found
 
 
+@pytest.mark.proves("RFC 8259", "8.1")
 @pytest.mark.parametrize(
     ("raw", "status", "said"),
     [
@@ -76,6 +79,7 @@ async def test_a_body_of_another_form_is_refused(ops: Manager, kind: str) -> Non
     assert (answer.status, answer.header("accept")) == (415, "application/json")
 
 
+@pytest.mark.proves("RFC 9110", "12.5.1")
 @pytest.mark.parametrize(
     ("accept", "status"),
     [
@@ -165,6 +169,8 @@ async def test_a_page_keeps_its_filters(ops: Manager) -> None:
 # ---------------------------------------------------------------- entity tags
 
 
+@pytest.mark.proves("RFC 9110", "13.1.1")
+@pytest.mark.proves("RFC 6585", "3")
 async def test_a_change_names_the_state_that_it_changes(ops: Manager) -> None:
     shown = await ops.ask("GET", "/clients/budget-buddy")
     tag = shown.header("etag") or ""
@@ -182,6 +188,7 @@ async def test_a_change_names_the_state_that_it_changes(ops: Manager) -> None:
     assert (await ops.ask("POST", "/clients/budget-buddy/disable", None, {"if-match": "*"})).status == 200
 
 
+@pytest.mark.proves("RFC 9110", "13.1.2")
 async def test_what_was_not_changed_need_not_be_sent_again(ops: Manager) -> None:
     tag = (await ops.ask("GET", "/roles/Organizer")).header("etag") or ""
     answer = await ops.ask("GET", "/roles/Organizer", headers={"if-none-match": tag})
@@ -240,26 +247,6 @@ async def test_every_change_of_one_transaction_can_be_previewed(ops: Manager) ->
             missing = {"{grant}", "{secret_id}"} & set(operation.path.split("/"))
             refused = {"members.end": 409, "users.set_password": 409, "domains.check": 404}  # of a service user; not a claimed one
             assert answer.status == (404 if missing else refused.get(operation.name, 200)), (operation.name, answer)
-
-
-PLACES = {
-    "client_id": "image-copier", "account": "acme-prod", "user": "robot@service.acme.test", "role": "Organizer",
-    "scope": "read:balance", "api": at("https://bank.acme.test"), "host": "login.acme.test",
-    "grant": "gr_0000000000000", "secret_id": "cs_0000000000000", "kid": "k",
-}  # fmt: skip
-BODIES: dict[str, Any] = {
-    "tenant.change": {"name": "X"}, "domains.add": {"origin": "https://x.acme.test"},
-    "apis.create": {"audience": "https://x.acme.test", "name": "X"}, "apis.change": {"name": "X"}, "apis.secrets.create": {},
-    "scopes.create": {"name": "x", "text": "X"}, "scopes.change": {"text": "X"},
-    "roles.create": {"name": "X", "scopes": []}, "roles.change": {"scopes": []},
-    "accounts.create": {"slug": "x", "name": "X"}, "accounts.change": {"name": "X"},
-    "members.add": {"user": "root@acme.test", "roles": []}, "members.change": {"roles": []},
-    "service_users.create": {"email": "x@acme.test"},
-    "users.create": {"email": "x@acme.test", "password": "a password"}, "users.change": {"name": "X"},
-    "users.set_password": {"password": "a password"},
-    "clients.create": NEW, "clients.change": {"client_name": "X"}, "clients.secrets.create": {}, "clients.secrets.leaked": {},
-    "grants.narrow": {"scopes": ["x"]}, "grants.end_all": {"account": "acme-prod"}, "access.end_all": {},
-}  # fmt: skip
 
 
 # ---------------------------------------------------------------- requests that come twice
@@ -349,6 +336,25 @@ async def test_the_log_is_exported_as_lines_as_long_as_it_is(both: Node) -> None
     assert {msgspec.json.decode(line)["act"] for line in some.body.splitlines()} == {"client.made"}
     assert "there is no act" in str(pointers(await ops.problem("GET", "/audit/export?act=client.mad")))
     assert "no such day" in str(pointers(await ops.problem("GET", "/audit?since=2026-13-41T00:00:00Z")))
+
+
+async def test_an_export_that_fails_on_its_way_is_cut_short_and_told_in_the_log() -> None:
+    from gatewright.web.rest import CutShort, _send_lines
+
+    async def records() -> AsyncIterator[Problem]:
+        for _ in range(2000):
+            yield Problem(type="x" * 50, title="x", status=400)
+        raise RuntimeError
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - what a server takes
+        sent.append(message)
+
+    with pytest.raises(CutShort):
+        await _send_lines(send, records())
+    assert [message["type"] for message in sent[:2]] == ["http.response.start", "http.response.body"]
+    assert all(message.get("more_body") for message in sent[1:]), "it never says that it is whole"
 
 
 async def test_every_answer_stays_out_of_caches(ops: Manager) -> None:

@@ -201,6 +201,29 @@ async def test_all_that_is_allowed_does_not_mean_management(node: Node) -> None:
     assert answer.json["scope"] == "read:images"
 
 
+async def test_whoever_makes_users_does_not_place_them(node: Node) -> None:
+    reader = await service(node, "reader", "gw:users:write")
+    new = {"email": "me@acme.test", "memberships": [{"account": "acme-dev", "roles": ["Participant"]}]}
+    assert "gw:accounts:write" in (await reader.problem("POST", "/users", new))["detail"]
+    assert (await reader.must("POST", "/users", {"email": "me@acme.test"}))["status"] == "active"
+
+
+async def test_an_account_admin_learns_of_nobody_elsewhere(node: Node) -> None:
+    ann = await own_admin(node)
+    for email in ("ben@acme.test", "nobody@acme.test"):
+        assert (await ann.must("GET", f"/accounts/acme-dev/grants?user={email}"))["items"] == []
+        assert await ann.must("POST", "/accounts/acme-dev/grants/end", {"user": email}) == {"ended": 0}
+        problem = await ann.problem("GET", f"/explain?client=budget-buddy&account=acme-dev&user={email}")
+        assert problem["detail"] == f"there is no user {email}"
+        assert (await ann.problem("GET", f"/accounts/acme-dev/members/{email}"))["detail"] == f"there is no user {email}"
+
+
+async def test_the_log_names_the_route_and_nobodys_address(ops: Manager) -> None:
+    await ops.problem("GET", "/users/somebody@acme.test")
+    assert "somebody@acme.test" not in "".join(ops.node.lines)
+    assert any('"/-/api/v1/users/{user}"' in line for line in ops.node.lines)
+
+
 async def test_a_cookie_opens_nothing(ops: Manager) -> None:
     from tests.support.approving import sign_in
 

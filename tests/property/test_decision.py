@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gatewright.oauth.catalogue import OPENID_API, Catalogue
+from gatewright.oauth.client import Client
 from gatewright.oauth.decision import Bounds, Decision, Party, Verdict, decide, nothing_granted, open_to, refusal
 from gatewright.oauth.errors import AccessDenied, InvalidScope
 from gatewright.web.reply import ascii_text
@@ -160,3 +163,23 @@ def test_implication_is_a_closure(case: Case, one: frozenset[int], other: frozen
     catalogue: Catalogue = case.catalogue
     assert one <= catalogue.implied(one) == catalogue.implied(catalogue.implied(one))
     assert catalogue.implied(one) <= catalogue.implied(one | other) == catalogue.implied(one) | catalogue.implied(other)
+
+
+def of_type(case: Case, demo_scopes: Literal["marked", "all"]) -> Client:
+    """The client of a case with its credentials published."""
+    return replace(case.client, settings=replace(case.settings, type="demo", demo_scopes=demo_scopes))
+
+
+@given(cases, st.sets(st.sampled_from(sorted(EVERY_SCOPE))))
+def test_published_credentials_are_given_only_what_is_marked_for_them_and_never_more_than_others(case: Case, marked: set[int]) -> None:
+    catalogue = Catalogue(
+        list(case.catalogue.apis.values()),
+        [replace(scope, demo=scope.id in marked) for scope in case.catalogue.scopes.values() if scope.api != OPENID_API],
+        list(case.catalogue.roles.values()),
+    )
+    usual = decide(case.names, catalogue, case.client, case.party, case.bounds)
+    demo = decide(case.names, catalogue, of_type(case, "marked"), case.party, case.bounds)
+    assert demo.ids <= usual.ids
+    assert all(scope.demo or scope.api == OPENID_API for scope in demo.granted)
+    opened = decide(case.names, catalogue, of_type(case, "all"), case.party, case.bounds)
+    assert opened == usual

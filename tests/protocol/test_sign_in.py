@@ -9,10 +9,11 @@ import pytest
 
 from gatewright.base.digest import Kind, with_id
 from gatewright.base.log import Log
+from gatewright.base.networks import network_of
 from gatewright.base.secret import Secret
 from gatewright.oauth.visit import Visitor
 from gatewright.signin import throttle as rules
-from gatewright.signin.browsers import browser_of, network_of
+from gatewright.signin.browsers import browser_of
 from gatewright.signin.by_password import Attempt, Mismatch, PasswordDoor, SignedIn, Wait
 from gatewright.signin.pool import PasswordPool
 from gatewright.signin.sessions import SEEN_EVERY, Sessions

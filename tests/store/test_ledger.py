@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gatewright.audit.weaknesses import uses
 from gatewright.ledger import grants
 from gatewright.ledger.back_end import BackEnd
 from gatewright.ledger.book import Book
@@ -16,6 +17,9 @@ from gatewright.oauth.catalogue import EMAIL, OPENID, text_of
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import InvalidGrant
 from gatewright.oauth.ports import Redemption
+from gatewright.oauth.showing import Weakness
+from gatewright.signin.by_password import Proof, Who, forgive_and_renew
+from gatewright.signin.throttle import Throttle
 from gatewright.store import SCHEMA, NotUnique, Query, Store, StoreBusy, StoreError, Tx, Value
 from tests.protocol.test_client_credentials import a_service
 from tests.support import builders as b
@@ -31,6 +35,7 @@ LEFT = Query(
     str,
     """SELECT 'grant ' || id || ' ' || granted || ' ' || COALESCE(ended_because, 'live') FROM consent_grant
        UNION ALL SELECT 'row ' || id || ' ' || scopes || ' ' || COALESCE(ended_because, 'live') FROM authorization_row
+       UNION ALL SELECT 'use ' || name || ' ' || total FROM weakness_use
        UNION ALL SELECT 'audit ' || act || ' ' || subject FROM audit
         ORDER BY 1""",
 )
@@ -192,6 +197,38 @@ async def test_a_grant_that_ran_out_is_replaced_whole(ground: Playground, store:
     giving = Giving(tenant=1, client=1, source="user", actor="us_x", person=1, granted=frozenset({OPENID}), expires_at=NOON)
     await ground.grants.give(at, giving)
     assert await unharmed(store, lambda broken: Grants(broken).give(at, giving)) >= 5
+
+
+async def test_the_use_of_a_weakness_is_written_with_its_authorization_or_not_at_all(ground: Playground, store: Store) -> None:
+    at = ground.clock.moment()
+    for _ in range(2):
+        new = NewAuthorization(
+            id=at.id(), tenant=1, issuer=b.URL, opened_by="password", grant=1, client=1, client_epoch=0, person=1, access_secret="s",
+            opened_at=NOON, sweep_at=NOON,
+        )  # fmt: skip
+
+        def opens(broken: Store, new: NewAuthorization = new) -> Awaitable[None]:
+            return Book(broken, ground.clock).open(new, weakness=Weakness("password_grant", "192.0.2.1"))
+
+        assert await unharmed(store, opens) >= 3
+    assert [use.total for use in await uses(store, 1)] == [2]
+
+
+async def test_a_right_password_is_forgiven_and_kept_anew_at_once_or_not_at_all(ground: Playground, store: Store) -> None:
+    throttle = Throttle(store, ground.sealer)
+    counters = throttle.counters(b.TENANT, "organizer@acme.test", "192.0.2.0/24", "")
+    await throttle.enter(b.TENANT, counters, ground.clock.moment())
+    await ground.sql("UPDATE person SET password = 'old' WHERE id = :id", id=b.PERSON)
+    proof = Proof(Who(b.PERSON, "person", "old", 0, None, None), "new", counters, "192.0.2.0/24")
+    left = Query(str, "SELECT password FROM person UNION ALL SELECT name || failures FROM throttle ORDER BY 1")
+    before = await store.all(left)
+
+    async def nothing_is_left(_statement: int) -> None:
+        assert await store.all(left) == before
+
+    await crash_everywhere(store, lambda broken: broken.run(forgive_and_renew, proof), nothing_is_left)
+    assert await ground.number("SELECT SUM(failures) FROM throttle WHERE failures > 0") is None
+    assert await store.one(Query(str, "SELECT password FROM person WHERE id = :id"), id=b.PERSON) == "new"
 
 
 async def test_ends_are_written_with_their_entries_or_not_at_all(ground: Playground, store: Store) -> None:

@@ -43,7 +43,7 @@ CATALOGUE = Catalogue(
 
 def an_issuer(url: str = URL, *, tenant: int = TENANT, **policy: int) -> Issuer:
     """An issuer, with the default policy except for what is named."""
-    return Issuer(url=url, tenant=tenant, host=url.removeprefix("https://"), policy=Policy(**policy), name="Acme")
+    return Issuer(url=url, tenant=tenant, host=url.removeprefix("https://"), policy=msgspec.convert(policy, Policy), name="Acme")
 
 
 def a_client(number: int = CLIENT, /, secrets: tuple[ClientSecret, ...] = (), **settings: object) -> Client:

@@ -11,6 +11,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from gatewright.base.digest import Kind, digest
+from gatewright.base.log import Log
+from gatewright.consents.front import RoomConsents
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.ledger.book import Book
@@ -25,7 +27,10 @@ from gatewright.oauth.code import new_code
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import FetchFailed, World
 from gatewright.oauth.token import token
+from gatewright.signin.by_password import PasswordDoor
+from gatewright.signin.by_program import RoomPeople
 from gatewright.signin.guesses import RoomGuesses
+from gatewright.signin.pool import PasswordPool
 from gatewright.signin.throttle import Throttle
 from gatewright.store import Query, Store, Tx, open_store
 from gatewright.store.migrate import migrate
@@ -149,6 +154,7 @@ class Playground:
     issuer: Issuer = field(default_factory=b.an_issuer)
     address: str = "127.0.0.1"
     authorization: str | None = None
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         self.directory = Shelf()
@@ -161,8 +167,21 @@ class Playground:
         self.ledger = Book(self.store, self.clock)
         self.grants = Grants(self.store)
         self.guesses = RoomGuesses(self.store, Throttle(self.store, self.sealer))
+        self.pool = PasswordPool()
+        self.lines: list[str] = []
+        door = PasswordDoor(self.store, self.pool, Throttle(self.store, self.sealer), Log(self.clock, write=self.lines.append))
         self.world = World(
-            self.ledger, self.directory, self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses, self.uses
+            self.ledger,
+            self.directory,
+            self.signer,
+            self.sealer,
+            self.fetch,
+            self.passwords,
+            self.usage,
+            self.guesses,
+            self.uses,
+            RoomPeople(door),
+            RoomConsents(self.store, self.grants),
         )
 
     async def furnish(self) -> "Playground":
@@ -275,7 +294,9 @@ class Playground:
         pairs = [
             (name, one) for name, value in params.items() if value is not None for one in (value if isinstance(value, tuple) else (value,))
         ]
-        return Ask(Params.of(pairs), self.issuer, self.clock.moment(), authorization=self.authorization, address=self.address)
+        return Ask(
+            Params.of(pairs), self.issuer, self.clock.moment(), authorization=self.authorization, address=self.address, origin=self.origin
+        )
 
     async def post(self, **params: Param) -> dict[str, Any]:
         """Ask the token endpoint as the usual client, unless there is an Authorization header; the members of its reply."""

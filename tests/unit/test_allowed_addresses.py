@@ -21,3 +21,16 @@ def test_any_other_address_may_not_call(address: str) -> None:
 
 def test_a_network_may_be_written_with_its_host_bits() -> None:
     assert may_call(("10.1.2.3/8",), "10.200.0.1")
+
+
+@pytest.mark.parametrize("written", ["::ffff:203.0.113.0/120", "::FFFF:203.0.113.7", "::ffff:cb00:7107"])
+def test_an_ipv4_network_may_be_written_as_ipv6_shows_it(written: str) -> None:
+    assert may_call((written,), "203.0.113.7")
+    assert may_call((written,), "::ffff:203.0.113.7")
+    assert not may_call((written,), "203.0.114.7")
+    assert not may_call((written,), "2001:db8::7")
+
+
+def test_all_of_ipv6_is_not_all_of_ipv4() -> None:
+    assert not may_call(("::/0",), "203.0.113.7")
+    assert may_call(("::/0",), "2001:db8::7")

@@ -8,7 +8,7 @@ import pytest
 from gatewright.base import ids
 from gatewright.oauth.catalogue import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE, Catalogue, Role
 from gatewright.oauth.claims import ACR_PASSWORD
-from gatewright.oauth.client import Client
+from gatewright.oauth.client import Client, ClientSettings
 from gatewright.oauth.next_step import (
     Answer,
     AskConsent,
@@ -565,3 +565,36 @@ def test_a_scope_that_is_only_implied_is_nobodys_demand() -> None:
     assert isinstance(found, AskConsent)
     assert VIEW not in found.possible
     assert code(step(asking(scopes=("openid", "create:events")), client=narrow, catalogue=lacking)) == "access_denied"
+
+
+# ---------------------------------------------------------------- a code that the user carries
+
+CARRIED = "urn:ietf:wg:oauth:2.0:oob"
+
+
+@pytest.mark.parametrize("client", [None, FIRST, b.a_client(type="demo")])
+@pytest.mark.parametrize("done", [NOTHING, did(continued=True), did(account=b.ACCOUNT)])
+def test_who_carries_a_code_is_asked_each_time_and_whoever_the_client_is(client: Client | None, done: Progress) -> None:
+    seats = Seats(a_seat(given=given(OPENID, READ)), 1)
+    client = client if client is None or not client.demo else msgspec.structs.replace(client, settings=_open_demo(client))
+    assert isinstance(step(a_request(uri=CARRIED), client=client, seats=seats, done=done), AskConsent)
+    assert isinstance(step(a_request(uri=CARRIED), client=client, seats=seats, done=did(consented=True)), Answer)
+
+
+def _open_demo(client: Client) -> ClientSettings:
+    return msgspec.structs.replace(client.settings, demo_scopes="all")
+
+
+def test_in_silence_no_code_is_shown_to_anybody() -> None:
+    seats = Seats(a_seat(given=given(OPENID, READ)), 1)
+    assert code(step(a_request(uri=CARRIED, prompts=frozenset({"none"})), client=FIRST, seats=seats)) == "consent_required"
+
+
+def test_published_credentials_make_no_trusted_client() -> None:
+    demo = b.a_client(type="demo", party="first")
+    assert demo.asks_user
+    assert demo.public
+    assert not demo.knows_people
+    found = step(client=demo, seats=Seats(a_seat(), 1))
+    assert isinstance(found, AskConsent)
+    assert found.asked == {OPENID}, "what is not marked for such clients is not even asked for"

@@ -119,13 +119,13 @@ async def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for(he
 async def test_a_check_renews_a_digest_that_is_outdated() -> None:
     pool = PasswordPool()
     try:
-        found = await pool.check(WEAK, "correct horse", salt=SALT, known=False)
+        found = await pool.check(WEAK, "correct horse", salt=SALT, lane=Lane.PAGE)
         assert found.fits
         assert found.renewed is not None
         assert fits(found.renewed, "correct horse")
-        assert not (await pool.check(WEAK, "wrong", salt=SALT, known=True)).fits
-        assert not (await pool.check(None, "correct horse", salt=SALT, known=True)).fits
-        again = await pool.check(found.renewed, "correct horse", salt=SALT, known=False)
+        assert not (await pool.check(WEAK, "wrong", salt=SALT, lane=Lane.KNOWN)).fits
+        assert not (await pool.check(None, "correct horse", salt=SALT, lane=Lane.KNOWN)).fits
+        again = await pool.check(found.renewed, "correct horse", salt=SALT, lane=Lane.PAGE)
         assert (again.fits, again.renewed) == (True, None)
     finally:
         pool.close()

@@ -8,7 +8,7 @@ import pytest
 
 from gatewright.oauth.catalogue import Api, Catalogue, Scope
 from gatewright.oauth.client_auth import METHODS
-from gatewright.oauth.grant_types import GRANT_TYPES
+from gatewright.oauth.grant_types import OFFERED
 from gatewright.oauth.issuer import Issuer, PathPreset, Policy
 from gatewright.oauth.metadata import document
 from gatewright.oauth.paths import PATHS, published, url_of, urls_of
@@ -58,7 +58,7 @@ def test_the_standard_paths_are_published_where_they_are_on_else_the_first(paths
 def test_every_published_address_is_one_that_answers() -> None:
     for preset in PATHS:
         issuer = an_issuer(preset)
-        assert published(issuer) == preset
+        assert published(issuer.paths) == preset
         known = {HERE + place for places in PATHS[preset].values() for place in places}
         addresses = {value for name, value in told(preset).items() if name.endswith(("_endpoint", "_uri"))}
         assert addresses <= known
@@ -87,7 +87,8 @@ def test_what_would_default_to_a_lie_is_said() -> None:
 
 def test_the_lists_come_from_the_tables_that_do_the_work() -> None:
     found = told()
-    assert tuple(found["grant_types_supported"]) == tuple(GRANT_TYPES)
+    assert tuple(found["grant_types_supported"]) == OFFERED
+    assert "password" not in found["grant_types_supported"], "an exception is no offer"
     assert {method.NAME for method in METHODS} - {"secret"} <= set(found["token_endpoint_auth_methods_supported"])
     assert "none" not in found["introspection_endpoint_auth_methods_supported"]
     assert found["scopes_supported"] == ["openid", "profile", "email", "address", "phone", "offline_access", "read:balance"]

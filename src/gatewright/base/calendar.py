@@ -22,7 +22,7 @@ def date(seconds: int) -> tuple[int, int, int]:
 
 
 def day(seconds: int) -> str:
-    """Return the day of a moment as `2026-11-21`."""
+    """Return the day of a moment in UTC as `2026-11-21` (RFC 3339 §5.6)."""
     year, month, number = date(seconds)
     return f"{year:04d}-{month:02d}-{number:02d}"
 
@@ -52,3 +52,8 @@ def seconds_of(text: str) -> int | None:
     days = era * _ERA_DAYS + of_era * 365 + of_era // 4 - of_era // 100 + (153 * months + 2) // 5 + day - 1 - _BEFORE_1970
     found = days * _DAY + hour * 3600 + minute * 60 + second
     return found if len(text) == 20 and stamp(found) == text else None
+
+
+def day_begins(text: str) -> int | None:
+    """Return the first second of a day such as `2026-11-21`, or None when there is no such day."""
+    return seconds_of(f"{text}T00:00:00Z")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Detail(Struct, frozen=True):
-    """One value that a change sets; None stands for nothing."""
+    """One value that a change sets; null stands for nothing."""
 
     key: str
     before: Any = None

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenant_option, told
 
 
-@click.group()
+@click.group(cls=DerivedGroup)
 def apis() -> None:
     """List APIs with their scopes."""
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenant_option, told
 
 
-@click.command()
+@click.group(cls=DerivedGroup, invoke_without_command=True)
 @tenant_option
 @json_option
 @click.option("--act", default="", help="Only this act, such as client.made.")
@@ -23,6 +24,8 @@ def audit(
     terminal: Terminal, tenant: str | None, act: str, actor: str, subject: str, before: int | None, count: int, *, as_json: bool
 ) -> None:
     """Show what happened, by whom and when, the latest first."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     _check(act)
 
     async def listed() -> list[dict[str, Any]]:
@@ -39,6 +42,8 @@ def audit(
                     "number": entry.id,
                     "at": stamp(entry.at),
                     "actor": entry.actor,
+                    "client": entry.client,
+                    "address": entry.address,
                     "act": entry.act,
                     "subject": entry.subject,
                     "detail": msgspec.json.decode(entry.detail) if as_json else entry.detail,

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.client_secrets import secret, the_client
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
+    from gatewright.audit.weaknesses import WeaknessUse
     from gatewright.clients.book import ClientRow
 
 
-@click.group(commands=[secret])
+@click.group(cls=DerivedGroup, commands=[secret])
 def clients() -> None:
-    """List clients, keep one out or let one in, make secrets."""
+    """List clients, keep one out, make secrets, see who needs what weakens security."""
 
 
 @clients.command("list")
@@ -56,6 +58,49 @@ async def _shown(desk: Desk, row: ClientRow) -> dict[str, Any]:
         "secrets": len(secrets),
         "weaknesses": [*weaknesses(terms), *short],
         "changed_at": stamp(row.changed_at),
+    }
+
+
+@clients.command("who-uses")
+@click.argument("weakness", type=click.Choice(["password_grant", "out_of_band"]))
+@tenant_option
+@json_option
+@click.option("--after", default="", help="Go on behind this row (its `next` in --json).")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
+@click.pass_obj
+@told
+def who_uses(terminal: Terminal, weakness: str, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
+    """Tell which clients and users still need what weakens security, the latest use first."""
+
+    async def listed() -> list[dict[str, Any]]:
+        from gatewright.audit.weaknesses import uses
+
+        async with terminal.desk(tenant) as desk:
+            found = await uses(desk.store, desk.tenant.id, weakness, after=after, count=count)
+            return [await _use(desk, use) for use in found]
+
+    heads = ["client_id", "user", "last_at", "times", "since", "until", "reason"]
+    show_rows(heads, run(listed()), as_json=as_json, nothing=f"nobody used {weakness}")
+
+
+async def _use(desk: Desk, use: WeaknessUse) -> dict[str, Any]:
+    from gatewright.base.calendar import day, stamp
+    from gatewright.clients.book import BY_ID
+    from gatewright.users.book import BY_ID as USER
+
+    client = await desk.store.one(BY_ID, id=use.client, tenant=desk.tenant.id)
+    user = await desk.store.one(USER, id=use.person, tenant=desk.tenant.id) if use.person else None
+    exception = client.terms.password_grant if client is not None and use.weakness == "password_grant" else None
+    return {
+        "client_id": client.client_id if client is not None else None,
+        "user": user.email if user is not None else None,
+        "kind": user.kind if user is not None else None,
+        "last_at": stamp(use.last_at),
+        "since": stamp(use.first_at),
+        "times": use.total,
+        "until": day(exception.until - 1) if exception is not None else None,
+        "reason": exception.reason if exception is not None else None,
+        "next": use.place,
     }
 
 

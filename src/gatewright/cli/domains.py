@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Desk, Terminal, json_option, print_json, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from gatewright.tenants.claims import ClaimRow
 
 
-@click.group()
+@click.group(cls=DerivedGroup)
 def domains() -> None:
-    """Where a tenant answers: list, claim, check, drop, free."""
+    """Where a tenant answers: list, add, remove; claim, check, drop, free."""
 
 
 @domains.command("list")

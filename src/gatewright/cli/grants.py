@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.catalogue import Catalogue
 
 
-@click.group()
+@click.group(cls=DerivedGroup)
 def grants() -> None:
     """List what was given to clients, and end it."""
 

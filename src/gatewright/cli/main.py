@@ -17,13 +17,21 @@ _COMMANDS: Final = {
     "serve": ("running:serve", "Serve until a signal."),
     "plan": ("platform_file:plan", "Show what a platform file would change, and whom it would hit."),
     "apply": ("platform_file:apply", "Make true what a platform file says."),
-    "users": ("users:users", "List users, keep one out or let one in, set roles."),
-    "apis": ("apis:apis", "List APIs with their scopes."),
-    "clients": ("clients:clients", "List clients, keep one out or let one in, make secrets."),
+    "explain": ("derived:explain", "Tell which scopes a client would get for a user in an account, and why not the others."),
+    "tenant": ("derived:tenant", "Show and change the tenant itself."),
     "domains": ("domains:domains", "Where a tenant answers, and the domains that it claims and proves."),
-    "grants": ("grants:grants", "List what was given to clients, and end it."),
+    "users": ("users:users", "List, make and change users, keep one out or let one in, set roles."),
+    "accounts": ("derived:accounts", "List, make and change accounts."),
+    "members": ("derived:members", "List who belongs to an account, let users in, set their roles."),
+    "service-users": ("derived:service_users", "Make, stop and delete service users of an account."),
+    "roles": ("derived:roles", "List, make and change roles."),
+    "apis": ("apis:apis", "List, make and change APIs, make their secrets."),
+    "scopes": ("derived:scopes", "List, make and change scopes of APIs."),
+    "clients": ("clients:clients", "List, register and change clients, keep one out or let one in, make secrets."),
+    "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
+    "access": ("derived:access", "List what clients were given for an account, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
-    "audit": ("audit:audit", "Show what happened, by whom and when."),
+    "audit": ("audit:audit", "Show what happened, by whom and when; export it."),
     "backup": ("backup:backup", "Copy the store into a file while it runs."),
     "restore": ("backup:restore", "Put a backup in the place of an empty store."),
     "migrate": ("setup:migrate", "Bring the store to this version's schema; `serve` does it by itself."),
@@ -45,6 +53,8 @@ class LateGroup(click.Group):
             return None
         module, _, name = found[0].partition(":")
         command = getattr(import_module(f"gatewright.cli.{module}"), name)
+        if not isinstance(command, click.Command) and callable(command):
+            command = command()
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

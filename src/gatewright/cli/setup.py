@@ -164,6 +164,7 @@ async def _make(tx: Tx, at: Moment, first: First, digest: str, actor: str) -> li
 async def _administrator(deed: Deed, first: First, digest: str) -> list[str]:
     from gatewright.accounts.book import account_named, join, make_account
     from gatewright.apis.book import make_role, roles_of
+    from gatewright.oauth.catalogue import MANAGEMENT_IDS
     from gatewright.users.book import make_user, user_by_email
     from gatewright.users.records import NewUser
 
@@ -172,7 +173,7 @@ async def _administrator(deed: Deed, first: First, digest: str) -> list[str]:
     account = await account_named(deed.tx, deed.tenant, first.slug)
     place = await make_account(deed, first.slug, first.name) if account is None else account.id
     roles = {role.name: role.id for role in await roles_of(deed.tx, deed.tenant) if role.retired_at is None}
-    role = roles.get(ADMINISTRATOR) or await make_role(deed, ADMINISTRATOR, frozenset())
+    role = roles.get(ADMINISTRATOR) or await make_role(deed, ADMINISTRATOR, MANAGEMENT_IDS)
     person = await make_user(deed, NewUser(email=first.email, name=ADMINISTRATOR, password=digest))
     await join(deed, person=person, account=place, roles=frozenset([role]))
     return [f"the administrator {first.email}"]

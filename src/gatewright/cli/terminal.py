@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
     from gatewright.base.moment import Clock
     from gatewright.keys.sealer import Wrapper
+    from gatewright.keys.signer import KeySigner
+    from gatewright.management.perform import Office
+    from gatewright.oauth.ports import Sealer
     from gatewright.settings import Loaded
     from gatewright.store import Store, Tx
     from gatewright.tenants.records import TenantRow
+    from gatewright.tenants.txt import Txt
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,6 +115,68 @@ class Terminal:
         """Open the store for one of its tenants."""
         async with self.store() as (store, clock):
             yield Desk(store, clock, await the_tenant(store, tenant), operator())
+
+    @asynccontextmanager
+    async def office(self, tenant: str | None) -> AsyncIterator[Office]:
+        """Open the store for operations on one of its tenants; who can read it may do everything (`decisions` §8)."""
+        from gatewright.management.errand import Caller
+        from gatewright.management.perform import Office
+
+        async with self.store() as (store, clock):
+            row = await the_tenant(store, tenant)
+            yield Office(store, clock.moment(), row.id, Caller(actor=operator()), LateTools(self, store, clock))
+
+
+class LateTools:
+    """The `Tools` of operations at the terminal, each made when it is needed: most acts need no root key."""
+
+    def __init__(self, terminal: Terminal, store: Store, clock: Clock) -> None:
+        self._terminal = terminal
+        self._store = store
+        self._clock = clock
+
+    @property
+    def passwords(self) -> LateTools:
+        """What makes slow digests."""
+        return self
+
+    async def make(self, password: str, salt: bytes) -> str:
+        """Return the digest of a new password; nobody else waits at a terminal."""
+        from gatewright.users.passwords import digest_of
+
+        return digest_of(password, salt)
+
+    @property
+    def signer(self) -> KeySigner:
+        """The signing keys, under the root key."""
+        from gatewright.keys.signer import KeySigner
+
+        return KeySigner(self._store, self._clock, self.wrapper, lambda: False)
+
+    @property
+    def wrapper(self) -> Wrapper:
+        """What encrypts secrets that can be read again."""
+        return self._terminal.wrapper()
+
+    @property
+    def sealer(self) -> Sealer:
+        """What proofs of domains are made with."""
+        from gatewright.app import root_key
+        from gatewright.keys.sealer import RootSealer
+
+        return RootSealer(root_key(self._terminal.load(), os.environ))
+
+    @property
+    def txt(self) -> Txt:
+        """What asks the domain name system."""
+        from gatewright.app import txt_records
+
+        return txt_records(self._terminal.load())
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The deployment's own names."""
+        return self._terminal.load().settings.domains.own
 
 
 class Missing(Exception):
@@ -243,7 +309,7 @@ def say(sentence: str, document: Mapping[str, object], *, as_json: bool) -> None
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Print rows in columns as wide as they need to be."""
-    texts = [[_printable(cell) for cell in row] for row in rows]
+    texts = [[printable(cell) for cell in row] for row in rows]
     if not texts:
         click.echo(nothing)
         return
@@ -252,7 +318,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _printable(cell: object) -> str:
+def printable(cell: object) -> str:
+    """Return a value as a terminal may show it."""
     # What others chose is shown without the power to move the cursor or to colour the terminal.
     return "".join(char if char.isprintable() else "?" for char in ("" if cell is None else str(cell)))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gatewright.users.records import UserRow
 
 
-@click.group()
+@click.group(cls=DerivedGroup)
 def users() -> None:
     """List users, keep one out or let one in, set roles."""
 

@@ -12,7 +12,9 @@ import msgspec
 from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_IDS
 from gatewright.oauth.client import PUBLIC_TYPES, SECRET_METHODS, ClientSettings
+from gatewright.oauth.redirect_uri import OUT_OF_BAND, is_out_of_band
 from gatewright.oauth.redirect_uri import fault as redirect_fault
+from gatewright.tenants.rules import BadOrigin, parse_origin
 
 SHORT_SECRET: Final = 32  # characters: what others chose below this is kept as a slow digest (`decisions` §4)
 LONGEST_SECRET: Final = 1024
@@ -20,6 +22,9 @@ SHORTEST_SECRET: Final = 8
 
 # Characters that need no encoding anywhere a client id stands: Basic credentials, addresses, logs.
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,98}")
+
+_OF_A_SERVICE: Final = frozenset({"client_credentials", "password", "refresh_token"})
+_CARRIES_CODES: Final = frozenset({"web", "native", "demo"})
 
 Finding = tuple[str, str]
 """The key that a sentence is about, and the sentence."""
@@ -46,18 +51,21 @@ def secret_fault(secret: str) -> str | None:
 def settings_faults(settings: ClientSettings) -> Iterator[Finding]:
     """Yield everything that does not fit together in a client's settings."""
     yield from _type_faults(settings)
+    yield from _exception_faults(settings)
+    yield from _demo_faults(settings)
     yield from _proof_faults(settings)
     yield from _address_faults(settings)
+    yield from _network_faults(settings)
     yield from _scope_faults(settings)
 
 
 def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
     grants = settings.grant_types
-    if settings.type == "service" and grants != ("client_credentials",):
-        yield "grant_types", 'a service has no user: "client_credentials" is its only grant type'
+    if settings.type == "service" and not _OF_A_SERVICE.issuperset(grants):
+        yield "grant_types", 'a service has no user at a page: "client_credentials" is its grant type, or as an exception "password"'
     if settings.type in PUBLIC_TYPES and "client_credentials" in grants:
         yield "grant_types", f'"client_credentials" is for clients that can keep a secret; a {settings.type} client cannot'
-    if "refresh_token" in grants and "authorization_code" not in grants:
+    if "refresh_token" in grants and not {"authorization_code", "password"}.intersection(grants):
         yield "grant_types", '"refresh_token" renews what "authorization_code" began, which is missing'
     if not grants:
         yield "grant_types", "at least one is needed"
@@ -67,14 +75,61 @@ def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "service_user" if settings.service_user else "account", 'only "client_credentials" acts for an account or a service user'
 
 
+def _exception_faults(settings: ClientSettings) -> Iterator[Finding]:
+    """The password grant and the platform's own clients that take passwords (RFC 9700 §2.4, `decisions` §9)."""
+    uses = "password" in settings.grant_types
+    if uses and settings.password_grant is None:
+        yield "password_grant", 'the password grant is an exception with an end: password_grant = { until = 2027-03-31, reason = "…" }'
+    if settings.password_grant is not None and not uses:
+        yield "password_grant", 'nothing is excepted without "password" among the grant_types'
+    if settings.internal and (settings.party != "first" or settings.consent == "always"):
+        yield "internal", 'only the platform\'s own clients are internal, whose users are not asked: party = "first", consent = "auto"'
+    if settings.internal and not uses:
+        yield "internal", 'this lets people\'s passwords be shown by the grant type "password", which is missing'
+    if uses and settings.type in PUBLIC_TYPES and not settings.internal:
+        yield "internal", "a client without a secret may show passwords only as the platform's own: internal = true"
+    if settings.cors_origins and not uses:
+        yield "cors_origins", 'these are the pages that may use the grant type "password", which is missing; others need no list'
+    for index, text in enumerate(settings.cors_origins):
+        sentence = _origin_fault(text)
+        if sentence is not None:
+            yield f"cors_origins.{index}", sentence
+        elif text in settings.cors_origins[:index]:
+            yield f"cors_origins.{index}", "this stands here twice"
+
+
+def _origin_fault(text: str) -> str | None:
+    try:
+        origin = parse_origin(text)
+    except BadOrigin as fault:
+        return str(fault)
+    return None if origin.url == text else f"browsers write this origin as {origin.url}"
+
+
+def _demo_faults(settings: ClientSettings) -> Iterator[Finding]:
+    """A client whose credentials are published (`security-rules` 23)."""
+    if settings.type != "demo":
+        if settings.demo_scopes != "marked":
+            yield "demo_scopes", 'this is for clients of type "demo", whose credentials are published'
+        return
+    if settings.party == "first":
+        yield "party", "anybody may call himself this client, so it is a third party to everybody"
+    if not {"authorization_code", "refresh_token"}.issuperset(settings.grant_types):
+        yield "grant_types", 'published credentials open nothing by themselves: "authorization_code" is what a demo client uses'
+    if settings.introspects:
+        yield "introspects", "anybody may call himself this client, and would learn of others' tokens"
+    if settings.token_endpoint_auth_method == "private_key_jwt":
+        yield "token_endpoint_auth_method", "a demo client's credentials are published: a secret, or none"
+
+
 def _proof_faults(settings: ClientSettings) -> Iterator[Finding]:
     method = settings.token_endpoint_auth_method
     if settings.type in PUBLIC_TYPES and method != "none":
         yield "token_endpoint_auth_method", f'a {settings.type} client cannot keep a secret: "none" is expected'
-    if settings.type not in PUBLIC_TYPES and method == "none":
+    if settings.type not in PUBLIC_TYPES and settings.type != "demo" and method == "none":
         yield "token_endpoint_auth_method", f'a {settings.type} client proves itself: "none" is for spa, native and device clients'
-    if method == "none" and settings.pkce == "optional":
-        yield "pkce", "a client without a secret has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
+    if (method == "none" or settings.type == "demo") and settings.pkce == "optional":
+        yield "pkce", "a client without a secret of its own has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
     if method == "none" and settings.introspects:
         yield "introspects", "introspection is for clients that prove themselves (RFC 7662 §2.1)"
     if settings.secret_readable and method not in SECRET_METHODS:
@@ -106,20 +161,39 @@ def _address_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "redirect_uris", 'nothing goes there without the grant type "authorization_code"'
     for name, uris in (("redirect_uris", settings.redirect_uris), ("post_logout_redirect_uris", settings.post_logout_redirect_uris)):
         for index, uri in enumerate(uris):
-            sentence = redirect_fault(uri, settings.type)
+            sentence = _out_of_band_fault(name, settings) if is_out_of_band(uri) else redirect_fault(uri, settings.type)
             if sentence is not None:
                 yield f"{name}.{index}", sentence
             elif uri in uris[:index]:
                 yield f"{name}.{index}", "this stands here twice"
+    if settings.out_of_band and OUT_OF_BAND not in settings.redirect_uris:
+        yield "out_of_band", f'the address that stands for a page with the code is missing among the redirect_uris: "{OUT_OF_BAND}"'
+    if settings.jwks_uri is not None and not settings.jwks_uri.startswith(
+        ("https://", "http://localhost", "http://127.0.0.1", "http://[::1]")
+    ):
+        yield "jwks_uri", "https is expected"
+
+
+def _network_faults(settings: ClientSettings) -> Iterator[Finding]:
     for index, text in enumerate(settings.allowed_ips):
         try:
             ip_network(text)
         except ValueError as fault:
             yield f"allowed_ips.{index}", f'"{text}" is no address or network: {fault}'
-    if settings.jwks_uri is not None and not settings.jwks_uri.startswith(
-        ("https://", "http://localhost", "http://127.0.0.1", "http://[::1]")
-    ):
-        yield "jwks_uri", "https is expected"
+
+
+def _out_of_band_fault(name: str, settings: ClientSettings) -> str | None:
+    if name != "redirect_uris":
+        return "a sign-out leads to an address; this stands for none"
+    if settings.type not in _CARRIES_CODES:
+        return (
+            f"the user carries a code to programs of type {', '.join(sorted(_CARRIES_CODES))}; a {settings.type} client gets it by itself"
+        )
+    return (
+        None
+        if settings.out_of_band
+        else "this shows the code to the user, who may give it to a stranger; to allow that: out_of_band = true"
+    )
 
 
 def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
@@ -153,4 +227,10 @@ def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
         and settings.refresh_idle > 90 * 86_400
     ):
         found.append("long_refresh")
+    if "password" in settings.grant_types:
+        found.append("password_grant_for_people" if settings.internal else "password_grant")
+    if settings.out_of_band:
+        found.append("out_of_band")
+    if settings.type == "demo":
+        found.append("published_credentials" if settings.demo_scopes == "marked" else "published_credentials_for_all_scopes")
     return tuple(found)

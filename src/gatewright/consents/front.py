@@ -123,7 +123,7 @@ class RoomConsents:
         giving = Giving(
             tenant=consent.tenant,
             client=consent.client,
-            source="user" if consent.asked else "first_party",
+            source="user" if consent.asked else "account_admin" if consent.handed_out else "first_party",
             actor=user,
             person=consent.person,
             account=consent.account,

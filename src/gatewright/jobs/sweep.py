@@ -11,6 +11,7 @@ BATCH: Final = 500  # rows a transaction: some milliseconds of the writer's time
 ROUNDS: Final = 200
 CHANGES_KEPT: Final = 86_400  # seconds; a node that slept longer than this reads everything anew
 ENDED_KEPT: Final = 30 * 86_400  # seconds: how long a replay is still known as one, and a session is still listed for an audit
+USES_KEPT: Final = 400 * 86_400  # seconds for which it is told that a client or user still needs a weakness
 
 COUNTS_KEPT: Final = 400 * 86_400  # seconds: a year, and the same month of the year before
 
@@ -45,7 +46,9 @@ _EMPTY: Final = "NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consen
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
+    ("repeat", _oldest("repeat", "name", "until < :now"), 0),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
+    ("weakness_use", _oldest("weakness_use", "name", "last_at < :now"), USES_KEPT),
     ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),
     # By whole days, which stay where they are in their index however often a counter grows.
     ("usage_count", _oldest("usage_count", "name", "day < CAST(:now AS BIGINT) / 86400"), COUNTS_KEPT),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from gatewright.audit.book import Act, entry_of
+from gatewright.audit.weaknesses import Use, used
 from gatewright.base import ids
+from gatewright.base.networks import network_of
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import REDEEMABLE, STANDING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Clock, Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.client import Client
+    from gatewright.oauth.showing import Weakness
     from gatewright.store import Store, Then, Tx
 
 REDEEM: Final = Query(
@@ -70,6 +73,23 @@ MARK: Final = Query(
 _REPLAYS: Final = {"code": Act.CODE_REPLAYED, "refresh_token": Act.REFRESH_REPLAYED, None: Act.AUTHORIZATION_ENDED}
 
 
+async def open_weakly(tx: Tx, at: Moment, new: NewAuthorization, weakness: Weakness) -> bool:
+    """Remember an authorization that came by a weakness, with its entry in the audit log; tell whether its id was free. A unit of work."""
+    if await tx.one(OPEN, **row_of(new)) is None:
+        return False
+    use = Use(
+        weakness=weakness.name,
+        tenant=new.tenant,
+        client=new.client,
+        person=new.person,
+        account=new.account,
+        subject=ids.show(ids.AUTHORIZATION, new.id),
+        network=network_of(weakness.address),
+    )
+    await used(tx, at, use)
+    return True
+
+
 async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause = "signed_out") -> int:
     """End the authorizations that last only as long as their session; return how many. A unit of work, or a part of one."""
     return await tx.do(END_OF_SESSION, session=session, now=at.now, because=because)
@@ -93,9 +113,13 @@ class Book:
         """Read an authorization with that by which its code and refresh tokens are judged."""
         return await self._store.one(REDEEMABLE, id=number)
 
-    async def open(self, new: NewAuthorization) -> None:
+    async def open(self, new: NewAuthorization, *, weakness: Weakness | None = None) -> None:
         """Remember an authorization under a live grant."""
-        if await self._store.verb(OPEN, **row_of(new)) is None:
+        if weakness is None:
+            fresh = await self._store.verb(OPEN, **row_of(new)) is not None
+        else:
+            fresh = await self._store.run(open_weakly, self._clock.moment(), new, weakness)
+        if not fresh:
             raise NotUnique("another authorization has this id")
 
     async def redeem(self, number: int, *, attempt: str, now: int, standing_digest: str | None = None) -> Redemption:

@@ -206,6 +206,7 @@ def _scope(row: ScopeRow, names: Known) -> Struct:
             "risk": row.risk,
             "reach": row.reach,
             "implies": names.scope_names(ids_of(row.implies)),
+            "demo": bool(row.demo),
             "status": "active" if row.retired_at is None else "retired",
         },
     )

@@ -22,6 +22,7 @@ from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.document import ClientPart
+from gatewright.platform.terms import shown_exception
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import CredentialRow
 from gatewright.users import book as users
@@ -195,6 +196,7 @@ async def _document(errand: Errand, row: ClientRow, names: Known) -> dict[str, A
         "account": None if account is None else account.slug,
         "service_user": None if user is None else user.email,
         "owner": {"user": None if owner is None else owner.email, "account": None if company is None else company.slug},
+        "password_grant": None if terms.password_grant is None else shown_exception(terms.password_grant),
         "status": "active" if row.disabled_at is None else "disabled",
         "weaknesses": list(weaknesses(terms)),
         "created_at": stamp(row.created_at),
@@ -223,7 +225,7 @@ async def create_secret(errand: Errand, where: ClientAt, body: NewSecret) -> Mad
     await _may_act_as(errand, row, names)
     if body.overlap is not None and body.end_others:
         raise Refused("overlap lets the present secret go on for a while, end_others ends it now: say one of them")
-    now, wrapper = errand.at.now, errand.tools.wrapper
+    now, wrapper = errand.at.now, errand.tools.wrapper if row.terms.secret_readable else None
     expires = None if body.expires_in is None else now + duration.seconds(body.expires_in)
     if body.overlap is None and not body.end_others:
         made = await renewal.make(errand.deed, row, wrapper, label=body.label, expires_at=expires)

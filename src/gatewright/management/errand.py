@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import Struct
 
 from gatewright.audit.book import By
-from gatewright.audit.deed import Deed
+from gatewright.audit.deed import Deed, Refused
 from gatewright.base.change import Hit
 from gatewright.base.moment import Moment
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, MANAGEMENT_SCOPES, Catalogue
@@ -33,11 +33,11 @@ _COVERS: Final = {
 }
 
 
-class NotThere(Exception):
+class NotThere(Refused):
     """What an operation is about does not exist, as far as its caller may know; the text is a sentence."""
 
 
-class NotHeld(Exception):
+class NotHeld(Refused):
     """The caller would give away what he does not hold (`security-rules` 36); the text is a sentence."""
 
 
@@ -67,17 +67,21 @@ class Hasher(Protocol):
         """Return the digest of a new password."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What an operation may use beside its transaction; what is slow or outside, only in front of it."""
+class Tools(Protocol):
+    """What work outside of a transaction may use."""
 
-    passwords: Hasher
-    signer: KeySigner
-    wrapper: Wrapper
-    sealer: Sealer
-    txt: Txt
-    own_names: tuple[str, ...] = ()
-    """Names that belong to the deployment, which no tenant claims."""
+    @property
+    def passwords(self) -> Hasher: ...
+    @property
+    def signer(self) -> KeySigner: ...
+    @property
+    def wrapper(self) -> Wrapper: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def txt(self) -> Txt: ...
+    @property
+    def own_names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from gatewright.clients.registry import to_client
 from gatewright.ledger import grants as ledger
 from gatewright.management.accounts import OWN_READ as READ_MEMBERS
 from gatewright.management.accounts import READ as READ_ACCOUNTS
-from gatewright.management.errand import Errand, NotHeld
+from gatewright.management.errand import Errand, NotHeld, NotThere
 from gatewright.management.names import Known, account_at, client_at, known, user_at
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, OPENID_API, Catalogue
 from gatewright.oauth.client import Client
@@ -94,8 +94,10 @@ async def explain(errand: Errand, where: Question) -> Explanation:
     user = await _user(errand, where, client)
     account = await _account(errand, where, client)
     held = await _held(errand, user, account)
-    if user is not None and held is not None:
+    if user is not None and account is not None:
         _may_read_members(errand)
+    if where.user and held is None and errand.caller.account:
+        raise NotThere(f"there is no user {where.user}")  # or none here, which is the same to whose rights end here
     grant = await errand.source.one(
         ledger.FIND,
         tenant=errand.tenant,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -21,11 +22,16 @@ from gatewright.oauth.catalogue import ids_of
 from gatewright.platform.document import Name
 from gatewright.store import Query
 
+if TYPE_CHECKING:
+    from gatewright.clients.book import ClientRow
+    from gatewright.users.records import UserRow
+
 READ: Final = "gw:grants:read"
 WRITE: Final = "gw:grants:write"
 OWN_READ: Final = "gw:access:read"
 OWN_WRITE: Final = "gw:access:write"
 
+NOBODY: Final = -1
 _NEWEST: Final = (1 << 63) - 1
 _GrantId = Annotated[str, Meta(description="The grant's id, `gr_…`.", max_length=100)]
 _COUNT: Final = Query(
@@ -194,10 +200,20 @@ async def count_grants(errand: Errand, where: Struct, body: Struct, before: obje
 
 async def _parties(errand: Errand, client: str | None, user: str | None, account: str | None) -> dict[str, int]:
     return {
-        "client": 0 if client is None else (await client_at(errand, client)).id,
-        "person": 0 if user is None else (await user_at(errand, user)).id,
+        "client": 0 if client is None else await _known(errand, client_at(errand, client)),
+        "person": 0 if user is None else await _known(errand, user_at(errand, user)),
         "account": 0 if account is None else (await account_at(errand, account)).id,
     }
+
+
+async def _known(errand: Errand, finding: Awaitable[ClientRow | UserRow]) -> int:
+    """Return a party's number; at an account's door one that does not exist is like one that gave nothing here."""
+    try:
+        return (await finding).id
+    except NotThere:
+        if errand.caller.account:
+            return NOBODY
+        raise
 
 
 async def _listed(errand: Errand, parties: dict[str, int], after: str, count: int) -> list[GrantRecord]:

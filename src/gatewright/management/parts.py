@@ -62,7 +62,7 @@ async def carry_out(
     """
     reading = await _reading(errand, pieces)
     current = await load(errand.source, reading, errand.at.now, earlier_applies=False)
-    faults = examine(reading, current, {}).faults
+    faults = examine(reading, current, {}, errand.at.now).faults
     if faults:
         raise Faults(tuple([_placed(fault, inside) for fault in faults]))
     slow = slow or SlowWork(errand.at)
@@ -71,7 +71,9 @@ async def carry_out(
     if errand.preview:
         for step in steps:
             errand.hits.extend((await counted(errand.source, errand.tenant, step.change, current)).hits)
-    work = Work(errand.deed, Names.of(current), slow, errand.tools.wrapper)
+    readable = any(part.value.secret_readable for part in pieces.get("clients", ()))
+    wrapper = errand.tools.wrapper if readable else None  # the root key is asked for only where it is needed
+    work = Work(errand.deed, Names.of(current), slow, wrapper, label="management")
     for step in steps:
         await step.run(work)
     return work.made

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import msgspec
 from msgspec import Struct, structs
 
-from gatewright.audit.deed import Deed
+from gatewright.audit.deed import Deed, Refused
 from gatewright.audit.repeats import claim, keep
 from gatewright.base.change import Detail, Hit, details, flat
 from gatewright.base.check import Fault, Faults, check
@@ -30,17 +30,18 @@ if TYPE_CHECKING:
 
 LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 ANY: Final = "*"
+_BY_ITSELF: Final = frozenset({"changed_at"})  # what changes with every change tells nothing of it
 
 
-class Outdated(Exception):
+class Outdated(Refused):
     """The record is not the one that the caller saw (RFC 9110 §13.1.1); the text is a sentence."""
 
 
-class Unguarded(Exception):
+class Unguarded(Refused):
     """The caller must say which state of the record is to be changed (RFC 6585 §3); the text is a sentence."""
 
 
-class OtherRequest(Exception):
+class OtherRequest(Refused):
     """The Idempotency-Key was used for another request; the text is a sentence."""
 
 
@@ -61,7 +62,8 @@ class Office:
     tenant: int
     caller: Caller
     tools: Tools
-    vault: Vault
+    vault: Vault | None = None
+    """Where answers are kept; none at the terminal, where nothing comes twice."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -107,7 +109,7 @@ async def perform(operation: Operation, asked: Asked, office: Office) -> Outcome
 
     Raises:
         Faults: everything that is wrong with what came.
-        NotThere, NotHeld, Refused, Outdated, Unguarded, OtherRequest: with a sentence for the caller.
+        Refused: with a sentence for the caller; its subclasses say of which kind.
     """
     where, body = _taken(operation, asked)
     errand = _errand(office, office.store)
@@ -187,14 +189,15 @@ async def _run(operation: Operation, errand: Errand, where: Struct, body: Struct
 
 async def _changed(operation: Operation, asked: Asked, office: Office, errand: Errand, where: Struct, body: Struct | None) -> Outcome:
     """The unit: what is decided here is decided on what this transaction sees."""
+    vault = office.vault
     named = _name(operation, asked, office)
-    if named:
-        request = office.vault.mac(office.tenant, _request(operation, asked))
+    if named and vault is not None:
+        request = vault.mac(office.tenant, _request(operation, asked))
         kept = await claim(errand.deed.tx, name=named, tenant=office.tenant, request=request, now=office.at.now)
         if kept is not None:
             if kept.request != request:
                 raise OtherRequest("this Idempotency-Key came with another request before: take a new one for each")
-            return _again(office.vault.unseal(office.tenant, named, asked.key, kept.answer))
+            return _again(vault.unseal(office.tenant, named, asked.key, kept.answer))
     before = await operation.find(errand, where) if operation.find is not None else None
     if asked.if_match and ANY not in asked.if_match and etag_of(before) not in asked.if_match:
         raise Outdated("the record was changed since: read it again, and change what it is now")
@@ -205,15 +208,10 @@ async def _changed(operation: Operation, asked: Asked, office: Office, errand: E
     if asked.preview:
         raise _Undone(_told(operation, before, after, errand.hits))
     outcome = Outcome(value=after, etag=etag_of(after) if operation.find is not None and after is not None else "")
-    if named:
-        nonce = office.at.dice.bytes(12)
+    if named and vault is not None:
         answer = msgspec.json.encode({"value": after, "etag": outcome.etag})
-        await keep(
-            errand.deed.tx,
-            name=named,
-            tenant=office.tenant,
-            answer=office.vault.seal(office.tenant, named, asked.key, answer, nonce=nonce),
-        )
+        sealed = vault.seal(office.tenant, named, asked.key, answer, nonce=office.at.dice.bytes(12))
+        await keep(errand.deed.tx, name=named, tenant=office.tenant, answer=sealed)
     return outcome
 
 
@@ -237,7 +235,7 @@ def _again(answer: bytes) -> Outcome:
 def _told(operation: Operation, before: Struct | None, after: object, hits: list[Hit]) -> Preview:
     old, new = _document(before), _document(after)
     same_kind = before is None or after is None or type(before) is type(after)
-    changes = details(old, new) if same_kind else details({}, new)
+    changes = [one for one in (details(old, new) if same_kind else details({}, new)) if one.key not in _BY_ITSELF]
     # A secret that a preview made is never seen: the row it would open is rolled back.
     hidden = cast("dict[str, Any]", masked({one.key: one.after for one in changes}))
     shown = tuple([Detail(one.key, one.before, hidden[one.key]) for one in changes])

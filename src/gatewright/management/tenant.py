@@ -60,9 +60,10 @@ class DomainRecord(Struct, frozen=True, kw_only=True):
 async def show_tenant(errand: Errand, where: Nowhere) -> Struct:
     """Show the settings of the tenant."""
     row, domains = await _row(errand), await _domains(errand)
+    document: dict[str, Any] = {"id": ids.show(ids.TENANT, row.id), "slug": row.slug, "name": row.name, "paths": row.paths.split()}
+    document |= {"brand": msgspec.to_builtins(row.look), "scopes_policy": row.rules.scopes_policy}
     hosts = {kind: [one.origin for one in domains if one.kind == kind] for kind in ("issuer", "api")}
-    document = {"id": ids.show(ids.TENANT, row.id), "slug": row.slug, "name": row.name, "paths": row.paths.split()}
-    return filled(TenantRecord, {**document, "brand": msgspec.to_builtins(row.look), "domains": hosts["issuer"], "api_hosts": hosts["api"]})
+    return filled(TenantRecord, {**document, "domains": hosts["issuer"], "api_hosts": hosts["api"]})
 
 
 async def change_tenant(errand: Errand, where: Nowhere, body: Struct) -> Struct:

@@ -17,7 +17,7 @@ from gatewright.base.operation import Nowhere, Operation, Paged
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.ledger.standing import PLACES
-from gatewright.management.errand import Errand
+from gatewright.management.errand import Errand, NotHeld
 from gatewright.management.names import Known, known, place, user_at
 from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, form, patch, record
@@ -30,6 +30,7 @@ from gatewright.users.rules import email_key
 
 READ: Final = "gw:users:read"
 WRITE: Final = "gw:users:write"
+PLACES_USERS: Final = "gw:accounts:write"
 
 Password = Annotated[str, Meta(description="Kept as a slow digest alone.", min_length=1, max_length=1024)]
 _MORE: Final[dict[str, Any]] = {
@@ -131,6 +132,9 @@ async def create_user(errand: Errand, where: object, body: Struct) -> Struct:
 async def make_user(errand: Errand, said: dict[str, Any], password: str = "") -> None:
     """Make a user as a platform file would say it; its roles are given by those alone who hold them."""
     email = said["email"]
+    held = errand.caller.held
+    if said.get("memberships") and held is not None and not errand.caller.account and PLACES_USERS not in held:
+        raise NotHeld(f"who belongs to an account is decided by those who hold {PLACES_USERS}; make the user without memberships")
     if await book.user_by_email(errand.source, errand.tenant, email) is not None:
         raise Refused(f"there is a user {email} already")
     slow = SlowWork(errand.at)

@@ -8,11 +8,15 @@ from msgspec import Struct
 
 from gatewright.oauth.errors import OAuthError
 from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.redirect_uri import is_out_of_band
 from gatewright.oauth.request import ReturnTo
 
 
 class Sent(Struct, frozen=True):
-    """An answer on its way. With `form` the browser posts it to `target`; without, `target` is where it goes."""
+    """An answer on its way. With `form` the browser posts it to `target`; without, `target` is where it goes.
+
+    Out of band it goes nowhere: a page shows what `form` holds.
+    """
 
     target: str
     form: tuple[tuple[str, str], ...] | None = None
@@ -32,7 +36,7 @@ def _sent(fields: list[tuple[str, str]], back: ReturnTo, issuer: Issuer) -> Sent
     if back.state is not None:
         fields.append(("state", back.state))
     fields.append(("iss", issuer.url))
-    if back.mode == "form_post":
+    if is_out_of_band(back.redirect_uri) or back.mode == "form_post":
         return Sent(back.redirect_uri, tuple(fields))
     return Sent(_joined(back.redirect_uri, "&".join([f"{name}={quote(value, safe='')}" for name, value in fields])))
 

@@ -49,6 +49,8 @@ ONCE: Final = frozenset(
         "post_logout_redirect_uri",
         "logout_hint",
         "access_token",
+        "username",
+        "password",
     ]
 )
 
@@ -108,14 +110,17 @@ class Params:
 class Ask:
     """What came over the wire to one endpoint of one issuer, at one moment."""
 
-    __slots__ = ("address", "at", "authorization", "issuer", "params")
+    __slots__ = ("address", "at", "authorization", "issuer", "origin", "params")
 
-    def __init__(self, params: Params, issuer: Issuer, at: Moment, *, authorization: str | None = None, address: str = "") -> None:
+    def __init__(
+        self, params: Params, issuer: Issuer, at: Moment, *, authorization: str | None = None, address: str = "", origin: str | None = None
+    ) -> None:
         self.params = params
         self.issuer = issuer
         self.at = at
         self.authorization = authorization
         self.address = address
+        self.origin = origin
 
 
 @dataclass(slots=True)

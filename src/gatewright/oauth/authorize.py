@@ -16,6 +16,7 @@ from gatewright.oauth.errors import AccessDenied, InvalidRequest, PageError
 from gatewright.oauth.logout import read_hint
 from gatewright.oauth.next_step import Answer, AskConsent, Pending, Refuse, Situation, needs_account, next_step
 from gatewright.oauth.redirect_uri import match
+from gatewright.oauth.showing import OUT_OF_BAND, Weakness
 from gatewright.oauth.visit import Consent, Seat, Seats, Visitor
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.visit import Front
 
 OPENED_BY: Final = "authorization_code"
+BY_HAND_SECONDS: Final = 300  # a person who copies a code is slower than a browser
 
 
 async def accept(ask: Ask, front: Front) -> AuthorizationRequest:
@@ -72,17 +74,17 @@ async def _seats(situation: Situation, visitor: Visitor, front: Front, now: int)
     return await front.consents.seats(client.tenant, client.id, visitor.person, number=number, slug=slug, now=now)
 
 
-async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment) -> Sent | Pending:
-    """Return the answer if the request is ready for one, else what the user must do first."""
+async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment, *, address: str = "") -> Sent | Pending:
+    """Return the answer if the request is ready for one, else what the user must do first. `address` is the browser's."""
     step = next_step(situation)
     if isinstance(step, Refuse):
         return refuse(step.error, situation.request.back, issuer)
     if isinstance(step, Answer):
-        return await _answered(situation, step, issuer, front, at)
+        return await _answered(situation, step, issuer, front, at, address)
     return step
 
 
-async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: Front, at: Moment) -> Sent:
+async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: Front, at: Moment, address: str) -> Sent:
     """Open an authorization and return its code. One statement, or a grant before it where a trusted client gets something new."""
     client, request, visitor = situation.client, situation.request, _present(situation)
     given = step.given
@@ -92,11 +94,12 @@ async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: F
     code, digest = new_code(number, client.tenant, at)
     terms = CodeTerms(
         digest=digest,
-        expires_at=at.now + issuer.policy.code_lifetime,
+        expires_at=at.now + (BY_HAND_SECONDS if situation.by_hand else issuer.policy.code_lifetime),
         challenge=request.challenge,
         redirect_uri=request.back.redirect_uri if request.redirect_sent else None,
     )
-    await front.world.ledger.open(_opened(situation, step, visitor, given.id, terms, number, issuer, at))
+    new = _opened(situation, step, visitor, given.id, terms, number, issuer, at)
+    await front.world.ledger.open(new, weakness=Weakness(OUT_OF_BAND, address) if situation.by_hand else None)
     return approve(code, request.back, issuer)
 
 

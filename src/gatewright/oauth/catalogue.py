@@ -25,6 +25,8 @@ class Scope(Struct, frozen=True):
     reach: Literal["account", "tenant"] = "account"
     implies: tuple[int, ...] = ()
     place: int = 0
+    demo: bool = False
+    """Whether a client with published credentials may have it."""
 
 
 class Api(Struct, frozen=True, kw_only=True):

@@ -147,7 +147,9 @@ def proof_key(draft: Draft) -> None:
     if challenge is None:
         if method is not None:
             raise InvalidRequest("the parameter 'code_challenge' is missing beside 'code_challenge_method'")
-        if draft.known.public or draft.known.settings.pkce == "required":
+        # A code that its user carries was in no redirect; and of published credentials even PKCE would prove no more (`security-rules` 23).
+        carried = draft.known.demo and redirect_uri.is_out_of_band(draft.redirect_uri)
+        if not carried and (draft.known.public or draft.known.settings.pkce == "required"):
             raise InvalidRequest("the parameter 'code_challenge' is missing: this client must use PKCE with S256")
     elif method != pkce.METHOD:
         raise InvalidRequest("the parameter 'code_challenge_method' must be 'S256'")

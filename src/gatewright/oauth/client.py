@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials", "password"]
+ClientType = Literal["web", "spa", "native", "device", "service", "demo"]
 AuthMethod = Literal["none", "secret", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
@@ -19,11 +20,18 @@ class ClientSecret(Struct, frozen=True):
     expires_at: int | None = None
 
 
+class PasswordException(Struct, frozen=True):
+    """Why a client may still use the password grant, and the second at which that ends."""
+
+    until: int
+    reason: str
+
+
 class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is kept of a client as one document. Names are RFC 7591's where it has one; times in seconds."""
 
     client_name: str
-    type: Literal["web", "spa", "native", "device", "service"] = "web"
+    type: ClientType = "web"
     party: Literal["first", "third"] = "third"
     consent: Literal["auto", "always"] = "auto"
     grant_types: tuple[GrantTypeName, ...] = ("authorization_code",)
@@ -50,6 +58,11 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lasting_session: bool = False
     third_party_management: bool = False
     secret_readable: bool = False
+    password_grant: PasswordException | None = None
+    internal: bool = False
+    cors_origins: tuple[str, ...] = ()
+    out_of_band: bool = False
+    demo_scopes: Literal["marked", "all"] = "marked"
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
@@ -72,8 +85,13 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def public(self) -> bool:
-        """Whether it cannot keep a credential (RFC 6749 §2.1)."""
-        return self.settings.token_endpoint_auth_method == "none"
+        """Whether it has no credential that it keeps to itself (RFC 6749 §2.1): none at all, or a published one."""
+        return self.settings.token_endpoint_auth_method == "none" or self.demo
+
+    @property
+    def demo(self) -> bool:
+        """Whether its credentials are published, so that anybody may call himself this client (`security-rules` 23)."""
+        return self.settings.type == "demo"
 
     @property
     def all_or_nothing(self) -> bool:
@@ -83,4 +101,9 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
     @property
     def asks_user(self) -> bool:
         """Whether its user is asked for consent."""
-        return self.settings.party == "third" or self.settings.consent == "always"
+        return self.settings.party == "third" or self.settings.consent == "always" or self.demo
+
+    @property
+    def knows_people(self) -> bool:
+        """Whether people may type their passwords into it: the platform's own, which asks nobody for consent (`decisions` §9)."""
+        return self.settings.internal and not self.asks_user

@@ -92,9 +92,10 @@ def decide(names: Iterable[str], catalogue: Catalogue, client: Client, party: Pa
     refused: list[tuple[str, Verdict]] = []
     known = catalogue.scopes_by_name
     held = open_to(catalogue, client, party)
+    allowed = client.scopes if not client.demo else _for_a_demo(client, catalogue)
     for name in dict.fromkeys(names):
         scope = known.get(name)
-        verdict = Verdict.SCOPE_UNKNOWN if scope is None else _verdict(scope, client, catalogue, party, held, bounds)
+        verdict = Verdict.SCOPE_UNKNOWN if scope is None else _verdict(scope, allowed, catalogue, party, held, bounds)
         if scope is not None and verdict is Verdict.GRANTED:
             granted.append(scope)
         else:
@@ -115,9 +116,18 @@ def open_to(catalogue: Catalogue, client: Client, party: Party) -> frozenset[int
     return catalogue.implied(found) if found else found
 
 
-def _verdict(scope: Scope, client: Client, catalogue: Catalogue, party: Party, held: frozenset[int], bounds: Bounds) -> Verdict:
+def _for_a_demo(client: Client, catalogue: Catalogue) -> frozenset[int]:
+    """Return what is allowed to a client whose credentials are published: what is marked for that, unless an admin opens it."""
+    if client.settings.demo_scopes == "all":
+        return client.scopes
+    return frozenset(
+        [scope.id for scope in catalogue.scopes.values() if scope.id in client.scopes and (scope.demo or scope.api == OPENID_API)]
+    )
+
+
+def _verdict(scope: Scope, allowed: frozenset[int], catalogue: Catalogue, party: Party, held: frozenset[int], bounds: Bounds) -> Verdict:
     number = scope.id
-    if number not in client.scopes:
+    if number not in allowed:
         return Verdict.SCOPE_NOT_ALLOWED_TO_CLIENT
     if scope.api != OPENID_API:
         api = catalogue.apis.get(scope.api)
@@ -150,6 +160,14 @@ def requested(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[
     if unknown and client.settings.unknown_scopes == "refuse" and "openid" not in names:
         raise InvalidScope(f"unknown scope: {printable(unknown[0])}")
     return tuple(name for name in names if name in catalogue.scopes_by_name)
+
+
+def with_implied(names: Iterable[str], catalogue: Catalogue, client: Client) -> tuple[str, ...]:
+    """Return scope names with those that they imply, as it is settled when access is given (`security-rules` 34)."""
+    known = catalogue.scopes_by_name
+    wanted = tuple(names)
+    asked = frozenset([known[name].id for name in wanted if name in known])
+    return (*wanted, *catalogue.names(catalogue.implied(asked & client.scopes) - asked))
 
 
 def nothing_granted(decision: Decision) -> OAuthError:

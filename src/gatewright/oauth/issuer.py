@@ -9,7 +9,7 @@ from msgspec import Struct
 PathPreset = Literal["standard", "o", "oauth"]
 
 
-class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a tenant's admin may change while the server runs. All times in seconds; defaults from `decisions` §3."""
 
     code_lifetime: int = 60
@@ -22,6 +22,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_lasting: int = 30 * 86400
     id_token_lifetime: int = 3600
     openid_token_lifetime: int = 3600
+    scopes_policy: Literal["required", "all_allowed"] = "required"
+    """What a client is set to that is registered without saying it; clients that are there keep theirs."""
 
 
 class Issuer(Struct, frozen=True, kw_only=True):

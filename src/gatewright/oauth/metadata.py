@@ -10,7 +10,7 @@ from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.claims import SUPPORTED as CLAIMS
 from gatewright.oauth.client_auth import SUPPORTED as METHODS
 from gatewright.oauth.client_auth import none, private_key_jwt
-from gatewright.oauth.grant_types import GRANT_TYPES
+from gatewright.oauth.grant_types import OFFERED
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.paths import url_of
 
@@ -37,7 +37,7 @@ _ENDPOINTS: Final = {
 _SAME_EVERYWHERE: Final[Mapping[str, object]] = {
     "response_types_supported": RESPONSE_TYPES,
     "response_modes_supported": RESPONSE_MODES,
-    "grant_types_supported": tuple(GRANT_TYPES),
+    "grant_types_supported": OFFERED,
     "code_challenge_methods_supported": ("S256",),
     "token_endpoint_auth_methods_supported": METHODS,
     "token_endpoint_auth_signing_alg_values_supported": private_key_jwt.ALGS,

@@ -13,7 +13,7 @@ from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal
+from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal, with_implied
 from gatewright.oauth.errors import (
     AccessDenied,
     AccountSelectionRequired,
@@ -23,7 +23,7 @@ from gatewright.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
-from gatewright.oauth.redirect_uri import is_claimed
+from gatewright.oauth.redirect_uri import is_claimed, is_out_of_band
 from gatewright.oauth.request import AuthorizationRequest, Progress
 from gatewright.oauth.visit import Given, Seat, Seats, Visitor
 
@@ -106,10 +106,15 @@ class Situation(Struct, frozen=True, kw_only=True):
     @property
     def trusted(self) -> bool:
         """Whether the user need not be asked for consent. For scopes of management everybody is (`security-rules` 36)."""
-        if self.client.asks_user or "consent" in self.request.prompts:
+        if self.client.asks_user or "consent" in self.request.prompts or self.by_hand:
             return False
         known = self.catalogue.scopes_by_name
         return not any(name in known and known[name].api == MANAGEMENT_API for name in self.request.scopes)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the user is shown the code, who then is asked each time and whoever the client is (`security-rules` 45)."""
+        return is_out_of_band(self.request.back.redirect_uri)
 
 
 def next_step(situation: Situation) -> Step:
@@ -126,11 +131,16 @@ def next_step(situation: Situation) -> Step:
 
 
 def needs_account(request: AuthorizationRequest, client: Client, catalogue: Catalogue) -> bool:
-    """Tell whether the request is for something in an account: a scope of an API, a named account, or a client for certain roles."""
-    if request.account or client.settings.account or client.settings.roles:
+    """Tell whether the request is for something in an account."""
+    return bool(request.account) or takes_place_in_one(request.scopes, client, catalogue)
+
+
+def takes_place_in_one(names: tuple[str, ...], client: Client, catalogue: Catalogue) -> bool:
+    """Tell whether an account is needed for these scopes: one is of an API, or the client is tied to an account or to roles."""
+    if client.settings.account or client.settings.roles:
         return True
     known = catalogue.scopes_by_name
-    scopes = [known[name] for name in request.scopes if name in known]
+    scopes = [known[name] for name in names if name in known]
     return any(scope.api != OPENID_API and scope.id in client.scopes for scope in scopes)
 
 
@@ -239,8 +249,8 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
     wanted = asked_ids(situation, possible) | identity
     yes, no = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
     ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible))
-    if "consent" in situation.request.prompts and not situation.done.consented:
-        return ask
+    if ("consent" in situation.request.prompts or situation.by_hand) and not situation.done.consented:
+        return _or_refuse(situation, ask, ConsentRequired("the user is asked each time, since they carry the code by hand"))
     # Where it is all or nothing, an earlier no to a part of it was an answer to another question.
     undecided = wanted - yes if client.all_or_nothing else wanted - yes - no
     if (undecided or not wanted & yes) and not situation.done.consented:
@@ -277,11 +287,8 @@ def _proved(situation: Situation, answer: Answer) -> Step:
 
 def _decision(situation: Situation, party: Party, bounds: Bounds = UNBOUND) -> Decision:
     """Return today's decision on what was asked and what that implies, which is settled now (`security-rules` 34)."""
-    catalogue = situation.catalogue
-    known = catalogue.scopes_by_name
-    asked = frozenset([known[name].id for name in situation.request.scopes if name in known])
-    implied = catalogue.implied(asked & situation.client.scopes) - asked
-    return decide((*situation.request.scopes, *catalogue.names(implied)), catalogue, situation.client, party, bounds)
+    catalogue, client = situation.catalogue, situation.client
+    return decide(with_implied(situation.request.scopes, catalogue, client), catalogue, client, party, bounds)
 
 
 def asked_ids(situation: Situation, decision: Decision) -> frozenset[int]:

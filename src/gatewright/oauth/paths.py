@@ -14,6 +14,7 @@ _EVERYWHERE: Final[Mapping[str, tuple[str, ...]]] = {
     "jwks": ("/jwks",),
     "end_session": ("/end_session",),
     "why": ("/-/why",),
+    "me": ("/v1/me",),
 }
 
 
@@ -51,14 +52,14 @@ PATHS: Final[Mapping[PathPreset, Mapping[str, tuple[str, ...]]]] = {
 """Preset → endpoint → its paths, the published one first."""
 
 
-def published(issuer: Issuer) -> PathPreset:
-    """Return the preset that an issuer's metadata tells: the standard one where it is on, else the first."""
-    return "standard" if "standard" in issuer.paths else issuer.paths[0]
+def published(presets: tuple[PathPreset, ...]) -> PathPreset:
+    """Return the preset that metadata tells: the standard one where it is on, else the first."""
+    return "standard" if "standard" in presets else presets[0]
 
 
 def url_of(issuer: Issuer, endpoint: str) -> str:
     """Return the published URL of an endpoint."""
-    return issuer.url + PATHS[published(issuer)][endpoint][0]
+    return issuer.url + PATHS[published(issuer.paths)][endpoint][0]
 
 
 def urls_of(issuer: Issuer, endpoint: str) -> frozenset[str]:

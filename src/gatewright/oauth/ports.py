@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
+    from gatewright.oauth.showing import Showing, Shown, Weakness
+    from gatewright.oauth.visit import Consents
     from gatewright_guard.jose import KeySet
 
 
@@ -32,8 +34,8 @@ class Ledger(Protocol):
     async def redeemable(self, number: int) -> Redeemable | None:
         """Read the same with that by which its code and refresh tokens are judged. One statement."""
 
-    async def open(self, new: NewAuthorization) -> None:
-        """Remember an authorization under a live grant. One statement."""
+    async def open(self, new: NewAuthorization, *, weakness: Weakness | None = None) -> None:
+        """Remember an authorization under a live grant. One statement; one transaction where it came by a `weakness`, which is audited."""
 
     async def redeem(self, number: int, *, attempt: str, now: int, standing_digest: str | None = None) -> Redemption:
         """Use up the code of an authorization (RFC 6749 §4.1.2). A retry with the same attempt is FIRST again.
@@ -137,6 +139,13 @@ class Guesses(Protocol):
         """Count a code shown with a wrong proof; return how many seconds too early it came, 0 where it was due."""
 
 
+class People(Protocol):
+    """Knows users by a name and a password that a program shows (`signin` implements it)."""
+
+    async def prove(self, showing: Showing, at: Moment) -> Shown | None:
+        """Return who that is; None for everything that must not be told apart. `TemporarilyUnavailable` asks to come back later."""
+
+
 class Usage(Protocol):
     """Counts in memory what happens a thousand times a second; flushed in batches, may be lost by a crash."""
 
@@ -171,3 +180,5 @@ class World:
     usage: Usage
     guesses: Guesses
     uses: Uses
+    people: People
+    consents: Consents

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NewType
+from typing import Final, NewType
 
-from gatewright.oauth.client import Client
+from gatewright.oauth.client import Client, ClientType
 
 RedirectUri = NewType("RedirectUri", str)
 """An address that `match` found to be registered; nothing else makes one."""
+
+OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
+"""Stands for no address at all: the user is shown the code and carries it to the app."""
 
 LONGEST: Final = 2000  # characters; older browsers and proxies cut longer addresses
 
@@ -24,8 +27,6 @@ _REVERSE_DOMAIN: Final = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")
 _OURS: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _HIGHEST_PORT: Final = 65535
 
-ClientType = Literal["web", "spa", "native", "device", "service"]
-
 
 def match(shown: str, client: Client) -> RedirectUri | None:
     """Return the address that a request names if it is registered for the client, character by character.
@@ -34,7 +35,8 @@ def match(shown: str, client: Client) -> RedirectUri | None:
     """
     registered = client.settings.redirect_uris
     if shown in registered:
-        return RedirectUri(shown)
+        # Stands for a page of ours, and only where an admin allowed that by name.
+        return None if is_out_of_band(shown) and not client.settings.out_of_band else RedirectUri(shown)
     if client.settings.type != "native":
         return None
     wanted = _without_port(shown)
@@ -46,7 +48,7 @@ def match(shown: str, client: Client) -> RedirectUri | None:
 def only(client: Client) -> RedirectUri | None:
     """Return the one registered address, for a request that names none (RFC 6749 §3.1.2.3), or None."""
     registered = client.settings.redirect_uris
-    return RedirectUri(registered[0]) if len(registered) == 1 else None
+    return match(registered[0], client) if len(registered) == 1 else None
 
 
 def _without_port(uri: str) -> tuple[str, str] | None:
@@ -54,6 +56,11 @@ def _without_port(uri: str) -> tuple[str, str] | None:
     if found is None or int(found[2] or 80) > _HIGHEST_PORT:
         return None
     return found[1], found[3]
+
+
+def is_out_of_band(uri: str) -> bool:
+    """Tell whether an answer is shown to the user instead of being sent to an address."""
+    return uri == OUT_OF_BAND
 
 
 def is_claimed(uri: str) -> bool:

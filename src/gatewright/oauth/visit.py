@@ -68,7 +68,10 @@ class Seats(Struct, frozen=True):
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """What a user says yes and no to. `asked` is False where nobody was asked because the client is trusted."""
+    """What a user says yes and no to. `asked` is False where nobody was asked because the client is trusted.
+
+    `handed_out` tells of a service user, whose account's admin gave its password to the client and thereby the consent.
+    """
 
     tenant: int
     client: int
@@ -77,6 +80,7 @@ class Consent(Struct, frozen=True, kw_only=True):
     granted: frozenset[int]
     declined: frozenset[int] = frozenset()
     asked: bool = True
+    handed_out: bool = False
 
 
 class Visits(Protocol):

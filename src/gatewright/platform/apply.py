@@ -29,7 +29,7 @@ from gatewright.platform.pruning import left_over, prune_steps
 from gatewright.platform.reading import Reading
 from gatewright.platform.rules import examine
 from gatewright.platform.steps import Change, MadeSecret, Names, SlowWork, Step, Unprepared, Work
-from gatewright.platform.terms import client_terms
+from gatewright.platform.terms import client_terms, tenant_policy
 from gatewright.store import NotUnique, Query, StoreBusy
 from gatewright.tenants.book import held_when_released
 from gatewright.tenants.records import HOLD
@@ -127,7 +127,7 @@ async def apply(
 
 async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, environ: Mapping[str, str]) -> tuple[_Job, Plan, list[Step]]:
     current = await load(store, reading, at.now)
-    examined = examine(reading, current, environ)
+    examined = examine(reading, current, environ, at.now)
     if examined.faults or reading.tenant is None:
         raise Faults(examined.faults)
     number = current.tenant.id if current.tenant is not None else 0
@@ -169,7 +169,8 @@ def _notices(reading: Reading, current: Current, secrets: Mapping[Keys, Secret])
     ]
     for part in reading.clients:
         row = current.clients.get(part.value.client_id)
-        terms = client_terms(part, None if row is None else named_settings(row, current))
+        rules = tenant_policy(reading.tenant, current.tenant)
+        terms = client_terms(part, None if row is None else named_settings(row, current), rules)
         found += [f"weakness: client {part.value.client_id}: {weakness}" for weakness in weaknesses(terms.settings)]
         secret = secrets.get((*part.keys, "secret"))
         if secret is not None and len(secret.reveal()) < SHORT_SECRET:

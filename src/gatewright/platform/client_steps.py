@@ -19,22 +19,22 @@ from gatewright.clients.renewal import wrap
 from gatewright.clients.secrets import is_live, make_secret, to_keep
 from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current
-from gatewright.platform.definition import SECRET_LABEL
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Reading
 from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
-from gatewright.platform.terms import NamedSettings, client_terms
+from gatewright.platform.terms import NamedSettings, client_terms, shown_exception, tenant_policy
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import MOST_LIVE, NewCredential, crowded
 
 
 def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> Iterator[Step]:
     """Yield the steps for clients; a secret that is not live yet is added beside those that are."""
+    rules = tenant_policy(reading.tenant, current.tenant)
     for part in reading.clients:
         client_id = part.value.client_id
         row = current.clients.get(client_id)
         present = None if row is None else named_settings(row, current)
-        terms = client_terms(part, present)
+        terms = client_terms(part, present, rules)
         if row is None or present is None:
             change = Change("+", "client", client_id, told(_shown(terms), _shown(_USUAL)))
             yield Step(change, partial(_make_client, client_id, terms), remember=("client", client_id))
@@ -79,12 +79,14 @@ def _secret_steps(
 def _shown(terms: NamedSettings) -> dict[str, Any]:
     """Return settings as the file would write them."""
     plain: dict[str, Any] = {name: getattr(terms.settings, name) for name in ClientSettings.__struct_fields__}
-    for name in ("scopes", "roles", "account", "service_user", "jwks"):
+    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant"):
         del plain[name]
     for name in ("refresh_idle", "refresh_absolute"):
         value = plain.pop(name)
         plain[name.replace("_", ".")] = None if value is None else duration.show(value)
     plain["refresh.when"] = plain.pop("refresh")
+    exception = terms.settings.password_grant
+    plain["password_grant"] = None if exception is None else shown_exception(exception)
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
     plain["jwks"] = None if terms.settings.jwks is None else msgspec.json.decode(terms.settings.jwks)
     return {
@@ -166,7 +168,7 @@ async def _add_secret(client_id: str, secret: Secret, work: Work) -> None:
     new = NewCredential(
         method=kept.method,
         digest=kept.digest,
-        label=SECRET_LABEL,
+        label=work.label,
         number=place,
         wrapped=wrap(work.wrapper, work.deed, number, place, secret) if readable and work.wrapper is not None else None,
     )

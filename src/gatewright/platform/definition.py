@@ -15,12 +15,13 @@ from gatewright.base.digest import Kind, digest, same
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
+from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.platform.current import Current
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, DomainPart, TenantPart, origin_of
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in, told
 from gatewright.platform.steps import Kind as ChangeKind
-from gatewright.platform.terms import api_terms, implied_names, scope_terms
+from gatewright.platform.terms import api_terms, implied_names, presets_of, scope_terms, tenant_policy
 from gatewright.tenants import book as tenants
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
@@ -35,14 +36,16 @@ def tenant_steps(part: Part[TenantPart], current: Current) -> Iterator[Step]:
     row, wanted = current.tenant, part.value
     look = _look(part, row)
     paths = wanted.paths if row is None or "paths" in part.given else row.presets
-    after = {"name": wanted.name, "paths": list(paths), **msgspec.to_builtins(look)}
+    rules = tenant_policy(part, row)
+    after = {"name": wanted.name, "paths": list(paths), **msgspec.to_builtins(look), "scopes_policy": rules.scopes_policy}
     if row is None:
-        change = Change("+", "tenant", wanted.slug, told(after))
-        yield Step(change, partial(_make_tenant, wanted.slug, wanted.name, paths, look))
+        change = Change("+", "tenant", wanted.slug, told(after, {"scopes_policy": "required"}))
+        yield Step(change, partial(_make_tenant, wanted.slug, wanted.name, paths, look, rules))
     else:
-        found = details({"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look)}, after)
+        before = {"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look), "scopes_policy": row.rules.scopes_policy}
+        found = details(before, after)
         if found:
-            yield Step(Change("~", "tenant", wanted.slug, found), partial(_change_tenant, wanted.name, paths, look))
+            yield Step(Change("~", "tenant", wanted.slug, found), partial(_change_tenant, wanted.name, paths, look, rules))
     given = part.given.get("domains", ())
     for position, domain in enumerate(wanted.domains):
         named = given[position] if position < len(given) and isinstance(given[position], Mapping) else {}
@@ -87,12 +90,12 @@ def _own(domain: str | DomainPart, given: Mapping[str, Any], row: DomainRow | No
     return domain.name or "" if "name" in given else name, msgspec.convert({**msgspec.to_builtins(look), **named}, Look)
 
 
-async def _make_tenant(slug: str, name: str, paths: tuple[Any, ...], look: Look, work: Work) -> None:
-    await tenants.make_tenant(work.deed, slug, name, paths, look)
+async def _make_tenant(slug: str, name: str, paths: tuple[Any, ...], look: Look, rules: Policy, work: Work) -> None:
+    await tenants.make_tenant(work.deed, slug, name, paths, look, rules)
 
 
-async def _change_tenant(name: str, paths: tuple[Any, ...], look: Look, work: Work) -> None:
-    await tenants.change_tenant(work.deed, name, paths, look)
+async def _change_tenant(name: str, paths: tuple[Any, ...], look: Look, rules: Policy, work: Work) -> None:
+    await tenants.change_tenant(work.deed, name, paths, look, rules)
 
 
 async def _add_domain(origin: Origin, position: int, kind: DomainKind, name: str, look: Look, work: Work) -> None:
@@ -111,8 +114,9 @@ async def _place_domain(row: DomainRow, position: int, work: Work) -> None:
 
 def api_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]) -> Iterator[Step]:
     """Yield the steps for APIs, then those for scopes: new ones first, since others may imply them."""
+    presets = presets_of(reading.tenant, current.tenant)
     for part in reading.apis:
-        yield from _api_steps(part, current, secrets.get((*part.keys, "secret")))
+        yield from _api_steps(part, current, secrets.get((*part.keys, "secret")), presets)
     later: list[Step] = []
     for part in reading.apis:
         for name in part.value.scopes:
@@ -124,10 +128,10 @@ def api_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]) -
     yield from later
 
 
-def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None) -> Iterator[Step]:
+def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None, presets: tuple[PathPreset, ...]) -> Iterator[Step]:
     audience = part.value.audience
     row = current.apis.get(audience)
-    terms = api_terms(part, row)
+    terms = api_terms(part, row, presets)
     if row is None:
         change = Change("+", "api", audience, told(_shown(terms)))
         yield Step(change, partial(_make_api, audience, terms), remember=("api", audience))
@@ -184,16 +188,17 @@ def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[S
     row = current.scopes.get(name)
     terms = scope_terms(value, given, row)
     implies = implied_names(value, given, row, current.live_scope_names)
-    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "implies": list(implies)}
+    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "implies": list(implies)}
     if row is None:
-        change = Change("+", "scope", name, told(after, {"risk": "normal", "reach": "account", "implies": []}))
+        change = Change("+", "scope", name, told(after, {"risk": "normal", "reach": "account", "demo": False, "implies": []}))
         yield Step(change, partial(_make_scope, part.value.audience, name, terms), remember=("scope", name))
         if implies:
             yield Step(change, partial(_change_scope, name, terms, implies), shown=False)
         return
     live = current.live_scope_names
     present = sorted(live[number] for number in ids_of(row.implies) if number in live)
-    found = details({"text": row.text, "risk": row.risk, "reach": row.reach, "implies": present}, after)
+    before = {"text": row.text, "risk": row.risk, "reach": row.reach, "demo": bool(row.demo), "implies": present}
+    found = details(before, after)
     if found:
         yield Step(Change("~", "scope", name, found), partial(_change_scope, name, terms, implies))
 

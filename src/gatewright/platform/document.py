@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from gatewright.base.duration import Duration
 from gatewright.base.source import SecretSource
-from gatewright.oauth.client import AuthMethod, GrantTypeName
+from gatewright.oauth.client import AuthMethod, ClientType, GrantTypeName
 from gatewright.oauth.issuer import PathPreset
 from gatewright.tenants.records import Look
 
@@ -24,6 +24,10 @@ Slug = Annotated[
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 Uri = Annotated[str, Meta(min_length=1, max_length=2000)]
+Day = Annotated[
+    str,
+    Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", examples=["2027-03-31"], extra={"form": "a day is expected"}),
+]
 Lifetime = Annotated[
     str,
     Meta(
@@ -51,6 +55,7 @@ class TenantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api_hosts: tuple[Uri, ...] = ()
     paths: Annotated[tuple[PathPreset, ...], Meta(min_length=1)] = ("standard",)
     brand: Look = Look()
+    scopes_policy: Literal["required", "all_allowed"] = "required"
 
 
 def origins_in(tenant: TenantPart) -> tuple[str, ...]:
@@ -78,6 +83,7 @@ class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     risk: Literal["normal", "high"] = "normal"
     reach: Literal["account", "tenant"] = "account"
     implies: tuple[Name, ...] = ()
+    demo: bool = False
 
 
 class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +130,13 @@ class UserPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memberships: tuple[MembershipPart, ...] = ()
 
 
+class PasswordGrantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a client may still use the password grant, and the last day on which it may (UTC)."""
+
+    until: Day
+    reason: Text
+
+
 class RefreshPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long access renews itself: `when` says whether always or only with `offline_access`."""
 
@@ -144,7 +157,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     client_id: Name
     client_name: Name
-    type: Literal["web", "spa", "native", "device", "service"] = "web"
+    type: ClientType = "web"
     party: Literal["first", "third"] = "third"
     consent: Literal["auto", "always"] = "auto"
     grant_types: tuple[GrantTypeName, ...] = ()
@@ -168,6 +181,11 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     introspects: bool = False
     lasting_session: bool = False
     third_party_management: bool = False
+    password_grant: PasswordGrantPart | None = None
+    internal: bool = False
+    cors_origins: tuple[Uri, ...] = ()
+    out_of_band: bool = False
+    demo_scopes: Literal["marked", "all"] = "marked"
     secret: SecretSource | None = None
     secret_readable: bool = False
     owner: OwnerPart = OwnerPart()

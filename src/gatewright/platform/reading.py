@@ -13,10 +13,11 @@ from typing import Any, Final, Generic, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from gatewright.base.check import Fault, Faults, check
+from gatewright.base.check import Fault, Faults, Findings, check
 from gatewright.base.toml import Path as Keys
 from gatewright.base.toml import TomlFault, key_lines, parse
 from gatewright.platform.document import AccountPart, ApiPart, AppPart, ClientPart, Platform, RolePart, TenantPart, UserPart
+from gatewright.platform.typed import Twice, as_ours
 
 P = TypeVar("P", bound=Struct)
 
@@ -90,7 +91,8 @@ def read_text(text: str, file: Path) -> Reading:
     except TomlFault as fault:
         raise Faults((Fault("", str(fault)),)) from None
     lines = key_lines(text)
-    faults = check(document, Platform, lines)
+    twice = as_ours(document, lines)
+    faults = (*check(document, Platform, lines), *_twice(twice, lines))
     broken = {fault.keys for fault in faults}
     tenants = _parts([document.get("tenant")], TenantPart, "tenant", broken)
     return Reading(
@@ -107,6 +109,13 @@ def read_text(text: str, file: Path) -> Reading:
         prune=document.get("prune") is True,
         named=_named(document),
     )
+
+
+def _twice(found: list[Twice], lines: Mapping[Keys, int]) -> tuple[Fault, ...]:
+    findings = Findings(lines)
+    for keys, alias, ours in found:
+        findings.add(keys, f'"{alias}" is another word for "{ours}", which stands here too', "leave one of them out")
+    return findings.all()
 
 
 def _parts(items: object, kind: type[P], section: str, broken: set[Keys]) -> tuple[Part[P], ...]:

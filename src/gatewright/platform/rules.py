@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gatewright.apis.rules import LONGEST_JWT, LONGEST_OPAQUE, SHORTEST_API_SECRET, audience_fault, cycle, scope_fault
-from gatewright.base.calendar import day
+from gatewright.base.calendar import day, day_begins
 from gatewright.base.check import Fault, Findings, choice
 from gatewright.base.secret import Secret
 from gatewright.base.source import SecretSource, SourceFault, reveal
@@ -21,12 +21,13 @@ from gatewright.platform.current import Current, names_known
 from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names
+from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, tenant_policy
 from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.passwords import password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
 
+LONGEST_EXCEPTION = 2 * 366 * 86_400  # seconds
 _OPENID = {scope.name: scope.id for scope in OPENID_SCOPES}
 _BUILT_IN = {scope.name: scope.id for scope in BUILT_IN}
 _MANAGEMENT = sorted(scope.name for scope in MANAGEMENT_SCOPES)
@@ -41,7 +42,8 @@ class Examined:
 
 
 class _Examiner:
-    def __init__(self, reading: Reading, current: Current, environ: Mapping[str, str]) -> None:
+    def __init__(self, reading: Reading, current: Current, environ: Mapping[str, str], now: int) -> None:
+        self.now = now
         self.reading = reading
         self.current = current
         self.known = names_known(reading, current)
@@ -81,9 +83,9 @@ class _Examiner:
             seen.add(name)
 
 
-def examine(reading: Reading, current: Current, environ: Mapping[str, str]) -> Examined:
+def examine(reading: Reading, current: Current, environ: Mapping[str, str], now: int) -> Examined:
     """Return everything that is wrong with a file, its shape included, and the secrets that it names."""
-    examiner = _Examiner(reading, current, environ)
+    examiner = _Examiner(reading, current, environ, now)
     if reading.tenant is not None:
         _tenant(examiner, reading.tenant)
     _apis(examiner)
@@ -162,7 +164,8 @@ def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
     sentence = audience_fault(api.audience)
     if sentence is not None:
         found.add((*part.keys, "audience"), sentence)
-    terms = api_terms(part, examiner.current.apis.get(api.audience))
+    presets = presets_of(examiner.reading.tenant, examiner.current.tenant)
+    terms = api_terms(part, examiner.current.apis.get(api.audience), presets)
     place = (*part.keys, "token", "lifetime")
     if terms.token_lifetime == UNTIL_REVOKED and api.token.lifetime is not None and api.token.lifetime != "until_revoked":
         found.add(place, "a lifetime of nothing", "at least 1s is expected")
@@ -251,12 +254,15 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
     if sentence is not None:
         found.add((*part.keys, "client_id"), sentence)
     row = current.clients.get(client.client_id)
-    terms = client_terms(part, None if row is None else named_settings(row, current))
+    rules = tenant_policy(examiner.reading.tenant, current.tenant)
+    terms = client_terms(part, None if row is None else named_settings(row, current), rules)
     for index, name in enumerate(client.scopes):
         examiner.refers((*part.keys, "scopes", index), name, "scope", "scopes", openid=True)
     for index, name in enumerate(client.roles):
         examiner.refers((*part.keys, "roles", index), name, "role", "roles")
     _tied(examiner, part)
+    if client.password_grant is not None:
+        _exception_end(examiner, (*part.keys, "password_grant", "until"), client.password_grant.until)
     for key, sentence in settings_faults(_with_stand_ins(terms)):
         name, _, place = key.partition(".")
         found.add((*part.keys, name, *([int(place)] if place else ())), sentence)
@@ -280,6 +286,14 @@ def _tied(examiner: _Examiner, part: Part[ClientPart]) -> None:
     if client.owner.user is not None:
         examiner.refers((*part.keys, "owner", "user"), client.owner.user, "user", "users")
         _person(examiner, (*part.keys, "owner", "user"), client.owner.user, "a service user signs in nowhere: a client belongs to a person")
+
+
+def _exception_end(examiner: _Examiner, keys: Keys, until: str) -> None:
+    begins = day_begins(until)
+    if begins is None:
+        examiner.found.add(keys, f"there is no day {until}")
+    elif begins - examiner.now > LONGEST_EXCEPTION:
+        examiner.found.add(keys, "an exception ends within two years", "it may be prolonged when that day comes near")
 
 
 def _with_stand_ins(terms: NamedSettings) -> ClientSettings:

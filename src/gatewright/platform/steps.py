@@ -93,6 +93,8 @@ class Work:
     names: Names
     slow: SlowWork
     wrapper: Wrapper | None = None
+    label: str = "platform file"
+    """What secrets are known by that are made here."""
     made: list[MadeSecret] = field(default_factory=list)
 
 

@@ -9,19 +9,28 @@ import msgspec
 from msgspec import Struct
 
 from gatewright.apis.book import ApiRow, ApiTerms, ScopeRow, ScopeTerms
+from gatewright.base.calendar import day, day_begins
 from gatewright.base.duration import seconds
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
-from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
-from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, ScopePart, TokenPart
+from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings, PasswordException
+from gatewright.oauth.issuer import PathPreset, Policy
+from gatewright.oauth.paths import published
+from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, PasswordGrantPart, ScopePart, TenantPart, TokenPart
 from gatewright.platform.reading import Part
+from gatewright.tenants.records import TenantRow
 
 _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
+_AS_OAUTH: Final = 7200  # of an opaque token where `/oauth/…` is what metadata tells (`decisions` §3, seed 002)
 # Keys of a client's table that mean the same as the setting of their name, and are copied as they are.
 _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
     "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
-    "allowed_ips", "introspects", "lasting_session", "third_party_management", "secret_readable",
+    "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band", "demo_scopes",
+    "secret_readable",
 )  # fmt: skip
+
+
+_GRANTS: Final[Mapping[str, tuple[str, ...]]] = {"service": ("client_credentials",), "demo": ("authorization_code",)}
 
 
 class NamedSettings(Struct, frozen=True):
@@ -36,15 +45,33 @@ class NamedSettings(Struct, frozen=True):
     owner_account: str | None = None
 
 
-def api_terms(part: Part[ApiPart], row: ApiRow | None) -> ApiTerms:
-    """Return what an API is to be."""
+def tenant_policy(part: Part[TenantPart] | None, row: TenantRow | None) -> Policy:
+    """Return what a tenant's policy is to be; a new one has the lifetime of the paths that it publishes."""
+    present = row.rules if row is not None else Policy()
+    if row is None and part is not None and published(part.value.paths) == "oauth":
+        present = msgspec.structs.replace(present, openid_token_lifetime=_AS_OAUTH)
+    if part is None or (row is not None and "scopes_policy" not in part.given):
+        return present
+    return msgspec.structs.replace(present, scopes_policy=part.value.scopes_policy)
+
+
+def presets_of(part: Part[TenantPart] | None, row: TenantRow | None) -> tuple[PathPreset, ...]:
+    """Return the path presets that a tenant is to have."""
+    if part is not None and (row is None or "paths" in part.given):
+        return part.value.paths
+    return ("standard",) if row is None else row.presets
+
+
+def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset, ...]) -> ApiTerms:
+    """Return what an API is to be; a new one's tokens live as long as those of the systems whose paths the tenant publishes."""
     wanted, token = part.value, part.value.token
     given = part.given.get("token", {})
     lifetime = None if token.lifetime is None else lifetime_of(token)
     if lifetime is None and "lifetime" in given:
         lifetime = _LIFETIMES[token.format]  # named, and named nothing: its default comes back
     if row is None:
-        default = lifetime if lifetime is not None else _LIFETIMES[token.format]
+        usual = _AS_OAUTH if token.format == "opaque" and published(presets) == "oauth" else _LIFETIMES[token.format]
+        default = lifetime if lifetime is not None else usual
         return ApiTerms(name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg)
     return ApiTerms(
         name=wanted.name,
@@ -63,12 +90,15 @@ def lifetime_of(token: TokenPart) -> int:
 def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> ScopeTerms:
     """Return what a scope is to be, implications aside."""
     if isinstance(value, str):
-        return ScopeTerms(text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account")
+        return ScopeTerms(
+            text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account", demo=row.demo if row else 0
+        )
     named = given if isinstance(given, Mapping) else {}
     return ScopeTerms(
         text=value.text,
         risk=value.risk if row is None or "risk" in named else row.risk,
         reach=value.reach if row is None or "reach" in named else row.reach,
+        demo=int(value.demo) if row is None or "demo" in named else row.demo,
     )
 
 
@@ -79,15 +109,17 @@ def implied_names(value: str | ScopePart, given: object, row: ScopeRow | None, n
     return tuple(sorted(set(value.implies))) if isinstance(value, ScopePart) else ()
 
 
-def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> NamedSettings:
-    """Return what a client is to be. A new one gets what its type makes sensible; of a present one, unnamed keys stay."""
+def client_terms(part: Part[ClientPart], present: NamedSettings | None, rules: Policy) -> NamedSettings:
+    """Return what a client is to be. A new one gets what its type and the tenant make sensible; of a present one, unnamed keys stay."""
     wanted, given = part.value, part.given
     old = present.settings if present is not None else None
-    document: dict[str, Any] = msgspec.to_builtins(old) if old is not None else _by_type(wanted)
+    document: dict[str, Any] = msgspec.to_builtins(old) if old is not None else _by_type(wanted, rules)
     plain = msgspec.to_builtins(wanted)
     document |= {name: plain[name] for name in _PLAIN if name in given}
     if "jwks" in given:
         document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
+    if "password_grant" in given:
+        document["password_grant"] = None if wanted.password_grant is None else exception_of(wanted.password_grant)
     named, owner = given.get("refresh", {}), given.get("owner", {})
     lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
     document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
@@ -105,8 +137,27 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None) -> Named
     )
 
 
-def _by_type(wanted: ClientPart) -> dict[str, Any]:
+def exception_of(part: PasswordGrantPart) -> dict[str, Any]:
+    """Return the exception as it is kept: it holds to the end of its last day."""
+    return {"until": (day_begins(part.until) or 0) + 86_400, "reason": part.reason}
+
+
+def shown_exception(exception: PasswordException) -> dict[str, str]:
+    """Return an exception as a file would write it."""
+    return {"until": day(exception.until - 1), "reason": exception.reason}
+
+
+def _by_type(wanted: ClientPart, rules: Policy) -> dict[str, Any]:
     kind = wanted.type
-    grants = ("client_credentials",) if kind == "service" else ("authorization_code", "refresh_token")
+    # A client that anybody may call himself gets no refresh token unless somebody says so (`security-rules` 23).
+    grants: tuple[str, ...] = _GRANTS.get(kind, ("authorization_code", "refresh_token"))
+    if wanted.password_grant is not None:
+        grants = (*grants, "password") if kind != "service" else ("client_credentials", "password", "refresh_token")
     method = "none" if kind in PUBLIC_TYPES else "private_key_jwt" if wanted.jwks or wanted.jwks_uri else "secret"
-    return {"client_name": wanted.client_name, "type": kind, "grant_types": grants, "token_endpoint_auth_method": method}
+    return {
+        "client_name": wanted.client_name,
+        "type": kind,
+        "grant_types": grants,
+        "token_endpoint_auth_method": method,
+        "scopes_policy": rules.scopes_policy,
+    }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
 from gatewright.base.log import Event
+from gatewright.base.networks import network_of
 from gatewright.base.secret import Secret
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.errors import TemporarilyUnavailable
 from gatewright.signin import devices
-from gatewright.signin.browsers import network_of
+from gatewright.signin.pool import Lane
 from gatewright.signin.sessions import Begun, NewSession, begin
 from gatewright.signin.throttle import Slowed, forgive
 from gatewright.store import Query
@@ -22,6 +23,8 @@ from gatewright.users.passwords import SALT_BYTES
 from gatewright.users.rules import email_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from gatewright.base.log import Log
     from gatewright.base.moment import Moment
     from gatewright.oauth.issuer import Issuer
@@ -45,6 +48,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     address: str = ""
     agent: str = ""
     previous: Visitor | None = None
+    client: int = 0
+    """The client at the token endpoint to which it was told, where it was not typed into a page of ours."""
 
 
 class SignedIn(Struct, frozen=True):
@@ -68,22 +73,29 @@ class Wait(Struct, frozen=True):
 Outcome = SignedIn | Mismatch | Wait
 
 
-class _Who(Struct, frozen=True):
+class Who(Struct, frozen=True):
+    """A user as far as a sign-in cares."""
+
     id: int
-    kind: str
+    kind: Literal["person", "service"]
     password: str | None
     epoch: int
     disabled_at: int | None
+    second_factor_at: int | None
 
-    @property
-    def may(self) -> bool:
-        """Whether somebody may sign in as this user at a page; a service user never does."""
-        return self.kind == "person" and self.disabled_at is None
+
+class Proof(Struct, frozen=True):
+    """A password that was right: whose it is, the digest in the place of an outdated one, what the attempt was counted against."""
+
+    who: Who
+    renewed: str | None
+    counters: tuple[Counter, ...]
+    network: str
 
 
 WHO: Final = Query(
-    _Who,
-    """SELECT id, kind, password, epoch, disabled_at FROM person
+    Who,
+    """SELECT id, kind, password, epoch, disabled_at, second_factor_at FROM person
         WHERE tenant = :tenant AND email_key = :email_key AND deleted_at IS NULL""",
 )
 RENEW: Final = Query(None, "UPDATE person SET password = :renewed WHERE id = :id AND password = :old")
@@ -99,10 +111,21 @@ class PasswordDoor:
     log: Log
 
     async def enter(self, attempt: Attempt, at: Moment) -> Outcome:
-        """Check what was typed; make a session of it where it is right."""
-        tenant, name = attempt.issuer.tenant, email_key(attempt.username)[:LONGEST_NAME]
+        """Check what was typed at a page; make a session of it where it is right."""
+        tenant, name = attempt.issuer.tenant, _name(attempt)
+        known = devices.known_as(attempt.device, tenant, name, self.throttle.sealer)
+        proof = await self.prove(attempt, at, device=known, lane=Lane.KNOWN if known else Lane.PAGE, refusal=at_a_page)
+        if not isinstance(proof, Proof):
+            return proof
+        session = await self.store.run(_let_in, at, attempt, proof)
+        return SignedIn(session, devices.remembered(attempt.device, tenant, name, self.throttle.sealer, at))
+
+    async def prove(
+        self, attempt: Attempt, at: Moment, *, lane: Lane, refusal: Callable[[Who], str], device: str = ""
+    ) -> Proof | Mismatch | Wait:
+        """Check a password, slowed before anything is hashed; `refusal` says why a user may not be let in all the same, "" if it may."""
+        tenant, name = attempt.issuer.tenant, _name(attempt)
         network = network_of(attempt.address)
-        device = devices.known_as(attempt.device, tenant, name, self.throttle.sealer)
         counters = self.throttle.counters(tenant, name, network, device)
         try:
             begins = await self.throttle.enter(tenant, counters, at)
@@ -111,44 +134,54 @@ class PasswordDoor:
             return Wait(slowed.seconds)
         who = await self.store.one(WHO, tenant=tenant, email_key=name)
         try:
-            checked = await self._check(who, attempt.password.reveal(), at, known=bool(device))
+            checked = await self._check(who, attempt.password.reveal(), at, lane)
         except TemporarilyUnavailable as full:
             await self.throttle.take_back(counters)
             self.log.tell(Event.PASSWORD_QUEUE_FULL, tenant=tenant, why=full.why)
             return Wait(full.retry_after, busy=True)
-        why = _fault(who, checked)
+        why = "unknown" if who is None else refusal(who) if checked.fits else "mismatch"
         if who is None or why:
             await self._refused(attempt, who, why, network, at, begins=begins)
             return Mismatch()
-        session = await self.store.run(_let_in, at, attempt, who, checked.renewed, counters, network)
-        return SignedIn(session, devices.remembered(attempt.device, tenant, name, self.throttle.sealer, at))
+        return Proof(who, checked.renewed, counters, network)
 
-    async def _check(self, who: _Who | None, password: str, at: Moment, *, known: bool) -> Checked:
+    async def _check(self, who: Who | None, password: str, at: Moment, lane: Lane) -> Checked:
         digest = None if who is None else who.password
-        return await self.passwords.check(digest, password, salt=at.dice.bytes(SALT_BYTES), known=known)
+        return await self.passwords.check(digest, password, salt=at.dice.bytes(SALT_BYTES), lane=lane)
 
-    async def _refused(self, attempt: Attempt, who: _Who | None, why: str, network: str, at: Moment, *, begins: bool) -> None:
+    async def _refused(self, attempt: Attempt, who: Who | None, why: str, network: str, at: Moment, *, begins: bool) -> None:
         tenant = attempt.issuer.tenant
         # What was typed as a name may be a password, so only its keyed digest is written down.
-        name = email_key(attempt.username)[:LONGEST_NAME]
+        name = _name(attempt)
         subject = self.throttle.pseudonym(tenant, name) if who is None else ids.show(ids.USER, who.id)
         self.log.tell(Event.SIGN_IN_REFUSED, tenant=tenant, subject=subject, network=network, why=why)
         acts = (Act.SIGN_IN_FAILED, Act.SIGN_IN_THROTTLED) if begins else (Act.SIGN_IN_FAILED,)
-        await self.store.run(_note, at, tenant, acts, subject, {"why": why, "network": network})
+        detail = {"why": why, "network": network}
+        if attempt.client:
+            detail["client"] = ids.show(ids.CLIENT, attempt.client)
+        await self.store.run(_note, at, tenant, acts, subject, detail)
 
 
-def _fault(who: _Who | None, checked: Checked) -> str:
-    """Return why somebody is not let in, for the audit log alone; "" lets them in."""
-    if who is None:
-        return "unknown"
-    if not checked.fits:
-        return "mismatch"
-    return "" if who.may else "disabled" if who.kind == "person" else "service user"
+def _name(attempt: Attempt) -> str:
+    return email_key(attempt.username)[:LONGEST_NAME]
 
 
-async def _let_in(
-    tx: Tx, at: Moment, attempt: Attempt, who: _Who, renewed: str | None, counters: tuple[Counter, ...], network: str
-) -> Begun:
+def at_a_page(who: Who) -> str:
+    """Return why nobody is let in as this user at a page, for the audit log alone; a service user never is."""
+    if who.kind == "service":
+        return "service user"
+    return "" if who.disabled_at is None else "disabled"
+
+
+async def forgive_and_renew(tx: Tx, proof: Proof) -> None:
+    """Count no failure, and keep the newer digest. A unit of work, or a part of one."""
+    await forgive(tx, proof.counters)
+    if proof.renewed is not None:
+        await tx.do(RENEW, id=proof.who.id, renewed=proof.renewed, old=proof.who.password)
+
+
+async def _let_in(tx: Tx, at: Moment, attempt: Attempt, proof: Proof) -> Begun:
+    who = proof.who
     new = NewSession(
         issuer=attempt.issuer,
         person=who.id,
@@ -160,15 +193,13 @@ async def _let_in(
         lasting=attempt.lasting,
     )
     session = await begin(tx, at, new, attempt.previous)
-    await forgive(tx, counters)
-    if renewed is not None:
-        await tx.do(RENEW, id=who.id, renewed=renewed, old=who.password)
+    await forgive_and_renew(tx, proof)
     user, subject = ids.show(ids.USER, who.id), ids.show(ids.SESSION, session.id)
-    detail: dict[str, object] = {"issuer": attempt.issuer.url, "amr": AMR, "network": network, "lasting": attempt.lasting}
+    detail: dict[str, object] = {"issuer": attempt.issuer.url, "amr": AMR, "network": proof.network, "lasting": attempt.lasting}
     await record(tx, at, tenant=attempt.issuer.tenant, actor=user, act=Act.SIGNED_IN, subject=subject, detail=detail)
     return session
 
 
-async def _note(tx: Tx, at: Moment, tenant: int, acts: tuple[Act, ...], subject: str, detail: dict[str, object]) -> None:
+async def _note(tx: Tx, at: Moment, tenant: int, acts: tuple[Act, ...], subject: str, detail: Mapping[str, object]) -> None:
     for act in acts:
         await record(tx, at, tenant=tenant, actor=subject, act=act, subject=subject, detail=detail)

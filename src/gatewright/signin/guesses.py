@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gatewright.signin.browsers import network_of
+from gatewright.base.networks import network_of
 from gatewright.signin.throttle import Slowed, forgive
 
 if TYPE_CHECKING:

@@ -91,9 +91,9 @@ class PasswordPool:
         """Tell whether the secret of a client belongs to its digest."""
         return await self.run(Lane.TOKEN, lambda: fits(digest, secret))
 
-    async def check(self, digest: str | None, password: str, *, salt: bytes, known: bool) -> Checked:
-        """Check a person's password; None where there is no such person, at the same cost."""
-        return await self.run(Lane.KNOWN if known else Lane.PAGE, lambda: _checked(digest, password, salt))
+    async def check(self, digest: str | None, password: str, *, salt: bytes, lane: Lane) -> Checked:
+        """Check a user's password; None where there is no such user, at the same cost."""
+        return await self.run(lane, lambda: _checked(digest, password, salt))
 
     async def make(self, password: str, salt: bytes) -> str:
         """Return the digest of a new password."""

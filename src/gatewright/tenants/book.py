@@ -34,7 +34,7 @@ _MAKE: Final = Query(
     None,
     """INSERT INTO tenant (id, slug, name, paths, brand, policy, created_at) VALUES (:id, :slug, :name, :paths, :brand, :policy, :now)""",
 )
-_CHANGE: Final = Query(None, "UPDATE tenant SET name = :name, paths = :paths, brand = :brand WHERE id = :id")
+_CHANGE: Final = Query(None, "UPDATE tenant SET name = :name, paths = :paths, brand = :brand, policy = :policy WHERE id = :id")
 _ADD_DOMAIN: Final = Query(
     None,
     """INSERT INTO domain (id, tenant, origin, host, position, created_at, kind)
@@ -53,27 +53,34 @@ _RELEASE: Final = Query(
 _TAKE_BACK: Final = Query(None, "DELETE FROM released_domain WHERE host = :host")
 
 
+DEFAULT_POLICY: Final = Policy()
+
+
 async def tenant_named(store: Store | Tx, slug: str) -> TenantRow | None:
     """Return a tenant by its slug."""
     return await store.one(BY_SLUG, slug=slug)
 
 
-async def make_tenant(deed: Deed, slug: str, name: str, paths: tuple[PathPreset, ...], look: Look) -> None:
+async def make_tenant(deed: Deed, slug: str, name: str, paths: tuple[PathPreset, ...], look: Look, rules: Policy = DEFAULT_POLICY) -> None:
     """Make the tenant that the deed is for."""
     document = msgspec.json.encode(look).decode()
-    policy = msgspec.json.encode(Policy()).decode()
+    policy = msgspec.json.encode(rules).decode()
     await deed.tx.do(_MAKE, id=deed.tenant, slug=slug, name=name, paths=" ".join(paths), brand=document, policy=policy, now=deed.at.now)
     await deed.note(Act.TENANT_MADE, ids.show(ids.TENANT, deed.tenant), slug=slug, name=name)
 
 
-async def change_tenant(deed: Deed, name: str, paths: tuple[PathPreset, ...], look: Look) -> None:
+async def change_tenant(deed: Deed, name: str, paths: tuple[PathPreset, ...], look: Look, rules: Policy) -> None:
     """Set what an admin may change of a tenant, domains aside."""
     row = await deed.tx.one(BY_ID, id=deed.tenant)
-    old = {} if row is None else {"name": row.name, "paths": row.paths.split(), **msgspec.to_builtins(row.look)}
-    changed = sides(old, {"name": name, "paths": list(paths), **msgspec.to_builtins(look)})
-    await deed.tx.do(_CHANGE, id=deed.tenant, name=name, paths=" ".join(paths), brand=msgspec.json.encode(look).decode())
-    await deed.note(Act.TENANT_CHANGED, ids.show(ids.TENANT, deed.tenant), name=name, **changed)
+    old = {} if row is None else _told(row.name, row.presets, row.look, row.rules)
+    brand, policy = msgspec.json.encode(look).decode(), msgspec.json.encode(rules).decode()
+    await deed.tx.do(_CHANGE, id=deed.tenant, name=name, paths=" ".join(paths), brand=brand, policy=policy)
+    await deed.note(Act.TENANT_CHANGED, ids.show(ids.TENANT, deed.tenant), name=name, **sides(old, _told(name, paths, look, rules)))
     await deed.announce(TENANT_KIND)
+
+
+def _told(name: str, paths: tuple[PathPreset, ...], look: Look, rules: Policy) -> dict[str, object]:
+    return {"name": name, "paths": list(paths), **msgspec.to_builtins(look), "scopes_policy": rules.scopes_policy}
 
 
 async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainKind = "issuer", proved: bool = False) -> int:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Final
 
 from gatewright.app import House
 from gatewright.base.log import Event, incident
 from gatewright.base.moment import Moment
 from gatewright.oauth.api_host import METADATA_PATH, document, issuer_of
-from gatewright.oauth.ask import Ask, Params
+from gatewright.oauth.ask import Ask, Params, Reply
 from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
 from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
+from gatewright.web.jsonapi import Media
 from gatewright.web.oauth import ENDPOINTS, Endpoint
+from gatewright.web.openapi import PREFIX
 from gatewright.web.pages.door import PageDoor
-from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_json, send_raw
-from gatewright.web.rest import PREFIX, RestDoor
+from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_chosen, send_json, send_raw
+from gatewright.web.rest import RestDoor
 
 READY: Final = "/-/ready"
-MANAGED: Final = PREFIX + "/"
+MANAGED: Final = PREFIX + "/"  # itself a page
 STATES: Final = frozenset({"/-/health", READY})
+
+
+@dataclass(slots=True)
+class Manner:
+    """How one request is answered: which pages may read that, and in which of several representations."""
+
+    cors: list[tuple[bytes, bytes]] = field(default_factory=list)
+    media: Media | None = None
 
 
 class Gate:
@@ -48,32 +59,29 @@ class Gate:
             await self._state(path, send)
             return
         found = self._endpoints.get(path)
-        cors: list[tuple[bytes, bytes]] = []
+        manner = Manner()
         try:
             site = await self._house.sites.at(head.get(b"host", b""))
             if not isinstance(site, Issuer):
-                await self._elsewhere(site, found, scope, receive, send, head, at)
+                await self._elsewhere(site, found, scope, receive, send, head, at, manner)
                 return
             if found is None or not found[1].intersection(site.paths):
-                door = self._rest if path.startswith(MANAGED) else self._pages
+                door = self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
                 await door(scope, receive, send, head, site, at)
                 return
-            # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.
-            if found[0].cors and (b"origin" in head or scope["method"] in ("GET", "HEAD")):
-                cors = CORS_ANY
-            await self._protocol(found[0], scope, receive, send, head, site, at, cors)
+            await self._protocol(found[0], scope, receive, send, head, site, at, manner)
         except HttpFault as fault:
-            extra = [NO_STORE, NOSNIFF, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *cors]
+            extra = [NO_STORE, NOSNIFF, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *manner.cors]
             await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
         except OAuthError as error:
-            await self._refuse(send, error, at, cors, scope)
+            await self._refuse(send, error, at, manner, path)
         except (StoreError, asyncio.CancelledError) as error:
             # Nobody but the end of the drain cancels a request.
-            await self._refuse(send, _unavailable(error), at, cors, scope)
+            await self._refuse(send, _unavailable(error), at, manner, path)
         except Exception as crash:  # noqa: BLE001 - a bug answers too, with an incident id and nothing else
             name = incident(at)
-            self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=scope["path"])
-            extra = [(b"request-id", name.encode()), *cors]
+            self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=path)
+            extra = [(b"request-id", name.encode()), *manner.cors]
             await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
 
     async def _elsewhere(
@@ -85,6 +93,7 @@ class Gate:
         send: Send,
         head: dict[bytes, bytes],
         at: Moment,
+        manner: Manner,
     ) -> None:
         """Answer at a host that is no issuer: one that serves a tenant's API shows no page and makes no token, any other is nobody's."""
         if site is None:
@@ -92,7 +101,7 @@ class Gate:
         if scope["path"] == METADATA_PATH and scope["method"] in ("GET", "HEAD"):
             await send_json(send, 200, document(site), [(b"cache-control", b"public, max-age=300"), *CORS_ANY])
             return
-        managed = scope["path"].startswith(MANAGED)
+        managed = scope["path"].startswith(MANAGED) and scope["path"] != MANAGED
         if not site.issuers or not (managed or (found is not None and found[0].api)):
             raise HttpFault(404, "this host serves an API: sign-in and tokens are at the host of an issuer")
         kind, _, token = (_authorization(head) or "").partition(" ")
@@ -100,7 +109,7 @@ class Gate:
         if managed or found is None:
             await self._rest(scope, receive, send, head, issuer, at)
             return
-        await self._protocol(found[0], scope, receive, send, head, issuer, at, CORS_ANY if found[0].cors else [])
+        await self._protocol(found[0], scope, receive, send, head, issuer, at, manner)
 
     async def _protocol(
         self,
@@ -111,20 +120,33 @@ class Gate:
         head: dict[bytes, bytes],
         issuer: Issuer,
         at: Moment,
-        cors: list[tuple[bytes, bytes]],
+        manner: Manner,
     ) -> None:
         method = scope["method"]
+        # What a cache may keep is the same for everybody: it would be shown to other origins without the permission else.
+        if endpoint.cors and (b"origin" in head or method in ("GET", "HEAD")):
+            manner.cors = CORS_ANY
         if method not in endpoint.methods:
-            if method == "OPTIONS" and endpoint.cors:
-                await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
-                await send({"type": "http.response.body", "body": b""})
-                return
-            raise HttpFault(405, f"use {' or '.join(endpoint.methods)} here", ((b"allow", ", ".join(endpoint.methods).encode()),))
+            await _other_method(endpoint, method, send)
+            return
+        if endpoint.choose is not None:
+            manner.media = endpoint.choose(head.get(b"accept"), head.get(b"content-type", b""))
         params = await _form(receive, head, endpoint) if method == "POST" else Params({})
-        ask = Ask(params, issuer, at, authorization=_authorization(head), address=self._address(scope, head))
+        origin = head.get(b"origin")
+        ask = Ask(
+            params,
+            issuer,
+            at,
+            authorization=_authorization(head),
+            address=self._address(scope, head),
+            origin=None if origin is None else origin.decode("latin-1"),
+        )
+        if origin is not None and endpoint.readers is not None:
+            manner.cors = await endpoint.readers(ask, self._world)
         reply = await endpoint.run(ask, self._world)
-        extra = reply.headers + cors if cors else reply.headers
-        await send_json(send, reply.status, reply.body, extra)
+        if manner.media is not None:
+            reply.body = manner.media.document(reply.body)
+        await _send(send, reply, manner)
 
     async def _state(self, path: str, send: Send) -> None:
         """Tell whether this process lives, or whether it should get requests."""
@@ -142,13 +164,30 @@ class Gate:
     def _address(self, scope: Scope, head: dict[bytes, bytes]) -> str:
         return address(scope, head.get(b"x-forwarded-for", b""), self._house.trusted_proxies)
 
-    async def _refuse(self, send: Send, error: OAuthError, at: Moment, cors: list[tuple[bytes, bytes]], scope: Scope) -> None:
+    async def _refuse(self, send: Send, error: OAuthError, at: Moment, manner: Manner, path: str) -> None:
         request = incident(at)
-        self._house.log.tell(
-            Event.REQUEST_REFUSED, request=request, path=scope["path"], error=error.code, why=error.why or error.description
-        )
+        self._house.log.tell(Event.REQUEST_REFUSED, request=request, path=path, error=error.code, why=error.why or error.description)
         reply = error_reply(error)
-        await send_json(send, reply.status, reply.body, [*reply.headers, (b"request-id", request.encode()), *cors])
+        if manner.media is not None:
+            reply.body = manner.media.refusal(error, reply, request)
+        reply.headers.append((b"request-id", request.encode()))
+        await _send(send, reply, manner)
+
+
+async def _send(send: Send, reply: Reply, manner: Manner) -> None:
+    extra = reply.headers + manner.cors if manner.cors else reply.headers
+    if manner.media is None:
+        await send_json(send, reply.status, reply.body, extra)
+    else:
+        await send_chosen(send, reply.status, reply.body, manner.media.kind, extra)
+
+
+async def _other_method(endpoint: Endpoint, method: str, send: Send) -> None:
+    """Answer a preflight, or refuse a method that an endpoint does not have."""
+    if method != "OPTIONS" or not endpoint.cors:
+        raise HttpFault(405, f"use {' or '.join(endpoint.methods)} here", ((b"allow", ", ".join(endpoint.methods).encode()),))
+    await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _table() -> dict[str, tuple[Endpoint, frozenset[str]]]:

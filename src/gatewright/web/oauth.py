@@ -9,24 +9,34 @@ import msgspec
 from msgspec import Struct
 
 from gatewright.oauth.ask import Ask, Reply
+from gatewright.oauth.client_auth import named_client
+from gatewright.oauth.grant_types import password
 from gatewright.oauth.introspect import introspect
 from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.me import me
 from gatewright.oauth.metadata import document
 from gatewright.oauth.ports import World
 from gatewright.oauth.revoke import revoke
 from gatewright.oauth.token import token
 from gatewright.oauth.userinfo import userinfo
 from gatewright.oauth.why import why
+from gatewright.web import jsonapi
+from gatewright.web.jsonapi import Media
+from gatewright.web.reply import CORS_ANY, cors_for
 
 # Long enough to spare a fetch per sign-in, shorter than the time for which a new key is published before it signs.
 _PUBLIC: Final = [(b"cache-control", b"public, max-age=300")]
 _DOCUMENTS_KEPT: Final = 2000
 
 
+Header = tuple[bytes, bytes]
+
+
 class Endpoint(Struct, frozen=True):
     """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard).
 
     `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers.
+    `readers` says for a single request who may; `choose` picks one of several representations.
     """
 
     run: Callable[[Ask, World], Awaitable[Reply]]
@@ -34,6 +44,8 @@ class Endpoint(Struct, frozen=True):
     cors: bool = False
     body_optional: bool = False
     api: bool = False
+    readers: Callable[[Ask, World], Awaitable[list[Header]]] | None = None
+    choose: Callable[[bytes | None, bytes], Media] | None = None
 
 
 _documents: dict[Issuer, tuple[object, bytes]] = {}
@@ -55,11 +67,21 @@ async def jwks(ask: Ask, world: World) -> Reply:
     return Reply(await world.signer.jwks(ask.issuer.tenant), 200, _PUBLIC)
 
 
+async def readers(ask: Ask, world: World) -> list[Header]:
+    """Return who may read the reply to a token request: any page, but of what a password bought only the client's own (`decisions` §9)."""
+    if ask.params.get("grant_type") != password.NAME:
+        return CORS_ANY
+    client = await named_client(ask, world)
+    own = client is not None and ask.origin is not None and ask.origin in client.settings.cors_origins
+    return cors_for(ask.origin if own else None)
+
+
 ENDPOINTS: Final[dict[str, Endpoint]] = {
-    "token": Endpoint(token, cors=True),
+    "token": Endpoint(token, cors=True, readers=readers),
     "introspect": Endpoint(introspect),
     "revoke": Endpoint(revoke, cors=True),
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),
+    "me": Endpoint(me, ("GET", "HEAD"), cors=True, choose=jsonapi.choose, api=True),
     "why": Endpoint(why),
     "jwks": Endpoint(jwks, ("GET", "HEAD"), cors=True),
     "metadata": Endpoint(metadata, ("GET", "HEAD"), cors=True),

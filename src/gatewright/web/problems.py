@@ -65,17 +65,21 @@ _HTTP: Final = {400: "bad_request", 401: "invalid_token", 404: "not_found", 405:
 _BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (NotThere, "not_found"),
     (NotHeld, "not_held"),
-    (Refused, "conflict"),
     (Outdated, "outdated"),
     (Unguarded, "if_match"),
     (OtherRequest, "other_request"),
+    (Refused, "conflict"),  # what is none of its subclasses
 )
 
 
 def problem_of(error: BaseException, request: str) -> tuple[Problem, list[Header], str]:
     """Return what is told of an error, with which headers, and what only the log is told."""
     if isinstance(error, Faults):
-        return _made("faults", _count(error.faults), request, errors=tuple(map(_wrong, error.faults))), [], str(error)
+        return (
+            _made("faults", _count(error.faults), request, errors=tuple(map(_wrong, error.faults))),
+            [],
+            ", ".join(fault.path for fault in error.faults),
+        )
     if isinstance(error, HttpFault):
         kind = "media_type" if error.status == 415 else _HTTP.get(error.status, "bad_request")
         return _made(kind, error.sentence, request), list(error.headers), error.sentence
@@ -86,7 +90,8 @@ def problem_of(error: BaseException, request: str) -> tuple[Problem, list[Header
         return _made("insufficient_scope", error.description, request, scope=error.scope), challenge, error.why or error.scope
     kind = next((word for kind, word in _BY_CLASS if isinstance(error, kind)), "")
     if kind:
-        return _made(kind, str(error), request), [], str(error)
+        # Its sentence names what was asked for, which may be a person; the log is told of what kind it is.
+        return _made(kind, str(error), request), [], ""
     return _of_ours(error, request)
 
 

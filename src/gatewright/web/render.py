@@ -34,16 +34,31 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.Expired: "expired.html",
     views.Denied: "denied.html",
     views.FormPost: "form_post.html",
+    views.ApiReference: "api_reference.html",
+    views.CodeByHand: "code_by_hand.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 # A form field may be called "submit" and would then hide the form's own method, hence the prototype's.
 FORM_POST_SCRIPT: Final = "HTMLFormElement.prototype.submit.call(document.forms[0])"
-FORM_POST_HASH: Final = f"'sha256-{b64encode(sha256(FORM_POST_SCRIPT.encode()).digest()).decode()}'"
+# The button appears only where it can do what it says.
+COPY_SCRIPT: Final = (
+    "if(navigator.clipboard){const b=document.getElementById('copy'),s=document.getElementById('copied');b.hidden=false;"
+    "b.addEventListener('click',()=>navigator.clipboard.writeText(document.getElementById('code').value)"
+    ".then(()=>{s.textContent='The code is copied.'},()=>{s.textContent='Select the code and copy it yourself.'}))}"
+)
+
+
+def _source(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
+
+
+FORM_POST_HASH: Final = _source(FORM_POST_SCRIPT)
+COPY_HASH: Final = _source(COPY_SCRIPT)
 
 # Buttons that need script are hidden without it: the text can be copied by hand. A file is made here, so that no address holds a secret.
-COPY_SCRIPT: Final = """for (const button of document.querySelectorAll('button[data-of]')) {
+SECRET_SCRIPT: Final = """for (const button of document.querySelectorAll('button[data-of]')) {
     const field = document.getElementById(button.dataset.of)
     button.hidden = false
     button.addEventListener('click', async () => {
@@ -60,7 +75,7 @@ COPY_SCRIPT: Final = """for (const button of document.querySelectorAll('button[d
         document.getElementById('told').textContent = button.dataset.told
     })
 }"""
-COPY_HASH: Final = f"'sha256-{b64encode(sha256(COPY_SCRIPT.encode()).digest()).decode()}'"
+SECRET_HASH: Final = _source(SECRET_SCRIPT)
 
 
 # ---------------------------------------------------------------- static files
@@ -173,6 +188,7 @@ def _environment() -> Environment:
         ICON=asset("icon.svg"),
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
         COPY_SCRIPT=COPY_SCRIPT,
+        SECRET_SCRIPT=SECRET_SCRIPT,
         Choice=views.Choice,
         Problem=views.SignInProblem,
         SecretProblem=views.SecretProblem,
@@ -228,7 +244,12 @@ def form_post_csp(target: str) -> str:
 
 def copying_csp() -> str:
     """The policy of a page with something to copy: the one script by its hash."""
-    return f"{_BASE_CSP}; script-src {COPY_HASH}; form-action 'self'"
+    return f"{_BASE_CSP}; script-src {SECRET_HASH}; form-action 'self'"
+
+
+def code_csp() -> str:
+    """The policy of a `CodeByHand` page: the one script by its hash, and no form."""
+    return f"{_BASE_CSP}; script-src {COPY_HASH}; form-action 'none'"
 
 
 _BASE_CSP: Final = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"

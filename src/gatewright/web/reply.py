@@ -22,13 +22,20 @@ CORS_ANY: Final = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"www-authenticate, retry-after, request-id"),
 ]
+_EXPOSED: Final = CORS_ANY[1]
 PREFLIGHT: Final = [
     *CORS_ANY,
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type"),
+    (b"access-control-allow-headers", b"accept, authorization, content-type"),
     (b"access-control-max-age", b"7200"),
     (b"content-length", b"0"),
 ]
+
+
+def cors_for(origin: str | None) -> list[tuple[bytes, bytes]]:
+    """Return the headers that let pages of one origin read a reply, or of none."""
+    vary = (b"vary", b"origin")
+    return [vary] if origin is None else [(b"access-control-allow-origin", origin.encode("latin-1")), vary, _EXPOSED]
 
 
 async def send_json(send: Send, status: int, body: object, extra: list[tuple[bytes, bytes]]) -> None:
@@ -36,6 +43,11 @@ async def send_json(send: Send, status: int, body: object, extra: list[tuple[byt
     raw = body if isinstance(body, bytes) else b"" if body is None else _ENCODE(body)
     heads = _CACHED_HEADS if extra and extra[0][0] == b"cache-control" else _HEADS
     await send_raw(send, status, raw, [*heads, *extra])
+
+
+async def send_chosen(send: Send, status: int, body: object, kind: str, extra: list[tuple[bytes, bytes]]) -> None:
+    """Send a response in the representation that was chosen among several, which caches are told."""
+    await send_raw(send, status, _ENCODE(body), [(b"content-type", kind.encode()), NO_STORE, NOSNIFF, (b"vary", b"accept"), *extra])
 
 
 async def send_raw(send: Send, status: int, raw: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -64,7 +76,7 @@ def bearer_challenge(error: InvalidToken | InsufficientScope) -> bytes:
         return b'Bearer realm="gatewright"'
     parts = [f'Bearer realm="gatewright", error="{error.code}", error_description="{ascii_text(error.description)}"']
     if isinstance(error, InsufficientScope):
-        parts.append(f'scope="{ascii_text(error.scope)}"')
+        parts += [f'scope="{ascii_text(error.scope)}"'] if error.scope else []
     return ", ".join(parts).encode()
 
 

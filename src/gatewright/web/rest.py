@@ -16,7 +16,7 @@ from msgspec import Struct
 from gatewright.base import ids
 from gatewright.base.log import Event, incident
 from gatewright.base.operation import Operation
-from gatewright.management.errand import Caller, Tools
+from gatewright.management.errand import Caller
 from gatewright.management.perform import Asked, Office, Outcome, perform, stream
 from gatewright.management.table import BY_NAME, OPERATIONS
 from gatewright.oauth.access import Access, present
@@ -27,6 +27,7 @@ from gatewright.oauth.errors import InsufficientScope, InvalidToken
 from gatewright.oauth.userinfo import sentence
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address
 from gatewright.web.cookies import Cookie
+from gatewright.web.openapi import DESCRIPTION, PREFIX, document
 from gatewright.web.problems import Problem, problem_of
 from gatewright.web.reply import NO_STORE, NOSNIFF, send_raw
 from gatewright.web.rest_ask import Came, accepts, asked_of, came_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.issuer import Issuer
 
-PREFIX: Final = "/-/api/v1"
+_FOR_A_WHILE: Final = (b"cache-control", b"public, max-age=300")
 JSON: Final = b"application/json"
 LINES: Final = b"application/jsonl"
 PROBLEM: Final = b"application/problem+json"
@@ -71,18 +72,27 @@ def routes(operations: tuple[Operation, ...] = OPERATIONS) -> dict[int, tuple[Ro
     return {length: tuple(several) for length, several in found.items()}
 
 
+class CutShort(Exception):
+    """Something failed when a part of the answer was sent already."""
+
+
 class RestDoor:
     """Answers everything below `/-/api/v1` that is an operation."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._routes = routes()
-        self._tools = Tools(house.passwords, house.signer, house.wrapper, house.world.sealer, house.txt, house.loaded.settings.domains.own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, head: dict[bytes, bytes], issuer: Issuer, at: Moment) -> None:
         """Answer one request."""
+        if scope["path"] == DESCRIPTION and scope["method"] in ("GET", "HEAD"):
+            # The same for everybody, so whoever may reach the server may read it.
+            await send_raw(send, 200, _ENCODE(document(issuer)), [_FOR_A_WHILE, NOSNIFF, (b"content-type", JSON)])
+            return
+        shown = scope["path"]
         try:
             operation, came = self._found(scope, head)
+            shown = PREFIX + operation.path  # what the log tells: in its own path may be somebody's e-mail address
             if _has_our_cookie(head) and b"authorization" not in head:
                 raise HttpFault(401, "cookies are not read here: send an access token in the Authorization header", _CHALLENGE)
             office = await self._office(operation, scope, head, issuer, at)
@@ -93,9 +103,9 @@ class RestDoor:
                 return
             await self._answer(send, operation, asked, await perform(operation, asked, office), issuer, head)
         except asyncio.CancelledError as cut:
-            await self._refuse(send, cut, issuer, at, scope)
+            await self._refuse(send, cut, at, shown)
         except Exception as error:  # noqa: BLE001 - whatever happens is told as a problem; `problem_of` knows what is a bug
-            await self._refuse(send, error, issuer, at, scope)
+            await self._refuse(send, error, at, shown)
 
     def _found(self, scope: Scope, head: dict[bytes, bytes]) -> tuple[Operation, Came]:
         came = came_of(scope, len(PREFIX))
@@ -118,7 +128,7 @@ class RestDoor:
         if not isinstance(access, Access):
             raise InvalidToken(sentence(access.cause), why=access.cause or "unknown token")
         caller = caller_of(access, operation, where)
-        return Office(house.store, at, issuer.tenant, caller, self._tools, house.vault)
+        return Office(house.store, at, issuer.tenant, caller, house, house.vault)
 
     async def _answer(
         self, send: Send, operation: Operation, asked: Asked, outcome: Outcome, issuer: Issuer, head: dict[bytes, bytes]
@@ -127,7 +137,7 @@ class RestDoor:
         base = issuer.url + PREFIX
         if outcome.etag:
             headers.append((b"etag", outcome.etag.encode()))
-            if not operation.changes and outcome.etag.encode() in head.get(b"if-none-match", b""):
+            if not operation.changes and outcome.etag.encode() in [tag.strip() for tag in head.get(b"if-none-match", b"").split(b",")]:
                 await send_raw(send, 304, b"", headers)
                 return
         if outcome.replayed:
@@ -147,13 +157,15 @@ class RestDoor:
             headers += _location(base, operation, asked, value)
         await send_raw(send, operation.status, _ENCODE(value), [*headers, (b"content-type", JSON)])
 
-    async def _refuse(self, send: Send, error: BaseException, issuer: Issuer, at: Moment, scope: Scope) -> None:
+    async def _refuse(self, send: Send, error: BaseException, at: Moment, path: str) -> None:
         name = incident(at)
         problem, headers, why = problem_of(error, name)
         if problem.status == 500 and isinstance(error, Exception):
-            self._house.log.crashed(Event.REQUEST_FAILED, error, incident=name, path=scope["path"])
+            self._house.log.crashed(Event.REQUEST_FAILED, error, incident=name, path=path)
         else:
-            self._house.log.tell(Event.REQUEST_REFUSED, request=name, path=scope["path"], error=problem.type.rpartition(":")[2], why=why)
+            self._house.log.tell(Event.REQUEST_REFUSED, request=name, path=path, error=problem.type.rpartition(":")[2], why=why)
+        if isinstance(error, CutShort):
+            return  # the answer has begun: that it never ends is all that can be told
         await send_problem(send, problem, [*headers, (b"request-id", name.encode())])
 
 
@@ -199,13 +211,18 @@ async def _send_lines(send: Send, records: AsyncIterator[Struct]) -> None:
     """Send records as they are read; what is wrong is told before the first byte, behind it the connection breaks."""
     lines = bytearray()
     begun = False
-    async for record in records:
-        lines += _ENCODE(record) + b"\n"
-        if len(lines) >= _CHUNK:
-            await _begin(send, begun=begun)
-            begun = True
-            await send({"type": "http.response.body", "body": bytes(lines), "more_body": True})
-            lines.clear()
+    try:
+        async for record in records:
+            lines += _ENCODE(record) + b"\n"
+            if len(lines) >= _CHUNK:
+                await _begin(send, begun=begun)
+                begun = True
+                await send({"type": "http.response.body", "body": bytes(lines), "more_body": True})
+                lines.clear()
+    except Exception as error:
+        if begun:
+            raise CutShort from error
+        raise
     await _begin(send, begun=begun)
     await send({"type": "http.response.body", "body": bytes(lines)})
 

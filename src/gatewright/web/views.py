@@ -163,8 +163,8 @@ class AccountPicker(Page, frozen=True, kw_only=True):
 class Consent(Page, frozen=True, kw_only=True):
     """What an app asks for. Fields: `scope` for each ticked optional scope, `shown`; choices: allow, deny, switch.
 
-    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `whole`
-    that the app takes everything or nothing.
+    `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `by_hand`
+    that nothing is sent there and the person carries a code to the app, `whole` that the app takes everything or nothing.
     """
 
     form: Form
@@ -172,6 +172,7 @@ class Consent(Page, frozen=True, kw_only=True):
     third_party: bool
     returns_to: str
     local: bool = False
+    by_hand: bool = False
     person: Person
     account: Account | None
     openid: tuple[ScopeLine, ...] = ()
@@ -325,9 +326,81 @@ class Denied(Page, frozen=True, kw_only=True):
     client: str
 
 
+class CodeByHand(Page, frozen=True, kw_only=True):
+    """A code that the person carries to the app (`security-rules` 45): in the body of a posted page, never in its title or address."""
+
+    client: str
+    code: str
+    minutes: int
+
+
 class FormPost(Page, frozen=True, kw_only=True):
     """The answer as a form that sends itself (OAuth 2.0 Form Post Response Mode §2); `target` is the checked redirect URI."""
 
     target: str
     client: str
     fields: tuple[tuple[str, str], ...]
+
+
+class ApiField(Struct, frozen=True, kw_only=True):
+    """One place, filter or key, in words: `refers` is the record that it is made of."""
+
+    name: str
+    kind: str
+    needed: bool = False
+    says: str = ""
+    refers: str = ""
+
+
+class ApiRecord(Struct, frozen=True, kw_only=True):
+    """The form of a document of the management API."""
+
+    name: str
+    says: str
+    fields: tuple[ApiField, ...]
+
+
+class ApiOperation(Struct, frozen=True, kw_only=True):
+    """One operation of the management API."""
+
+    name: str
+    method: str
+    path: str
+    says: str
+    scope: str
+    delegated: str
+    command: str
+    status: int
+    fields: tuple[ApiField, ...] = ()
+    takes: str = ""
+    gives: str = ""
+    many: bool = False
+    lines: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class ApiGroup(Struct, frozen=True, kw_only=True):
+    """The operations about one kind of thing."""
+
+    name: str
+    operations: tuple[ApiOperation, ...]
+
+
+class ApiProblem(Struct, frozen=True, kw_only=True):
+    """One kind of refusal."""
+
+    status: int
+    type: str
+    title: str
+
+
+class ApiReference(Page, frozen=True, kw_only=True):
+    """The management API for people: every operation with what it takes and gives."""
+
+    base: str
+    description: str
+    audience: str
+    groups: tuple[ApiGroup, ...]
+    records: tuple[ApiRecord, ...]
+    scopes: tuple[tuple[str, str], ...]
+    problems: tuple[ApiProblem, ...]

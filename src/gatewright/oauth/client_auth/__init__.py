@@ -13,10 +13,10 @@ from gatewright.oauth.client import Client
 from gatewright.oauth.client_auth import none, private_key_jwt, secret
 from gatewright.oauth.client_auth.presented import FAILED, Presented
 from gatewright.oauth.decision import Verdict
-from gatewright.oauth.errors import InvalidClient, InvalidRequest
+from gatewright.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from gatewright.oauth.ports import World
 
-__all__ = ["FAILED", "METHODS", "SUPPORTED", "Method", "Presented", "authenticate", "may_call"]
+__all__ = ["FAILED", "METHODS", "SUPPORTED", "Method", "Presented", "authenticate", "may_call", "named_client"]
 
 
 class Method(Protocol):
@@ -56,6 +56,7 @@ _USED_AS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 _NO_ONES_DIGEST: Final = "A" * 43
+_MAPPED_BITS: Final = 96  # in front of an IPv4 address that IPv6 shows (RFC 4291 §2.5.5.2)
 _LONGEST_ADDRESS: Final = 64  # characters of an IPv6 address with a zone (RFC 4007 §11.2)
 
 
@@ -81,6 +82,15 @@ async def authenticate(ask: Ask, world: World) -> Client:
     if client.settings.allowed_ips and not may_call(client.settings.allowed_ips, ask.address):
         raise InvalidClient("this client may not be used from this address", why=Verdict.IP_NOT_ALLOWED, challenge=presented.header)
     return client
+
+
+async def named_client(ask: Ask, world: World) -> Client | None:
+    """Return the client that a request names; nothing is proved by that."""
+    try:
+        presented = _one(ask)
+    except OAuthError:
+        return None
+    return await world.directory.client(ask.issuer.tenant, presented.client_id)
 
 
 def _one(ask: Ask) -> Presented:
@@ -114,7 +124,13 @@ def _may_call(allowed: tuple[str, ...], address: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _networks(allowed: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple([ip_network(text, strict=False) for text in allowed])
+    return tuple([_plain_network(ip_network(text, strict=False)) for text in allowed])
+
+
+def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return the IPv4 network that somebody wrote as ::ffff:a.b.c.d/n, with 96 bits in front."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return network if mapped is None or network.prefixlen < _MAPPED_BITS else IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _plain(number: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

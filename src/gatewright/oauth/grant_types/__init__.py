@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gatewright.oauth.grant_types import authorization_code, client_credentials, refresh_token
+from gatewright.oauth.grant_types import authorization_code, client_credentials, password, refresh_token
 from gatewright.oauth.grant_types.approval import Approval, Call, GrantType
 
-__all__ = ["GRANT_TYPES", "Approval", "Call", "GrantType"]
+__all__ = ["GRANT_TYPES", "OFFERED", "Approval", "Call", "GrantType"]
 
-_TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials)
+_TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials, password)
 
 GRANT_TYPES: Final[Mapping[str, GrantType]] = {grant_type.NAME: grant_type for grant_type in _TABLE}
+
+OFFERED: Final = tuple(grant_type.NAME for grant_type in _TABLE if grant_type is not password)
+"""What metadata says (RFC 8414 §2): an exception that single clients have is no offer to everybody."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from gatewright.oauth.errors import InvalidRequest
 from gatewright.web import csrf
-from gatewright.web.pages import access, account, authorize, client_secret, consent, continue_as, going_on, home, sign_in, sign_out
+from gatewright.web.pages import access, account, api, authorize, client_secret, consent, continue_as, going_on, home, sign_in, sign_out
 from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
 from gatewright.web.pages.running import ACCESS, CONTINUE
 
@@ -62,6 +62,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     posted(access.END_OTHERS, access.end_others),
     both(access.SIGN_OUT, sign_out.show, sign_out.act),
     shown(sign_out.SIGNED_OUT, sign_out.signed_out),
+    shown(api.PATH, api.show),
 )
 
 # Pages with a name in their path: asked in this order when no whole path is the one.

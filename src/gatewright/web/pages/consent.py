@@ -55,6 +55,7 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         third_party=client.settings.party == "third",
         returns_to=host_of(uri),
         local=is_local(uri),
+        by_hand=situation.by_hand,
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue)),

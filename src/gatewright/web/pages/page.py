@@ -10,10 +10,12 @@ import msgspec
 
 from gatewright.base.log import Event, incident
 from gatewright.oauth.ask import Ask, Params
-from gatewright.oauth.errors import OAuthError, ServerError, TemporarilyUnavailable
+from gatewright.oauth.authorize import BY_HAND_SECONDS
+from gatewright.oauth.errors import ERRORS, AccessDenied, OAuthError, ServerError, TemporarilyUnavailable
+from gatewright.oauth.redirect_uri import is_out_of_band
 from gatewright.web import cookies, views
 from gatewright.web.cookies import Cookie
-from gatewright.web.render import form_post_csp, page_csp, render
+from gatewright.web.render import code_csp, form_post_csp, page_csp, render
 
 if TYPE_CHECKING:
     from gatewright.base.log import Log
@@ -202,8 +204,20 @@ async def answer(sent: Sent, client: str, page: PageAsk, house: House) -> PageRe
     """Return the answer to a client: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode §2)."""
     if sent.form is None:
         return go(sent.target)
+    if is_out_of_band(sent.target):
+        return await _by_hand(dict(sent.form), client, page, house)
     view = views.FormPost(brand=await brand_of(page, house), target=sent.target, client=client, fields=sent.form)
     return PageReply(200, (_HTML, *_ALWAYS, (b"content-security-policy", form_post_csp(sent.target).encode())), render(view))
+
+
+async def _by_hand(told: Mapping[str, str], client: str, page: PageAsk, house: House) -> PageReply:
+    """Return the page that shows a code to the user, or the refusal that would have gone to the app (`security-rules` 45)."""
+    code = told.get("code")
+    if code is None:
+        kind = next((kind for kind in ERRORS if kind.code == told["error"]), ServerError)
+        return await failed(page, house, kind(told.get("error_description", "")))
+    view = views.CodeByHand(brand=await brand_of(page, house), client=client, code=code, minutes=BY_HAND_SECONDS // 60)
+    return PageReply(200, (_HTML, *_ALWAYS, (b"content-security-policy", code_csp().encode())), render(view))
 
 
 async def failed(page: PageAsk, house: House, error: OAuthError, *, status: int | None = None) -> PageReply:
@@ -212,14 +226,30 @@ async def failed(page: PageAsk, house: House, error: OAuthError, *, status: int 
     house.log.tell(Event.REQUEST_REFUSED, request=name, path=page.path, error=error.code, why=error.why or error.description)
     busy = isinstance(error, TemporarilyUnavailable)
     ours = busy or isinstance(error, ServerError)
+    title, sentence, advice = _words(error)
     view = views.Error(
         brand=await brand_of(page, house),
-        title="Please try again in a moment" if busy else "Something went wrong here" if ours else "This request cannot be answered",
-        sentence="We cannot answer right now." if ours else "The app that sent you here made a mistake, so we cannot go on.",
-        advice="Wait a moment, then try again." if ours else "Go back to the app and try again. If it happens again, tell its makers.",
+        title=title,
+        sentence=sentence,
+        advice=advice,
         incident=name,
         code=error.code,
         detail=error.description,
     )
     retry = ((b"retry-after", b"%d" % error.retry_after),) if isinstance(error, TemporarilyUnavailable) else ()
     return show(view, status=status or (error.status if ours else 400), headers=((b"request-id", name.encode()), *retry))
+
+
+def _words(error: OAuthError) -> tuple[str, str, str]:
+    """Return title, sentence and advice of a refusal."""
+    if isinstance(error, TemporarilyUnavailable):
+        return "Please try again in a moment", "We cannot answer right now.", "Wait a moment, then try again."
+    if isinstance(error, ServerError):
+        return "Something went wrong here", "We cannot answer right now.", "Wait a moment, then try again."
+    if isinstance(error, AccessDenied):
+        return "The app gets no access", "What it asks for cannot be given by you.", "If it should be, ask whoever manages your account."
+    return (
+        "This request cannot be answered",
+        "The app that sent you here made a mistake, so we cannot go on.",
+        "Go back to the app and try again. If it happens again, tell its makers.",
+    )

@@ -13,6 +13,7 @@ import msgspec
 from gatewright.oauth.answer import Sent
 from gatewright.oauth.authorize import advance, deny, look
 from gatewright.oauth.next_step import Situation
+from gatewright.oauth.redirect_uri import is_out_of_band
 from gatewright.oauth.request import LONGEST_BEGUN, Journey, Progress, seal, unseal
 from gatewright.web import cookies, csrf, views
 from gatewright.web.cookies import Cookie
@@ -102,9 +103,12 @@ async def move_on(running: Running, progress: Progress) -> PageReply:
     if request is None:
         return close(running, go(running.journey.visit))
     situation = await situation_of(running, request, progress)
-    outcome = await advance(situation, page.issuer, running.house.front, page.at)
+    outcome = await advance(situation, page.issuer, running.house.front, page.at, address=page.address)
     if isinstance(outcome, Sent):
         return await finish(running, outcome, situation.client.settings.client_name)
+    if situation.by_hand:
+        # What was said yes to counts in this post alone, so that no address ever shows a code (`security-rules` 45).
+        progress = msgspec.structs.replace(progress, consented=False)
     text = seal(msgspec.structs.replace(running.journey, progress=progress), page.issuer, running.house.world.sealer, page.at)
     return go(f"{CONTINUE}?r={text}").with_cookies(*running.set_cookies)
 
@@ -130,7 +134,10 @@ async def say_no(running: Running) -> PageReply:
     if request is None:
         return close(running, go("/"))
     client = await running.house.world.directory.client(page.issuer.tenant, request.client_id)
-    return await finish(running, deny(request, page.issuer), request.client_id if client is None else client.settings.client_name)
+    name = request.client_id if client is None else client.settings.client_name
+    if is_out_of_band(request.back.redirect_uri):
+        return close(running, show(views.Denied(brand=await brand_of(page, running.house), client=name)))
+    return await finish(running, deny(request, page.issuer), name)
 
 
 def close(running: Running, reply: PageReply) -> PageReply:
@@ -154,7 +161,8 @@ async def expired(page: PageAsk, house: House) -> PageReply:
 
 def ends_at(situation: Situation) -> tuple[str, ...]:
     """Return the addresses to which a form of this request may lead: the answer's own, then the client's others as its next hops."""
-    return tuple(dict.fromkeys((situation.request.back.redirect_uri, *situation.client.settings.redirect_uris)))
+    found = dict.fromkeys((situation.request.back.redirect_uri, *situation.client.settings.redirect_uris))
+    return tuple([uri for uri in found if not is_out_of_band(uri)])
 
 
 def with_session(running: Running, session: str, *set_cookies: str) -> Running:

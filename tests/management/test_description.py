@@ -1,0 +1,100 @@
+"""The description is true: a program that knows nothing else sends what it allows, and more, to a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from gatewright.base.operation import Operation
+from gatewright.management.table import OPERATIONS
+from gatewright.oauth.issuer import Issuer, Policy
+from gatewright.web.openapi import PREFIX, document
+from tests.management.desk import EVERYTHING, OWN, listed
+from tests.support.running import ISSUER, Deployment
+
+SCHEMA: Final = schemathesis.openapi.from_dict(
+    document(Issuer(url="https://id.acme.test", tenant=1, host="id.acme.test", policy=Policy(), paths=("standard",), name="Acme"))
+)
+CHECKS: Final = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.missing_required_header,
+    checks.unsupported_method,
+]
+SECRET: Final = "gws_the-secret-of-a-service-that-may-everything"
+PLATFORM: Final = f"""
+[tenant]
+slug = "acme"
+name = "Acme"
+domains = ["{ISSUER}"]
+
+[[apis]]
+audience = "https://bank.acme.test"
+name = "Bank"
+scopes = {{ "read:balance" = "See your balance" }}
+
+[[roles]]
+name = "Teller"
+scopes = ["read:balance"]
+
+[[accounts]]
+slug = "acme-dev"
+name = "Development"
+
+[[users]]
+email = "ann@acme.test"
+memberships = [{{ account = "acme-dev", roles = ["Teller"] }}]
+
+[[clients]]
+client_id = "ops"
+client_name = "Operations"
+type = "service"
+party = "first"
+scopes = {listed([*EVERYTHING, *OWN])}
+secret = {{ env = "OPS_SECRET" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A running server, and a client with a token for everything."""
+    folder: Path = tmp_path_factory.mktemp("described") / "data"
+    deployment = Deployment(folder, secrets={"OPS_SECRET": SECRET}).prepare(PLATFORM)
+    with deployment.serve() as node, node.client() as client:
+        form = {"grant_type": "client_credentials", "scope": " ".join([*EVERYTHING, *OWN])}
+        answer = client.post("/token", data=form, auth=("ops", SECRET))
+        assert answer.status_code == 200, answer.text
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
+
+
+def test_the_description_is_served_to_everybody(served: httpx.Client) -> None:
+    answer = served.get(f"{PREFIX}/openapi.json", headers={"authorization": ""})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["openapi"] == "3.1.0"
+    assert answer.json()["servers"][0]["url"].endswith(PREFIX)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_what_is_described_is_what_happens(operation: Operation, served: httpx.Client) -> None:
+    described = SCHEMA[operation.path][operation.method]
+    url = f"{str(served.base_url).rstrip('/')}{PREFIX}"
+    heads = {"authorization": served.headers["authorization"], "host": served.headers["host"]}
+
+    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=described.as_strategy())
+    def holds(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(base_url=url, headers=heads, checks=CHECKS)
+
+    holds()
