@@ -25,9 +25,9 @@ from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Grants
 from gatewright.ledger.last_use import LastUse
-from gatewright.oauth.ports import World
+from gatewright.oauth.ports import Sealer, World
 from gatewright.oauth.visit import Front
-from gatewright.settings import Loaded, Network, networks, weaknesses
+from gatewright.settings import Loaded, Network, networks, socket_address, weaknesses
 from gatewright.signin.by_password import PasswordDoor
 from gatewright.signin.by_program import RoomPeople
 from gatewright.signin.guesses import RoomGuesses
@@ -38,10 +38,22 @@ from gatewright.store import Store, open_store
 from gatewright.store.changes import Change, ChangeFeed
 from gatewright.store.migrate import migrate
 from gatewright.tenants.logos import Logos
+from gatewright.tenants.secret_uses import SecretUses
 from gatewright.tenants.sites import Sites
+from gatewright.tenants.txt import DnsTxt, Txt
 
 SKEW_WARNS_MS: Final = 2_000
 SKEW_STOPS_MS: Final = 5_000
+
+
+class RoomUsage:
+    """The `Usage` port: what happens often is counted, and of each secret its last use is kept."""
+
+    __slots__ = ("count", "used")
+
+    def __init__(self, counters: Counters, uses: SecretUses) -> None:
+        self.count = counters.count
+        self.used = uses.used
 
 
 class RoomDirectory:
@@ -74,10 +86,23 @@ class House:
     throttle: Throttle
     usage: Counters
     uses: LastUse
+    secret_uses: SecretUses
+    wrapper: Wrapper
+    txt: Txt
     signer: KeySigner
     vault: AnswerVault
     logos: Logos
     trusted_proxies: tuple[Network, ...]
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals, and makes proofs of domains."""
+        return self.world.sealer
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names that belong to the deployment, which no tenant claims."""
+        return self.loaded.settings.domains.own
 
     async def rotate_due(self) -> int:
         """Make, publish and retire signing keys whose time has come, and return how many were made; any node may."""
@@ -146,6 +171,11 @@ def root_key(loaded: Loaded, environ: Mapping[str, str]) -> RootKey:
     return read_root_key(loaded.key_file, environ.get("GATEWRIGHT_KEY"))
 
 
+def txt_records(loaded: Loaded) -> DnsTxt:
+    """Return what asks the domain name system for TXT records."""
+    return DnsTxt(tuple([socket_address(text, 53) for text in loaded.settings.domains.resolvers]))
+
+
 async def prepare(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, str] = os.environ) -> None:
     """Bring the schema up to date and see that the root key is this store's; done once before workers start.
 
@@ -183,15 +213,16 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         return feed.fresh
 
     settings = loaded.settings
+    usage, secret_uses, wrapper = Counters(), SecretUses(), Wrapper(key)
     sites = Sites(store, fresh)
     catalogues = Catalogues(store, fresh)
     registry = Registry(store, fresh)
     sealer = RootSealer(key)
-    signer = KeySigner(store, clock, Wrapper(key), fresh)
+    signer = KeySigner(store, clock, wrapper, fresh)
     passwords = PasswordPool(threads=settings.passwords.threads, queue=settings.passwords.queue)
     stack.callback(passwords.close)
     _listen(feed, (sites, catalogues, registry, signer))
-    usage, uses = Counters(), LastUse()
+    uses = LastUse()
     grants = Grants(store)
     sessions = Sessions(store)
     fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
@@ -200,7 +231,8 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     people = RoomPeople(PasswordDoor(store, passwords, throttle, log))
     consents = RoomConsents(store, grants)
     directory = RoomDirectory(catalogues, registry)
-    world = World(Book(store, clock), directory, signer, sealer, fetch, passwords, usage, guesses, uses, people, consents)
+    counting = RoomUsage(usage, secret_uses)
+    world = World(Book(store, clock), directory, signer, sealer, fetch, passwords, counting, guesses, uses, people, consents)
     return House(
         loaded=loaded,
         clock=clock,
@@ -216,6 +248,9 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         throttle=throttle,
         usage=usage,
         uses=uses,
+        secret_uses=secret_uses,
+        wrapper=wrapper,
+        txt=txt_records(loaded),
         signer=signer,
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -58,11 +58,39 @@ class Listen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"because": "upgrades that nobody notices"},
         ),
     ] = "30s"
+    ask: Annotated[
+        str,
+        Meta(
+            description="Address and port, such as `127.0.0.1:8690`, at which a TLS front asks whether a host may have a certificate "
+            "(`/-/tls/ask?domain=…`). Empty: nowhere.",
+            extra={"because": "security-rules 49; custom domains (seed 001)"},
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         tuple[Cidr, ...],
         Meta(
             description="Networks (CIDR) whose X-Forwarded-For is believed. None: the caller's address is the connection's.",
             extra={"because": "security-rules 38; allowed IPs of clients (seed 003)"},
+        ),
+    ] = ()
+
+
+class DomainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How tenants prove that a domain is theirs."""
+
+    own: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names that belong to this deployment, with all below them: no tenant claims them by itself.",
+            extra={"because": "security-rules 39"},
+        ),
+    ] = ()
+    resolvers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Name servers (`192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:53`) that are asked for TXT records. "
+            "None: those of the machine.",
+            extra={"because": "machines whose own resolver knows only the inside; tests"},
         ),
     ] = ()
 
@@ -163,6 +191,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     passwords: PasswordSettings = PasswordSettings()
     fetch: FetchSettings = FetchSettings()
+    domains: DomainSettings = DomainSettings()
 
 
 class Setting(Struct, frozen=True):
@@ -278,6 +307,27 @@ def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple([ip_network(text) for text in texts])
 
 
+def socket_address(text: str, usual: int | None = None) -> tuple[str, int]:
+    """Return the address and port of `192.0.2.1:53` or `[2001:db8::1]:53`; without a port the `usual` one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.startswith("["):
+        address, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    else:
+        address, port = text, ""
+    if not port and usual is None:
+        raise ValueError("the port is missing")
+    number = int(port or usual or 0) if not port or (port.isascii() and port.isdecimal()) else -1
+    if not 0 <= number < 65_536:
+        raise ValueError(f'"{port}" is no port')
+    return str(ip_address(address)), number
+
+
 def weaknesses(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Return the settings that make this deployment less safe than its defaults, and what each means."""
     found = []
@@ -388,9 +438,26 @@ def _beyond_shape(settings: Settings, origins: Mapping[str, str]) -> tuple[Fault
                 ip_network(text)
             except ValueError as fault:
                 findings.add((*name.split("."),), f'"{text}" is no network: {fault}', 'write it like "10.0.0.0/8" or "2001:db8::/32"')
+    _domain_faults(settings, findings)
     url = settings.store.url
     if url and not url.startswith(("sqlite:", "postgresql://", "postgres://")):
         findings.add(("store", "url"), 'an address that begins with "sqlite:" or "postgresql://" is expected')
     elif url.startswith("postgres") and urlsplit(url).password and not origins["store.url"].startswith("environment"):
         findings.add(("store", "url"), "a password may not stand in a settings file", "put it into store.password")
     return findings.all()
+
+
+def _domain_faults(settings: Settings, findings: Findings) -> None:
+    for text in settings.domains.resolvers:
+        try:
+            socket_address(text, 53)
+        except ValueError as fault:
+            findings.add(("domains", "resolvers"), f'"{text}" is no name server: {fault}', 'write it like "192.0.2.53:53"')
+    for text in settings.domains.own:
+        if text != text.lower() or text.strip(".") != text or not text.isascii() or " " in text:
+            findings.add(("domains", "own"), f'"{text}" is no name', 'write it like "platform.example"')
+    if settings.listen.ask:
+        try:
+            socket_address(settings.listen.ask)
+        except ValueError as fault:
+            findings.add(("listen", "ask"), f'"{settings.listen.ask}" is no address and port: {fault}', 'write it like "127.0.0.1:8690"')

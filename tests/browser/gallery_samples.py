@@ -12,6 +12,7 @@ from gatewright.web.views import (
     AccountChoice,
     AccountPicker,
     Brand,
+    ClientSecret,
     CodeByHand,
     ConfirmSignOut,
     Consent,
@@ -31,6 +32,9 @@ from gatewright.web.views import (
     Person,
     ScopeGroup,
     ScopeLine,
+    SecretLine,
+    SecretProblem,
+    SecretRead,
     SessionLine,
     SignedOut,
     SignIn,
@@ -184,6 +188,38 @@ ODD_GRANTS: Final = (
     GrantLine(id="gr_5", client=ARABIC, third_party=True, account=PROD, groups=(), since=NOW),
 )
 
+
+def client_secret(**changes: object) -> ClientSecret:
+    """The usual secret page with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "person": OLIVIA,
+        "now": NOW,
+        "client": "Budget Buddy",
+        "client_id": "budget-buddy",
+        "form": FORM,
+        "readable": False,
+        "has_secrets": True,
+        "most": 2,
+    }
+    return ClientSecret(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+TEXT: Final = "gws_" + "Zk3n" * 10 + "x_-"
+LIVE: Final = (
+    SecretLine(
+        id="cs_01h2v5c8n4k7e",
+        label="server in Frankfurt",
+        made=NOW - 300 * 86400,
+        made_by="Olivia Organizer",
+        used=NOW,
+        used_from="192.0.2.17",
+    ),
+    SecretLine(id="cs_01h2v5c8n4k7f", label="", made=NOW - 86400, made_by="the operator", ends=NOW + 7 * 86400),
+)
+READABLE: Final = SecretLine(
+    id="cs_1", label="platform file", made=NOW, made_by="the operator", used=NOW, used_from="2001:db8::17", text=TEXT
+)
 CODE: Final = "gwc_AAAABnGxYk0aTqkV3l9TzQmN7yJr5uE2pXcW8dH4fLgS6bVo1iA"
 
 SAMPLES: Final[dict[str, Page]] = {
@@ -295,6 +331,28 @@ SAMPLES: Final[dict[str, Page]] = {
     ),
     "error-hostile": Error(
         brand=HOSTILE, title=SCRIPT, sentence=UNBROKEN, advice=ARABIC, incident="3f9c-71aa-04de", code=UNBROKEN, detail=QUOTES
+    ),
+    "client_secret": client_secret(secrets=LIVE[:1]),
+    "client_secret-two": client_secret(
+        secrets=LIVE, refusal="budget-buddy has two live secrets already: cs_1 and cs_2; end one of them first"
+    ),
+    "client_secret-none": client_secret(brand=YELLOW),
+    "client_secret-made": client_secret(made=TEXT, secrets=LIVE[1:]),
+    "client_secret-readable": client_secret(
+        brand=NAVY, readable=True, secrets=(READABLE,), reads=(SecretRead(who="Olivia Organizer", at=NOW), SecretRead(who="us_1", at=NOW))
+    ),
+    "client_secret-stale": client_secret(brand=LOGO, problem=SecretProblem.STALE, secrets=LIVE[:1]),
+    "client_secret-used": client_secret(problem=SecretProblem.USED, secrets=LIVE[:1]),
+    "client_secret-keyed": client_secret(has_secrets=False),
+    "client_secret-hostile": client_secret(
+        brand=LONG_BRAND,
+        person=ENDLESS,
+        client=SCRIPT,
+        readable=True,
+        made=QUOTES,
+        refusal=OVERRIDE,
+        secrets=(SecretLine(id=QUOTES, label=UNBROKEN, made=0, made_by=SCRIPT, ends=0, used=0, used_from=UNBROKEN, text=UNBROKEN),),
+        reads=(SecretRead(who=ARABIC, at=0), SecretRead(who=UNBROKEN, at=0)),
     ),
     "expired": Expired(brand=ACME, client="Budget Buddy"),
     "expired-unknown": Expired(brand=NAVY),

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from gatewright.web.brand import DEFAULT_COLOR, brand_css
-from gatewright.web.render import STATIC_PATH, code_csp, form_post_csp, page_csp, render, static_file
-from gatewright.web.views import CodeByHand, FormPost
+from gatewright.web.render import STATIC_PATH, code_csp, copying_csp, form_post_csp, page_csp, render, static_file
+from gatewright.web.views import ClientSecret, CodeByHand, FormPost
 from tests.browser.gallery_samples import SAMPLES
 
 LOGO = (
@@ -65,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif view := SAMPLES.get(name):
             origin = f"http://{self.headers['Host']}/"
             policy = form_post_csp(origin) if isinstance(view, FormPost) else page_csp(*self.server.named)
+            if isinstance(view, ClientSecret):
+                policy = copying_csp()
             if isinstance(view, CodeByHand):
                 policy = code_csp()
             self._send(200, render(view), "text/html; charset=utf-8", {"Content-Security-Policy": policy})

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_pla
 from gatewright.web import views
 from gatewright.web.brand import brand_css, contrast
 from gatewright.web.render import TEMPLATES, asset, csp_source, page_csp, render, static_file
-from tests.browser.gallery_samples import SAMPLES
+from tests.browser.gallery_samples import SAMPLES, TEXT
 from tests.browser.gallery_server import Gallery, serving
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
@@ -333,11 +333,48 @@ def _fields(name: str) -> tuple[tuple[str, str], ...]:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_view_brings_markup_or_script_or_a_strange_link(light: Page, gallery: Gallery, name: str) -> None:
     _open(light, gallery, name)
-    assert light.locator("script").count() == (1 if name.startswith(("form_post", "code_by_hand")) else 0)
+    view = SAMPLES[name]
+    copies = isinstance(view, views.ClientSecret) and bool(view.made or any(one.text for one in view.secrets))
+    assert light.locator("script").count() == (1 if copies or isinstance(view, views.FormPost | views.CodeByHand) else 0)
     assert light.locator("img").count() == (1 if light.locator("img.logo").count() else 0)
     assert light.evaluate(ACTIVE_ATTRIBUTES) == []
     assert [link for link in light.evaluate(LINKS) if not link.startswith(("/", "https://", "#"))] == []
     assert not light.title().startswith("owned")
+
+
+def test_a_secret_is_copied_and_saved_by_script_and_can_be_picked_up_by_hand_without(
+    browser: Browser, unscripted: Page, gallery: Gallery
+) -> None:
+    with _context(browser) as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=gallery.url)
+        page = _page(context)
+        loud = _open(page, gallery, "client_secret-made")
+        page.get_by_role("button", name="Copy").click()
+        assert page.evaluate("navigator.clipboard.readText()") == TEXT
+        assert page.get_by_role("status").inner_text() == "The secret is copied."
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save as a file").click()
+        assert download.value.suggested_filename == "budget-buddy.secret.txt"
+        assert download.value.path().read_text() == f"client_id=budget-buddy\nclient_secret={TEXT}\n"
+        assert loud == []
+    _open(unscripted, gallery, "client_secret-made")
+    assert unscripted.get_by_label("Client secret").input_value() == TEXT
+    assert unscripted.get_by_role("button", name="Copy").count() == 0
+    assert "cannot be shown again" in unscripted.locator("main").inner_text()
+
+
+def test_the_secret_page_says_what_becomes_of_the_present_secret(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "client_secret")
+    unscripted.get_by_label("What is it for?").fill("server in Oslo")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Make a new secret"))
+    want = {"csrf": ["csrf-token"], "step": ["step-verifier"], "label": ["server in Oslo"], "old": ["7d"], "choice": ["continue"]}
+    assert posted == want
+    _open(unscripted, gallery, "client_secret-two")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Make one and download it"))
+    assert (posted["old"], posted["choice"]) == (["now"], ["download"])
+    _open(unscripted, gallery, "client_secret-two")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="End now").nth(1))
+    assert (posted["secret"], posted["choice"]) == (["cs_01h2v5c8n4k7f"], ["end"])
 
 
 def test_titles_tell_the_pages_apart(unscripted: Page, gallery: Gallery) -> None:

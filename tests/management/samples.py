@@ -21,6 +21,6 @@ BODIES: Final[dict[str, Any]] = {
     "service_users.create": {"email": "x@acme.test"},
     "users.create": {"email": "x@acme.test", "password": "a password"}, "users.change": {"name": "X"},
     "users.set_password": {"password": "a password"},
-    "clients.create": NEW, "clients.change": {"client_name": "X"}, "clients.secrets.create": {},
+    "clients.create": NEW, "clients.change": {"client_name": "X"}, "clients.secrets.create": {}, "clients.secrets.leaked": {},
     "grants.narrow": {"scopes": ["x"]}, "grants.end_all": {"account": "acme-prod"}, "access.end_all": {},
 }  # fmt: skip

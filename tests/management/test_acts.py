@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.management.desk import Manager, at, service
-from tests.support.house import Node, basic
+from tests.management.desk import Manager, at, managed, service
+from tests.support.house import Node, basic, open_nodes, sqlite_copy
+from tests.support.names import name_server
 
 BANK = at("https://bank.acme.test")
 
@@ -126,8 +129,11 @@ async def test_the_tenant_and_its_domains_are_changed(both: Node) -> None:
     ops = await service(both)
     assert (await ops.change("/tenant", {"name": "Acme 2", "brand": {"color": "#123456"}}))["brand"] == {"color": "#123456"}
     assert (await ops.change("/tenant", {"brand": None}))["brand"] == {}
-    assert (await ops.must("POST", "/domains", {"origin": "https://third.acme.test"}))["position"] == 2
-    assert (await ops.must("GET", "/tenant"))["domains"][2] == "https://third.acme.test"
+    claimed = await ops.must("POST", "/domains", {"origin": "https://third.acme.test"})
+    assert (claimed["state"], claimed["verified_by"], claimed["position"]) == ("pending", None, None)
+    assert claimed["record_name"] == "_gatewright-challenge.third.acme.test"
+    assert len((await ops.must("GET", "/tenant"))["domains"]) == 2, "and nothing answers there before it is proved"
+    assert [one["state"] for one in (await ops.must("GET", "/domains"))["items"]] == ["verified", "verified", "pending"]
     await ops.must("DELETE", "/domains/third.acme.test")
     assert len((await ops.must("GET", "/domains"))["items"]) == 2
 
@@ -141,3 +147,50 @@ async def test_keys_are_rotated_and_retired(both: Node) -> None:
     await ops.must("DELETE", f"/keys/{kid}")
     assert kid not in [key["kid"] for key in (await ops.must("GET", "/keys"))["items"]]
     assert (await ops.problem("DELETE", f"/keys/{kid}"))["status"] == 404
+
+
+async def test_a_claimed_domain_is_proved_by_its_record(tmp_path: Path) -> None:
+    with name_server() as names:
+        async with open_nodes(sqlite_copy(tmp_path), options={"domains.resolvers": [names.address]}) as (opened,):
+            ops = await service(await managed(opened))
+            claimed = await ops.must("POST", "/domains", {"origin": "https://id.shop.example"})
+            path = "/domains/id.shop.example/check"
+            waiting = await ops.must("POST", path)
+            assert (waiting["state"], waiting["found"]) == ("pending", "_gatewright-challenge.id.shop.example has no TXT record")
+            names.texts[claimed["record_name"]] = [claimed["record_value"]]
+            proved = await ops.must("POST", path)
+            assert (proved["state"], proved["verified_by"], proved["position"]) == ("verified", "txt", 2)
+            assert (await opened.get("/.well-known/openid-configuration", host="id.shop.example")).status == 200
+            assert (await ops.problem("POST", "/domains/id.acme.test/check"))["status"] == 404
+            assert (await ops.problem("POST", "/domains", {"origin": "https://co.uk"}))["status"] == 409
+
+
+async def test_a_secret_is_replaced_with_an_overlap_and_reported_leaked(both: Node) -> None:
+    ops = await service(both)
+    path = "/clients/image-copier/secrets"
+    await ops.must("POST", path, {"label": "next", "overlap": "7d"})
+    old, new = (await ops.must("GET", path))["items"]
+    assert (old["expires_at"], new["expires_at"], new["label"]) == ("2027-01-22T08:00:00Z", None, "next")
+    assert new["made_by"] == "ops"
+    assert "two live secrets already" in (await ops.problem("POST", path, {}))["detail"]
+    assert (await ops.problem("POST", path, {"overlap": "7d", "end_others": True}))["status"] == 409
+    await ops.must("POST", f"{path}/{old['id']}/leaked", {})
+    assert [one["id"] for one in (await ops.must("GET", path))["items"]] == [new["id"]]
+    assert {"secret.leaked", "client.access_ended"} <= set(await acts(ops, subject="image-copier"))
+    assert (await ops.problem("POST", f"{path}/cs_0000000000000/leaked", {}))["status"] == 404
+
+
+async def test_whose_a_client_is_is_shown_and_changed(both: Node) -> None:
+    ops = await service(both)
+    assert (await ops.must("GET", "/clients/budget-buddy"))["owner"] == {"user": None, "account": None}
+    changed = await ops.change("/clients/budget-buddy", {"owner": {"user": "ann@acme.test", "account": "acme-dev"}})
+    assert changed["owner"] == {"user": "ann@acme.test", "account": "acme-dev"}
+    assert (await ops.change("/clients/budget-buddy", {"owner": None}))["owner"] == {"user": None, "account": None}
+
+
+async def test_the_management_api_answers_at_an_api_host(both: Node) -> None:
+    await both.apply('[tenant]\nslug = "acme"\nname = "Acme"\ndomains = ["https://id.acme.test"]\napi_hosts = ["https://api.acme.test"]\n')
+    ops = await service(both)
+    there = Manager(both, ops.token, "api.acme.test")
+    assert (await there.must("GET", "/tenant"))["api_hosts"] == ["https://api.acme.test"]
+    assert (await Manager(both, "x", "api.acme.test").problem("GET", "/tenant"))["status"] == 401

@@ -44,3 +44,22 @@ async def test_every_key_of_a_client_is_told_by_the_guide(played: Played) -> Non
 async def test_a_key_in_the_place_of_a_secret_is_taken(played: Played) -> None:
     line = next(block for block in blocks("register-a-client.md") if block.startswith("jwks_uri"))
     assert (await played.apply(SMALL + line)).secrets == ()
+
+
+async def test_the_domains_of_the_guide_apply(played: Played) -> None:
+    (block,) = blocks("domains.md")
+    applied = await played.apply(block)
+    assert [(change.kind, change.name) for change in applied.plan.changes[1:]] == [
+        ("domain", "https://id.acme.test"),
+        ("domain", "https://login.shop.test"),
+        ("api host", "https://api.acme.test"),
+    ]
+
+
+async def test_the_owner_of_the_guide_is_taken(played: Played) -> None:
+    (block,) = blocks("secrets.md")
+    owner = next(line for line in block.splitlines() if line.startswith("owner"))
+    people = '[[accounts]]\nslug = "budget-inc"\nname = "Budget"\n[[users]]\nemail = "dev@budget.example"\n'
+    applied = await played.apply(SMALL + owner + "\n" + people)
+    (client,) = [change for change in applied.plan.changes if change.kind == "client"]
+    assert {detail.key: detail.after for detail in client.details}["owner.user"] == "dev@budget.example"

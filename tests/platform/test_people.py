@@ -13,6 +13,7 @@ from gatewright.audit.deed import Deed, Refused
 from gatewright.clients import book as clients
 from gatewright.store import Query, Tx
 from gatewright.tenants import credentials
+from gatewright.tenants.credentials import NewCredential
 from gatewright.users import book as users
 from gatewright.users.records import NewUser, UserRow
 from tests.platform.played import SMALL, Played
@@ -208,7 +209,7 @@ async def test_a_retired_role_is_taken_from_everybody_and_comes_back_to_nobody(p
 
 async def test_a_secret_is_added_beside_others_and_ends_alone(place: Place) -> None:
     tenant, client = await place.tenant(), await place.client()
-    number = await place.act(lambda deed: credentials.add(deed, "client", client.id, "web", method="sha256", digest="d"))
+    number = await place.act(lambda deed: credentials.add(deed, "client", client.id, "web", NewCredential(method="sha256", digest="d")))
     assert len(await credentials.live(place.store, tenant, client.id)) == 2
     assert await place.act(lambda deed: credentials.end(deed, "client", client.id, "web", number))
     assert not await place.act(lambda deed: credentials.end(deed, "client", client.id, "web", number))

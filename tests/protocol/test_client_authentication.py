@@ -8,6 +8,7 @@ import pytest
 
 from gatewright.oauth.client import ClientSecret
 from gatewright.oauth.client_auth import SUPPORTED
+from gatewright.oauth.errors import InvalidClient
 from tests.protocol.test_client_credentials import a_service
 from tests.support import builders as b
 from tests.support.clock import NOON
@@ -35,6 +36,25 @@ async def test_a_secret_is_taken_where_the_client_is_set_to_send_it(ground: Play
     if header:
         ground.authorization = basic("budget-buddy", SECRET)
     assert await ground.serve(scope="read:images")
+
+
+async def test_which_of_two_live_secrets_was_used_when_and_from_where_is_noted_without_a_statement(ground: Playground) -> None:
+    other = "gws_another-secret-of-the-client-that-nobody-guesses"
+    await ground.add(msgspec.structs.replace(a_service(), secrets=(secret_of(1), secret_of(2, other), slow(ground, 3))))
+    counts = ground.store.counts
+    for secret, number in ((other, 2), (SECRET, 1), (SHORT, 3)):
+        ground.usage.uses.clear()
+        ground.authorization = basic("budget-buddy", secret)
+        assert await ground.serve(scope="read:images")
+        assert list(ground.usage.uses) == [number]
+        assert ground.usage.uses[number] == (ground.address, NOON)
+    verbs = counts.verbs
+    ground.usage.uses.clear()
+    ground.authorization = basic("budget-buddy", "gws_wrong")
+    with pytest.raises(InvalidClient):
+        await ground.serve(scope="read:images")
+    assert ground.usage.uses == {}
+    assert counts.verbs == verbs
 
 
 async def test_the_scheme_is_known_in_any_case(ground: Playground) -> None:

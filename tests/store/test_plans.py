@@ -21,6 +21,7 @@ SCANS: Final = {
     ("gatewright.store.migrate", "migration"): "every row is wanted",
     ("gatewright.apis.book", "membership"): "a role is retired once in its life, and roles are held as lists",
     ("gatewright.platform.impact", "membership"): "a plan counts who holds a role, and roles are held as lists",
+    ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }

@@ -13,6 +13,7 @@ import msgspec
 
 from gatewright.base.log import Log
 from gatewright.consents.front import RoomConsents
+from gatewright.keys.sealer import Wrapper
 from gatewright.ledger.grants import Grants
 from gatewright.oauth.client import Client, ClientSettings
 from gatewright.oauth.errors import OAuthError, PageError
@@ -31,7 +32,7 @@ from gatewright.users.passwords import digest_of
 from gatewright.web.pages import PROTOCOL_PAGES, ROUTES, PageAsk, PageReply
 from gatewright.web.pages.page import Handler, failed
 from tests.support import builders as b
-from tests.support.world import REDIRECT, VERIFIER, Playground
+from tests.support.world import REDIRECT, ROOT, VERIFIER, Playground
 
 EMAIL, PASSWORD = "organizer@acme.test", "correct horse"
 DIGEST = digest_of(PASSWORD, bytes(16))
@@ -42,7 +43,7 @@ USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/1
 class PlainLooks:
     """Every tenant looks alike."""
 
-    async def look(self, tenant: int) -> Look:
+    async def look(self, tenant: int, host: str = "") -> Look:
         return Look()
 
 
@@ -60,6 +61,7 @@ class Rooms:
         self.sessions = Sessions(ground.store)
         self.passwords = PasswordPool()
         self.throttle = Throttle(ground.store, ground.sealer)
+        self.wrapper = Wrapper(ROOT)
         self.logos = Logos(Path("no logos here"))
         self.front = Front(ground.world, self.sessions, RoomConsents(ground.store, ground.grants))
 

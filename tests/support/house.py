@@ -218,7 +218,7 @@ class Node:
     async def apply(self, text: str) -> None:
         """Make a platform file's text true."""
         store = self.house.store
-        await apply(store, read_text(text, HERE / "platform.toml"), self.house.clock.moment(), ENVIRON, "operator")
+        await apply(store, read_text(text, HERE / "platform.toml"), self.house.clock.moment(), ENVIRON, "operator", self.house.wrapper)
         await self.hear()
 
     async def tenant(self, host: str = ACME) -> int:

@@ -131,9 +131,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
+        self.uses: dict[int, tuple[str, int]] = {}
 
     def count(self, event: str, tenant: int, subject: int) -> None:
         self.events[event] += 1
+
+    def used(self, tenant: int, secret: int, address: str, now: int) -> None:
+        self.uses[secret] = (address, now)
 
 
 def secret_of(client_id: int, text: str = SECRET, *, tenant: int = b.TENANT, expires_at: int | None = None) -> ClientSecret:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.running import Deployment
+from tests.support.running import Deployment, free_port
 from tests.support.visitor import Visitor
 from tests.survival.load import ASKING, exchange_of, refresh_of, request
 from tests.survival.platform import DESK, PLATFORM, SECRETS
@@ -119,3 +119,17 @@ def test_a_setting_that_is_misspelt_is_named_with_the_nearest_one(on_sqlite: Dep
     assert done.returncode != 0
     assert "GATEWRIGHT_LISTEN_PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_front_asks_at_an_address_of_its_own(deployment: Deployment) -> None:
+    port = free_port()
+    with deployment.serve(GATEWRIGHT_LISTEN_ASK=f"127.0.0.1:{port}") as node, node.client() as http:
+        front = httpx.Client(base_url=f"http://127.0.0.1:{port}")
+        assert front.get("/-/tls/ask", params={"domain": "127.0.0.1"}).status_code == httpx.codes.NOT_FOUND, (
+            "plain http needs no certificate"
+        )
+        assert front.get("/jwks").status_code == httpx.codes.NOT_FOUND
+        assert http.get("/jwks").status_code == httpx.codes.OK
+        assert http.get("/-/tls/ask", params={"domain": "127.0.0.1"}).status_code == httpx.codes.NOT_FOUND
+        front.close()
+        assert f"127.0.0.1:{port}" in node.log

@@ -33,6 +33,11 @@ class Deed:
     actor: Actor
     _told: set[tuple[str, int]] = field(default_factory=set)
 
+    @property
+    def who(self) -> str:
+        """Who does it, without the client and the address that it is done through."""
+        return self.actor if isinstance(self.actor, str) else self.actor.actor
+
     async def note(self, act: Act, subject: str, **detail: object) -> None:
         """Write the act into the audit log."""
         await record(self.tx, self.at, tenant=self.tenant, actor=self.actor, act=act, subject=subject, detail=detail)

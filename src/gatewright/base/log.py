@@ -67,6 +67,7 @@ class Event(Enum):
     FETCH_FAILED = ("fetch.failed", Level.INFO, "A document of somebody else could not be fetched.")
     JOB_DONE = ("job.done", Level.DEBUG, "A periodic job finished.")
     JOB_FAILED = ("job.failed", Level.ERROR, "A periodic job failed; it is tried again.")
+    DOMAIN_MOVED = ("domain.moved", Level.WARNING, "The proof of whose a domain is appeared, is missing, or has been for too long.")
     SWEPT = ("swept", Level.DEBUG, "Rows that nothing can ask for any more were deleted.")
     MANAGED = ("managed", Level.INFO, "Somebody changed what is configured; the audit log has the details.")
     SETTING_WEAK = ("setting.weak", Level.WARNING, "A setting makes this deployment less safe than its default.")

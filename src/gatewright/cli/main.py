@@ -20,7 +20,7 @@ _COMMANDS: Final = {
     "apply": ("platform_file:apply", "Make true what a platform file says."),
     "explain": (_MADE, "Tell which scopes a client would get for a user in an account, and why not the others."),
     "tenant": (_MADE, "Show and change the tenant itself."),
-    "domains": (_MADE, "List, add and remove domains."),
+    "domains": ("domains:domains", "Where a tenant answers, and the domains that it claims and proves."),
     "users": ("users:users", "List, make and change users, keep one out or let one in, set roles."),
     "accounts": (_MADE, "List, make and change accounts."),
     "members": (_MADE, "List who belongs to an account, let users in, set their roles."),

@@ -87,7 +87,7 @@ async def _applied(terminal: Terminal, reading: Reading, *, sure: bool) -> Appli
                 if not sys.stdin.isatty():
                     raise Refused("the file takes something away: read the list above, then say --yes")
                 click.confirm("Take that away?", abort=True, err=True)
-        return await make_true(store, reading, clock.moment(), os.environ, operator())
+        return await make_true(store, reading, clock.moment(), os.environ, operator(), terminal.wrapper())
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from gatewright.base.source import SourceFault
 from gatewright.cli.supervisor import PortTaken, Supervisor, listen
 from gatewright.jobs.runner import Jobs
 from gatewright.keys.root import KeyFault
-from gatewright.settings import Loaded
+from gatewright.settings import Loaded, socket_address
 from gatewright.store import StoreError
 from gatewright.web.server import serve
 
@@ -31,13 +31,15 @@ def run(loaded: Loaded) -> int:
     settings = loaded.settings.listen
     try:
         sock = listen(settings.host, settings.port)
+        ask = listen(*socket_address(settings.ask)) if settings.ask else None
     except PortTaken as taken:
         raise click.ClickException(str(taken)) from None
     # In a child, since the workers are forked from this process: no loop, no thread, no connection may have lived in it.
     if _in_child(lambda: _prepared(loaded, clock, log)) != 0:
         return 1
     host, port = sock.getsockname()[:2]
-    log.tell(Event.SERVER_STARTED, address=f"http://{host}:{port}", workers=settings.workers)
+    told = {} if ask is None else {"ask": "http://{}:{}".format(*ask.getsockname()[:2])}
+    log.tell(Event.SERVER_STARTED, address=f"http://{host}:{port}", workers=settings.workers, **told)
 
     def work(number: int, lifeline: int) -> None:
         about = log.about(worker=number)
@@ -50,7 +52,7 @@ def run(loaded: Loaded) -> int:
                 jobs.start()
                 about.tell(Event.WORKER_STARTED, pid=os.getpid())
                 try:
-                    await serve(house, sock, lifeline=lifeline, drain_seconds=loaded.drain_seconds)
+                    await serve(house, sock, ask=ask, lifeline=lifeline, drain_seconds=loaded.drain_seconds)
                 finally:
                     await jobs.stop()
 
@@ -62,6 +64,8 @@ def run(loaded: Loaded) -> int:
 
     def close() -> None:
         sock.close()
+        if ask is not None:
+            ask.close()
         log.tell(Event.SERVER_STOPPING)
 
     def say(worker: int, status: int, pause: int) -> None:

@@ -20,11 +20,14 @@ import click
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
     from gatewright.base.moment import Clock
+    from gatewright.keys.sealer import Wrapper
     from gatewright.keys.signer import KeySigner
     from gatewright.management.perform import Office
+    from gatewright.oauth.ports import Sealer
     from gatewright.settings import Loaded
     from gatewright.store import Store, Tx
     from gatewright.tenants.records import TenantRow
+    from gatewright.tenants.txt import Txt
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,6 +103,13 @@ class Terminal:
         finally:
             await store.close()
 
+    def wrapper(self) -> Wrapper:
+        """Return what encrypts secrets that can be read again, under the root key."""
+        from gatewright.app import root_key
+        from gatewright.keys.sealer import Wrapper
+
+        return Wrapper(root_key(self.load(), os.environ))
+
     @asynccontextmanager
     async def desk(self, tenant: str | None) -> AsyncIterator[Desk]:
         """Open the store for one of its tenants."""
@@ -139,11 +149,34 @@ class LateTools:
     @property
     def signer(self) -> KeySigner:
         """The signing keys, under the root key."""
-        from gatewright.app import root_key
-        from gatewright.keys.sealer import Wrapper
         from gatewright.keys.signer import KeySigner
 
-        return KeySigner(self._store, self._clock, Wrapper(root_key(self._terminal.load(), os.environ)), lambda: False)
+        return KeySigner(self._store, self._clock, self.wrapper, lambda: False)
+
+    @property
+    def wrapper(self) -> Wrapper:
+        """What encrypts secrets that can be read again."""
+        return self._terminal.wrapper()
+
+    @property
+    def sealer(self) -> Sealer:
+        """What proofs of domains are made with."""
+        from gatewright.app import root_key
+        from gatewright.keys.sealer import RootSealer
+
+        return RootSealer(root_key(self._terminal.load(), os.environ))
+
+    @property
+    def txt(self) -> Txt:
+        """What asks the domain name system."""
+        from gatewright.app import txt_records
+
+        return txt_records(self._terminal.load())
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The deployment's own names."""
+        return self._terminal.load().settings.domains.own
 
 
 class Missing(Exception):

@@ -14,6 +14,7 @@ from gatewright.base.change import sides
 from gatewright.clients.rules import weaknesses
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
+from gatewright.tenants import credentials
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -30,6 +31,8 @@ class ClientRow(Struct, frozen=True):
     created_at: int
     changed_at: int
     disabled_at: int | None
+    owner_person: int
+    owner_account: int
 
     @property
     def terms(self) -> ClientSettings:
@@ -39,21 +42,22 @@ class ClientRow(Struct, frozen=True):
 
 BY_NAME: Final = Query(
     ClientRow,
-    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at, owner_person, owner_account FROM client
         WHERE tenant = :tenant AND client_id = :client_id""",
 )
 BY_ID: Final = Query(
     ClientRow,
-    "SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client WHERE id = :id AND tenant = :tenant",
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at, owner_person, owner_account FROM client
+        WHERE id = :id AND tenant = :tenant""",
 )
 LIST: Final = Query(
     ClientRow,
-    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at, owner_person, owner_account FROM client
         WHERE tenant = :tenant AND client_id > :after ORDER BY client_id LIMIT :count""",
 )
 PAGE: Final = Query(
     ClientRow,
-    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at FROM client
+    """SELECT id, tenant, client_id, settings, epoch, created_at, changed_at, disabled_at, owner_person, owner_account FROM client
         WHERE tenant = :tenant AND client_id > :after AND (:status = '' OR (:status = 'active') = (disabled_at IS NULL))
      ORDER BY client_id LIMIT :count""",
 )
@@ -67,6 +71,10 @@ _CHANGE: Final = Query(None, "UPDATE client SET settings = :settings, changed_at
 # A million authorizations may hang on a client: its epoch ends them all in one row, and the sweep takes them away.
 _DISABLE: Final = Query(
     None, "UPDATE client SET disabled_at = :now, epoch = epoch + 1 WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL"
+)
+_RAISE_EPOCH: Final = Query(None, "UPDATE client SET epoch = epoch + 1 WHERE id = :id AND tenant = :tenant")
+_SET_OWNER: Final = Query(
+    None, "UPDATE client SET owner_person = :person, owner_account = :account, changed_at = :now WHERE id = :id AND tenant = :tenant"
 )
 _ENABLE: Final = Query(None, "UPDATE client SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
 
@@ -97,6 +105,8 @@ async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings)
     changed = sides(_told(client.terms), _told(settings))
     document = msgspec.json.encode(settings).decode()
     await deed.tx.do(_CHANGE, id=client.id, tenant=deed.tenant, settings=document, now=deed.at.now)
+    if client.terms.secret_readable and not settings.secret_readable:
+        await credentials.forget_texts(deed, client.id)  # what may not be read any more is not kept
     await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=sorted(changed["after"]), **changed, weaknesses=weaknesses(settings))
     await deed.announce(CLIENT_KIND, client.id)
 
@@ -110,6 +120,35 @@ def _told(settings: ClientSettings) -> dict[str, Any]:
         "account": ids.show(ids.ACCOUNT, settings.account) if settings.account else None,
         "service_user": ids.show(ids.USER, settings.service_user) if settings.service_user else None,
     }
+
+
+async def settings_of(deed: Deed, number: int) -> ClientSettings:
+    """Return the settings of a client as they are in this transaction.
+
+    Raises:
+        Refused: there is no such client.
+    """
+    row = await deed.tx.one(BY_ID, id=number, tenant=deed.tenant)
+    if row is None:
+        raise Refused("the client was taken away by somebody else in this moment")
+    return row.terms
+
+
+async def set_owner(deed: Deed, number: int, client_id: str, *, person: int = 0, account: int = 0) -> None:
+    """Say whose a client is: a user, an account, both or nobody."""
+    await deed.tx.do(_SET_OWNER, id=number, tenant=deed.tenant, person=person, account=account, now=deed.at.now)
+    owner = {
+        "owner_user": ids.show(ids.USER, person) if person else "",
+        "owner_account": ids.show(ids.ACCOUNT, account) if account else "",
+    }
+    await deed.note(Act.CLIENT_OWNER_SET, client_id, **owner)
+
+
+async def raise_epoch(deed: Deed, client: ClientRow) -> None:
+    """End all that a client was given; it can be given access anew."""
+    await deed.tx.do(_RAISE_EPOCH, id=client.id, tenant=deed.tenant)
+    await deed.note(Act.CLIENT_ACCESS_ENDED, client.client_id)
+    await deed.announce(CLIENT_KIND, client.id)
 
 
 async def disable_client(deed: Deed, client: ClientRow) -> bool:

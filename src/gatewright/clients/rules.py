@@ -11,7 +11,7 @@ import msgspec
 
 from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_IDS
-from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings
+from gatewright.oauth.client import PUBLIC_TYPES, SECRET_METHODS, ClientSettings
 from gatewright.oauth.redirect_uri import OUT_OF_BAND, is_out_of_band
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.tenants.rules import BadOrigin, parse_origin
@@ -132,6 +132,8 @@ def _proof_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "pkce", "a client without a secret of its own has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
     if method == "none" and settings.introspects:
         yield "introspects", "introspection is for clients that prove themselves (RFC 7662 §2.1)"
+    if settings.secret_readable and method not in SECRET_METHODS:
+        yield "secret_readable", "this client has no secret that could be read again"
     if settings.jwks is not None and settings.jwks_uri is not None:
         yield "jwks_uri", "give the keys either as jwks or as jwks_uri (RFC 7591 §2)"
     if method == "private_key_jwt" and settings.jwks is None and settings.jwks_uri is None:
@@ -212,6 +214,8 @@ def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
         found.append("pkce_optional")
     if settings.scopes_policy == "all_allowed":
         found.append("scopes_all_allowed")
+    if settings.secret_readable:
+        found.append("secret_readable")
     if settings.party == "first" and settings.token_endpoint_auth_method == "none":
         found.append("first_party_without_secret")
     if settings.third_party_management:

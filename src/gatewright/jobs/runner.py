@@ -10,6 +10,7 @@ from typing import Final
 
 from gatewright.app import House
 from gatewright.base.log import Event
+from gatewright.jobs.domains import check_domains
 from gatewright.jobs.lease import take
 from gatewright.jobs.sweep import sweep
 from gatewright.store import StoreError
@@ -27,7 +28,7 @@ class Job:
 
 async def _flush(house: House) -> object:
     counted = await house.usage.flush(house.store, house.clock.moment().now)
-    return counted + await house.uses.flush(house.store)
+    return counted + await house.uses.flush(house.store) + await house.secret_uses.flush(house.store)
 
 
 async def _sweep(house: House) -> object:
@@ -41,10 +42,15 @@ async def _rotate(house: House) -> object:
     return await house.rotate_due()
 
 
+async def _domains(house: House) -> object:
+    return await check_domains(house)
+
+
 JOBS: Final = (
     Job("usage", 10, shared=False, run=_flush),
     Job("sweep", 300, shared=True, run=_sweep),
     Job("keys", 60, shared=True, run=_rotate),
+    Job("domains", 60, shared=True, run=_domains),
 )
 
 

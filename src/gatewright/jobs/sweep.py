@@ -59,13 +59,22 @@ SWEEPS: Final = (
     ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY}"), ENDED_KEPT),
 )
 
+# A secret that ran out is no more to be read than one that was ended.
+_FORGET_TEXTS: Final = Query(
+    None,
+    f"""UPDATE credential SET wrapped = NULL WHERE id IN (
+            SELECT id FROM credential WHERE wrapped IS NOT NULL AND expires_at IS NOT NULL AND expires_at <= :now LIMIT {BATCH}
+        )""",  # noqa: S608 - our own words
+)
+
 
 async def sweep(store: Store, now: int) -> dict[str, int]:
     """Delete what is past its time; return how many rows of each table went."""
     gone: dict[str, int] = {}
-    for _ in range(ROUNDS):
-        if await store.run(_batch, _POSTPONE, now) < BATCH:
-            break
+    for query in (_POSTPONE, _FORGET_TEXTS):
+        for _ in range(ROUNDS):
+            if await store.run(_batch, query, now) < BATCH:
+                break
     for table, query, kept in SWEEPS:
         for _ in range(ROUNDS):
             count = await store.run(_batch, query, now - kept)

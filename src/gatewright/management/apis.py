@@ -22,6 +22,7 @@ from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, Name, ScopePart
 from gatewright.tenants import credentials
+from gatewright.tenants.credentials import NewCredential
 
 READ: Final = "gw:apis:read"
 WRITE: Final = "gw:apis:write"
@@ -228,9 +229,8 @@ async def create_secret(errand: Errand, where: ApiAt, body: NewSecret) -> MadeAp
         await credentials.end(errand.deed, "api", row.id, row.audience, old.id)
     expires = None if body.expires_in is None else errand.at.now + duration.seconds(body.expires_in)
     kept = digest(Kind.API_SECRET, errand.tenant, made)
-    number = await credentials.add(
-        errand.deed, "api", row.id, row.audience, method="sha256", digest=kept, label=body.label, expires_at=expires
-    )
+    new = NewCredential(method="sha256", digest=kept, label=body.label, expires_at=expires)
+    number = await credentials.add(errand.deed, "api", row.id, row.audience, new)
     return MadeApiSecret(
         id=ids.show(ids.SECRET, number),
         label=body.label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,10 +13,9 @@ from gatewright.audit.deed import Refused
 from gatewright.base import duration, ids
 from gatewright.base.calendar import stamp
 from gatewright.base.operation import Operation, Paged
-from gatewright.clients import book
+from gatewright.clients import book, renewal
 from gatewright.clients.book import ClientRow
 from gatewright.clients.rules import weaknesses
-from gatewright.clients.secrets import make_secret, to_keep
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, client_at, known, number_of, user_at
 from gatewright.management.parts import carry_out, part
@@ -30,7 +29,6 @@ from gatewright.users import book as users
 
 READ: Final = "gw:clients:read"
 WRITE: Final = "gw:clients:write"
-_WITHOUT_SECRET: Final = frozenset({"none", "private_key_jwt"})
 
 ClientName = Annotated[str, Meta(description="The client's id.", max_length=200)]
 _MORE: Final[dict[str, Any]] = {
@@ -70,17 +68,29 @@ class NewSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     label: Annotated[str, Meta(description="What people know it by.", max_length=100)] = "management"
     end_others: Annotated[bool, Meta(description="End every other secret in the same moment.")] = False
+    overlap: Annotated[
+        duration.Duration | None, Meta(description="Let the present secret of a client go on for so long, and no longer.")
+    ] = None
     expires_in: Annotated[duration.Duration | None, Meta(description="For how long it is good; for ever where it is not said.")] = None
 
 
 class SecretRecord(Struct, frozen=True, kw_only=True):
-    """A live secret of a client or an API; of its text only a digest is kept."""
+    """A live secret of a client or an API; of its text only a digest is kept, unless the client's can be read again."""
 
     id: str
     method: str
     label: str
     created_at: str
     expires_at: str | None
+    made_by: str
+    last_used_at: Annotated[str | None, Meta(description="When it was last shown and right; of clients' secrets alone.")]
+    last_used_from: Annotated[str | None, Meta(description="From which address that was.")]
+
+
+class Leak(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What becomes of the access of a client whose secret others may have."""
+
+    access: Annotated[Literal["ends", "goes_on"], Meta(description="Whether all that the client was given ends with the secret.")] = "ends"
 
 
 class MadeSecretRecord(Struct, frozen=True, kw_only=True):
@@ -174,6 +184,8 @@ async def _document(errand: Errand, row: ClientRow, names: Known) -> dict[str, A
     user = await errand.source.one(users.BY_ID, id=terms.service_user, tenant=errand.tenant) if terms.service_user else None
     tied = terms.account if not terms.service_user else 0
     account = await errand.source.one(accounts.BY_ID, id=tied, tenant=errand.tenant) if tied else None
+    owner = await errand.source.one(users.BY_ID, id=row.owner_person, tenant=errand.tenant) if row.owner_person else None
+    company = await errand.source.one(accounts.BY_ID, id=row.owner_account, tenant=errand.tenant) if row.owner_account else None
     return {
         **plain,
         "client_id": row.client_id,
@@ -183,6 +195,7 @@ async def _document(errand: Errand, row: ClientRow, names: Known) -> dict[str, A
         "refresh": {"idle": _lasting(terms.refresh_idle), "absolute": _lasting(terms.refresh_absolute), "when": terms.refresh},
         "account": None if account is None else account.slug,
         "service_user": None if user is None else user.email,
+        "owner": {"user": None if owner is None else owner.email, "account": None if company is None else company.slug},
         "password_grant": None if terms.password_grant is None else shown_exception(terms.password_grant),
         "status": "active" if row.disabled_at is None else "disabled",
         "weaknesses": list(weaknesses(terms)),
@@ -210,22 +223,21 @@ async def create_secret(errand: Errand, where: ClientAt, body: NewSecret) -> Mad
     # Whoever knows a client's secret can do what the client can.
     errand.may_give(row.terms.scopes, names.catalogue)
     await _may_act_as(errand, row, names)
-    if row.terms.token_endpoint_auth_method in _WITHOUT_SECRET:
-        raise Refused(f"{row.client_id} proves itself without a secret")
-    made = make_secret(errand.at)
-    kept = to_keep(made, errand.tenant, str)  # a secret of ours is never short, so nothing slow is asked for
-    for old in await credentials.live(errand.source, errand.tenant, row.id) if body.end_others else ():
-        await credentials.end(errand.deed, "client", row.id, row.client_id, old.id)
-    expires = None if body.expires_in is None else errand.at.now + duration.seconds(body.expires_in)
-    number = await credentials.add(
-        errand.deed, "client", row.id, row.client_id, method=kept.method, digest=kept.digest, label=body.label, expires_at=expires
-    )
+    if body.overlap is not None and body.end_others:
+        raise Refused("overlap lets the present secret go on for a while, end_others ends it now: say one of them")
+    now, wrapper = errand.at.now, errand.tools.wrapper if row.terms.secret_readable else None
+    expires = None if body.expires_in is None else now + duration.seconds(body.expires_in)
+    if body.overlap is None and not body.end_others:
+        made = await renewal.make(errand.deed, row, wrapper, label=body.label, expires_at=expires)
+    else:
+        until = None if body.overlap is None else now + duration.seconds(body.overlap)
+        made = await renewal.regenerate(errand.deed, row, wrapper, label=body.label, expires_at=expires, until=until)
     return MadeSecretRecord(
-        id=ids.show(ids.SECRET, number),
-        label=body.label,
-        created_at=stamp(errand.at.now),
-        expires_at=None if expires is None else stamp(expires),
-        client_secret=made.reveal(),
+        id=ids.show(ids.SECRET, made.id),
+        label=made.label,
+        created_at=stamp(made.created_at),
+        expires_at=None if made.expires_at is None else stamp(made.expires_at),
+        client_secret=made.secret.reveal(),
     )
 
 
@@ -233,8 +245,16 @@ async def end_secret(errand: Errand, where: SecretAt) -> None:
     """End a secret of a client: who still uses it is refused from now on."""
     row = await client_at(errand, where.client_id)
     number = number_of(ids.SECRET, where.secret_id, "secret")
-    if not await credentials.end(errand.deed, "client", row.id, row.client_id, number):
+    if not await renewal.end(errand.deed, row, number):
         raise NotThere(f"{row.client_id} has no live secret {where.secret_id}")
+
+
+async def report_leaked(errand: Errand, where: SecretAt, body: Leak) -> None:
+    """End a secret that others may have, and with it all that the client was given, unless that is to go on."""
+    row = await client_at(errand, where.client_id)
+    number = number_of(ids.SECRET, where.secret_id, "secret")
+    if not await renewal.report_leaked(errand.deed, row, number, access_goes_on=body.access == "goes_on"):
+        raise NotThere(f"{row.client_id} has no secret {where.secret_id}")
 
 
 async def _may_act_as(errand: Errand, row: ClientRow, names: Known) -> None:
@@ -252,6 +272,9 @@ def told_secret(kept: CredentialRow) -> SecretRecord:
         label=kept.label,
         created_at=stamp(kept.created_at),
         expires_at=None if kept.expires_at is None else stamp(kept.expires_at),
+        made_by=kept.made_by,
+        last_used_at=None if kept.used_at is None else stamp(kept.used_at),
+        last_used_from=kept.used_from,
     )
 
 
@@ -275,7 +298,7 @@ OPERATIONS: Final = (
         run=create_client,
         body=NewClient,
         gives=MadeClient,
-        acts=(Act.CLIENT_MADE, Act.SECRET_ADDED),
+        acts=(Act.CLIENT_MADE, Act.SECRET_ADDED, Act.CLIENT_OWNER_SET),
     ),
     Operation(name="clients.show", method="GET", path="/clients/{client_id}", scope=READ, run=show_client, where=ClientAt, gives=Client),
     Operation(
@@ -287,7 +310,7 @@ OPERATIONS: Final = (
         where=ClientAt,
         body=ClientChange,
         gives=Client,
-        acts=(Act.CLIENT_CHANGED,),
+        acts=(Act.CLIENT_CHANGED, Act.CLIENT_OWNER_SET),
         find=show_client,
         careful=True,
     ),
@@ -332,7 +355,7 @@ OPERATIONS: Final = (
         where=ClientAt,
         body=NewSecret,
         gives=MadeSecretRecord,
-        acts=(Act.SECRET_ADDED, Act.SECRET_ENDED),
+        acts=(Act.SECRET_ADDED, Act.SECRET_ENDED, Act.SECRET_EXPIRY_SET),
     ),
     Operation(
         name="clients.secrets.end",
@@ -342,5 +365,16 @@ OPERATIONS: Final = (
         run=end_secret,
         where=SecretAt,
         acts=(Act.SECRET_ENDED,),
+    ),
+    Operation(
+        name="clients.secrets.leaked",
+        method="POST",
+        path="/clients/{client_id}/secrets/{secret_id}/leaked",
+        scope=WRITE,
+        run=report_leaked,
+        where=SecretAt,
+        body=Leak,
+        acts=(Act.SECRET_LEAKED, Act.CLIENT_ACCESS_ENDED),
+        warns="All that the client was given ends, unless it is to go on.",
     ),
 )

@@ -15,8 +15,11 @@ from gatewright.base.moment import Moment
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, MANAGEMENT_SCOPES, Catalogue
 
 if TYPE_CHECKING:
+    from gatewright.keys.sealer import Wrapper
     from gatewright.keys.signer import KeySigner
+    from gatewright.oauth.ports import Sealer
     from gatewright.store import Store, Tx
+    from gatewright.tenants.txt import Txt
 
 _MANAGEMENT: Final = {scope.id: scope.name for scope in MANAGEMENT_SCOPES}
 # Whoever may do it in every account may let others do it in theirs.
@@ -25,6 +28,8 @@ _COVERS: Final = {
     "gw:accounts:write": "gw:members:write",
     "gw:grants:read": "gw:access:read",
     "gw:grants:write": "gw:access:write",
+    "gw:clients:read": "gw:client_secrets:read",
+    "gw:clients:write": "gw:client_secrets:write",
 }
 
 
@@ -69,6 +74,14 @@ class Tools(Protocol):
     def passwords(self) -> Hasher: ...
     @property
     def signer(self) -> KeySigner: ...
+    @property
+    def wrapper(self) -> Wrapper: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def txt(self) -> Txt: ...
+    @property
+    def own_names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(slots=True)

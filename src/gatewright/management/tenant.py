@@ -17,7 +17,9 @@ from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, patch, record
 from gatewright.platform.document import TenantPart, Uri
 from gatewright.platform.reading import Part
-from gatewright.tenants import book
+from gatewright.tenants import book, claims
+from gatewright.tenants.claims import ClaimRow
+from gatewright.tenants.ownership import Seen, proof, record_name
 from gatewright.tenants.records import DomainRow, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
 
@@ -26,7 +28,7 @@ WRITE: Final = "gw:tenant:write"
 
 _MORE: Final[dict[str, Any]] = {"id": str}
 TenantRecord = record("Tenant", TenantPart, _MORE, says="The white-label platform itself, with its domains in their order.")
-TenantChange = patch("TenantChange", TenantPart, without=("slug", "domains"))
+TenantChange = patch("TenantChange", TenantPart, without=("slug", "domains", "api_hosts"))
 
 
 class DomainAt(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,17 +38,23 @@ class DomainAt(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewDomain(Struct, frozen=True, forbid_unknown_fields=True):
-    """A domain that is to answer for the tenant."""
+    """A domain that is to answer for the tenant, once the domain name system proves that it is the tenant's."""
 
     origin: Annotated[Uri, Meta(description="Scheme, host and port: `https://id.example.com`.")]
 
 
 class DomainRecord(Struct, frozen=True, kw_only=True):
-    """A domain of the tenant, which is an issuer of its own; the one at position 0 is where links lead."""
+    """A domain of the tenant: an issuer, a host of its API, or one that is claimed and not proved."""
 
     origin: str
     host: str
-    position: int
+    kind: Annotated[str, Meta(description="`issuer` or `api`.")]
+    state: Annotated[str, Meta(description="`pending`, `verified`, `failing` or `lost`; it answers while verified or failing.")]
+    verified_by: Annotated[str | None, Meta(description="`operator` or `txt`, the record below.")]
+    position: Annotated[int | None, Meta(description="Its place among those that answer; 0 is where links lead.")]
+    record_name: Annotated[str | None, Meta(description="Where the TXT record stands that proves it.")] = None
+    record_value: Annotated[str | None, Meta(description="What that record says.")] = None
+    found: Annotated[str, Meta(description="What was found at the last look.")] = ""
 
 
 async def show_tenant(errand: Errand, where: Nowhere) -> Struct:
@@ -54,13 +62,14 @@ async def show_tenant(errand: Errand, where: Nowhere) -> Struct:
     row, domains = await _row(errand), await _domains(errand)
     document: dict[str, Any] = {"id": ids.show(ids.TENANT, row.id), "slug": row.slug, "name": row.name, "paths": row.paths.split()}
     document |= {"brand": msgspec.to_builtins(row.look), "scopes_policy": row.rules.scopes_policy}
-    return filled(TenantRecord, {**document, "domains": [one.origin for one in domains]})
+    hosts = {kind: [one.origin for one in domains if one.kind == kind] for kind in ("issuer", "api")}
+    return filled(TenantRecord, {**document, "domains": hosts["issuer"], "api_hosts": hosts["api"]})
 
 
 async def change_tenant(errand: Errand, where: Nowhere, body: Struct) -> Struct:
     """Change settings of the tenant: its name, its path presets, how its pages look."""
     row = await _row(errand)
-    own = {"slug": row.slug, "name": row.name, "domains": [one.origin for one in await _domains(errand)]}
+    own = {"slug": row.slug, "name": row.name, "domains": [one.origin for one in await _domains(errand) if one.kind == "issuer"]}
     whole: Part[Any] = part("tenant", TenantPart, {**own, **errand.given}, errand.given)
     # The domains stay: they have acts of their own.
     piece = Part(("tenant",), msgspec.structs.replace(whole.value, domains=()), whole.given)
@@ -69,30 +78,65 @@ async def change_tenant(errand: Errand, where: Nowhere, body: Struct) -> Struct:
 
 
 async def list_domains(errand: Errand, where: Nowhere) -> list[DomainRecord]:
-    """List the domains of the tenant in their order."""
-    return [_told(row) for row in await _domains(errand)]
+    """List the domains of the tenant in their order, then what it claims and has not proved."""
+    claimed = {row.host: row for row in await errand.source.all(claims.OF_TENANT, tenant=errand.tenant)}
+    found = [_told(errand, row, claimed.pop(row.host, None)) for row in await _domains(errand)]
+    return found + [_claimed(errand, row) for row in claimed.values()]
 
 
 async def add_domain(errand: Errand, where: Nowhere, body: NewDomain) -> DomainRecord:
-    """Make an origin an issuer of the tenant, behind the ones there are."""
+    """Claim a domain: it answers as an issuer of the tenant once the TXT record in the answer is found."""
     try:
         origin = parse_origin(body.origin)
     except BadOrigin as fault:
         raise Faults((Fault("origin", str(fault), "", None, ("origin",)),)) from None
-    position = max((row.position for row in await _domains(errand)), default=-1) + 1
+    if errand.caller.held is not None:  # the operator's word needs no proof
+        await claims.claim(errand.deed, origin, errand.tools.own_names)
+        return _claimed(errand, await _claim(errand, origin.host))
+    position = max((row.position for row in await _domains(errand) if row.kind == "issuer"), default=-1) + 1
     await book.add_domain(errand.deed, origin, position)
-    return DomainRecord(origin=origin.url, host=origin.host, position=position)
+    return next(_told(errand, row, None) for row in await _domains(errand) if row.host == origin.host)
+
+
+async def look_at_domain(errand: Errand, where: DomainAt, body: None = None) -> tuple[ClaimRow, Seen, str]:
+    """Ask the domain name system for a claimed domain's record; this takes as long as it takes."""
+    row = await _claim(errand, where.host)
+    return row, *await claims.look(errand.tools.txt, errand.tools.sealer, row)
+
+
+async def check_domain(errand: Errand, where: DomainAt) -> DomainRecord:
+    """Look now for the record of a claimed domain, and do what follows."""
+    assert isinstance(errand.prepared, tuple)  # noqa: S101 - what was seen in front of the transaction
+    row, seen, said = errand.prepared
+    if await claims.settle(errand.deed, row, seen, said) is None:
+        raise Refused("somebody else looked in this moment: ask for the list of domains")
+    after = await errand.source.one(claims.OF_HOST, tenant=errand.tenant, host=where.host)
+    domain = next((one for one in await _domains(errand) if one.host == where.host), None)
+    if domain is not None:
+        return _told(errand, domain, after)
+    return _claimed(errand, row if after is None else after)
 
 
 async def remove_domain(errand: Errand, where: DomainAt) -> None:
-    """Stop answering at a domain; what was issued there is refused everywhere from now on."""
+    """Stop answering at a domain; what was issued there is refused everywhere from now on. A claim is taken back."""
     rows = await _domains(errand)
     row = next((row for row in rows if row.host == where.host), None)
-    if row is None:
+    claimed = await errand.source.one(claims.OF_HOST, tenant=errand.tenant, host=where.host)
+    if row is None and claimed is None:
         raise NotThere(f"the tenant has no domain {where.host}")
-    if len(rows) == 1:
+    if row is not None and row.kind == "issuer" and len([one for one in rows if one.kind == "issuer"]) == 1:
         raise Refused("this is the only domain: nobody could reach the tenant any more")
-    await book.remove_domain(errand.deed, row)
+    if claimed is not None:
+        await claims.drop(errand.deed, claimed)
+    elif row is not None:
+        await book.remove_domain(errand.deed, row)
+
+
+async def _claim(errand: Errand, host: str) -> ClaimRow:
+    row = await errand.source.one(claims.OF_HOST, tenant=errand.tenant, host=host)
+    if row is None:
+        raise NotThere(f"the tenant does not claim {host}")
+    return row
 
 
 async def _row(errand: Errand) -> TenantRow:
@@ -105,8 +149,24 @@ async def _domains(errand: Errand) -> list[DomainRow]:
     return await errand.source.all(book.DOMAINS, tenant=errand.tenant)
 
 
-def _told(row: DomainRow) -> DomainRecord:
-    return DomainRecord(origin=row.origin, host=row.host, position=row.position)
+def _told(errand: Errand, row: DomainRow, claimed: ClaimRow | None) -> DomainRecord:
+    if claimed is not None:
+        return msgspec.structs.replace(_claimed(errand, claimed), verified_by="txt", position=row.position)
+    return DomainRecord(origin=row.origin, host=row.host, kind=row.kind, state="verified", verified_by="operator", position=row.position)
+
+
+def _claimed(errand: Errand, row: ClaimRow) -> DomainRecord:
+    return DomainRecord(
+        origin=row.origin,
+        host=row.host,
+        kind="issuer",
+        state=row.state,
+        verified_by=None,
+        position=None,
+        record_name=record_name(row.host),
+        record_value=proof(errand.tools.sealer, errand.tenant, row.host),
+        found=row.told,
+    )
 
 
 OPERATIONS: Final = (
@@ -132,7 +192,18 @@ OPERATIONS: Final = (
         run=add_domain,
         body=NewDomain,
         gives=DomainRecord,
-        acts=(Act.DOMAIN_ADDED,),
+        acts=(Act.DOMAIN_CLAIMED, Act.DOMAIN_ADDED),
+    ),
+    Operation(
+        name="domains.check",
+        method="POST",
+        path="/domains/{host}/check",
+        scope=WRITE,
+        run=check_domain,
+        where=DomainAt,
+        gives=DomainRecord,
+        prepare=look_at_domain,
+        acts=(Act.DOMAIN_VERIFIED, Act.DOMAIN_ADDED, Act.DOMAIN_FAILING, Act.DOMAIN_LOST, Act.DOMAIN_REMOVED, Act.DOMAIN_CLAIM_DROPPED),
     ),
     Operation(
         name="domains.remove",
@@ -141,7 +212,7 @@ OPERATIONS: Final = (
         scope=WRITE,
         run=remove_domain,
         where=DomainAt,
-        acts=(Act.DOMAIN_REMOVED,),
+        acts=(Act.DOMAIN_REMOVED, Act.DOMAIN_CLAIM_DROPPED),
         warns="What was issued there is refused everywhere from then on.",
     ),
 )

@@ -62,7 +62,7 @@ OPENID, PROFILE, EMAIL, ADDRESS, PHONE, OFFLINE_ACCESS = (scope.id for scope in 
 OPENID_IDS: Final = frozenset(scope.id for scope in OPENID_SCOPES)
 
 # Gatewright itself as an API: the management API, the same in every tenant. Its scopes reach over the whole tenant but for the last
-# four, which end at the account of the token. Their names are reserved, their ids never change: new ones go to the end.
+# six, which end at the account of the token. Their names are reserved, their ids never change: new ones go to the end.
 MANAGEMENT_API: Final = 1
 MANAGEMENT_PREFIX: Final = "gw:"
 MANAGEMENT: Final = Api(
@@ -90,6 +90,8 @@ _MANAGEMENT: Final = (
     Scope(29, "gw:members:write", MANAGEMENT_API, "Decide who belongs to your account, with which roles", "high"),
     Scope(30, "gw:access:read", MANAGEMENT_API, "See which apps and services have access to your account"),
     Scope(31, "gw:access:write", MANAGEMENT_API, "End the access of apps and services to your account", "high"),
+    Scope(40, "gw:client_secrets:read", MANAGEMENT_API, "See the secrets of your apps, and read those that can be read again", "high"),
+    Scope(41, "gw:client_secrets:write", MANAGEMENT_API, "Make and end the secrets of your apps", "high"),
 )
 MANAGEMENT_SCOPES: Final = tuple([structs.replace(scope, place=place) for place, scope in enumerate(_MANAGEMENT)])
 MANAGEMENT_IDS: Final = frozenset(scope.id for scope in MANAGEMENT_SCOPES)

@@ -57,6 +57,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     introspects: bool = False
     lasting_session: bool = False
     third_party_management: bool = False
+    secret_readable: bool = False
     password_grant: PasswordException | None = None
     internal: bool = False
     cors_origins: tuple[str, ...] = ()
@@ -65,6 +66,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
+SECRET_METHODS: Final = frozenset({"secret", "client_secret_basic", "client_secret_post"})
+"""How a client proves itself with a secret."""
 
 
 class Client(Struct, frozen=True, kw_only=True, eq=False):

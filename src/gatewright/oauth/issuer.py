@@ -40,3 +40,13 @@ class Issuer(Struct, frozen=True, kw_only=True):
     def secure(self) -> bool:
         """Whether browsers reach it over TLS; plain http is for loopback only."""
         return self.url.startswith("https://")
+
+
+class ApiHost(Struct, frozen=True, kw_only=True):
+    """A host that serves a tenant's API and issues nothing: what is shown there was made by one of the tenant's issuers (seed 002)."""
+
+    url: str
+    tenant: int
+    host: str
+    issuers: tuple[Issuer, ...]
+    name: str = ""

@@ -152,6 +152,9 @@ class Usage(Protocol):
     def count(self, event: str, tenant: int, subject: int) -> None:
         """Count one event of a client or API."""
 
+    def used(self, tenant: int, secret: int, address: str, now: int) -> None:
+        """Note when and from where a client's secret was last shown and right."""
+
 
 class Uses(Protocol):
     """Notes in memory when a grant was last used, for whoever gave it (`ledger` implements it)."""

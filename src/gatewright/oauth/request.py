@@ -92,6 +92,8 @@ class Journey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sealed_at: int
     request: AuthorizationRequest | None = None
     visit: str = ""
+    visit_since: int = 0
+    """The page needs a sign-in that is not older than this moment."""
     progress: Progress = Progress()
 
     def over(self, now: int) -> bool:

@@ -17,6 +17,7 @@ from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import SHORT_SECRET, weaknesses
+from gatewright.keys.sealer import Wrapper
 from gatewright.platform.apps import app_notices
 from gatewright.platform.client_steps import client_steps
 from gatewright.platform.current import Current, load
@@ -101,8 +102,12 @@ async def plan(store: Store, reading: Reading, at: Moment, environ: Mapping[str,
     return found
 
 
-async def apply(store: Store, reading: Reading, at: Moment, environ: Mapping[str, str], actor: str) -> Applied:
+async def apply(
+    store: Store, reading: Reading, at: Moment, environ: Mapping[str, str], actor: str, wrapper: Wrapper | None = None
+) -> Applied:
     """Make true what a file says, whole or not at all. A second time changes nothing and writes nothing.
+
+    Without a `wrapper`, secrets are kept as digests alone, whatever their clients' settings say.
 
     Raises:
         Faults: everything that is wrong with the file.
@@ -114,7 +119,7 @@ async def apply(store: Store, reading: Reading, at: Moment, environ: Mapping[str
             return Applied(found)
         job.slow.closed = True
         try:
-            return Applied(found, await store.run(_carry_out, job))
+            return Applied(found, await store.run(_carry_out, job, wrapper))
         except (Unprepared, NotUnique):
             continue  # somebody changed the same in between: look again
     raise StoreBusy("what the file names is being changed by somebody else; apply it again")
@@ -134,11 +139,11 @@ async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, envi
     return job, found, steps
 
 
-async def _carry_out(tx: Tx, job: _Job) -> tuple[MadeSecret, ...]:
+async def _carry_out(tx: Tx, job: _Job, wrapper: Wrapper | None) -> tuple[MadeSecret, ...]:
     """The unit: the differences are found again inside the transaction, so that nothing is done twice or on old knowledge."""
     current = await load(tx, job.reading, job.at.now)
     tenant = current.tenant.id if current.tenant is not None else job.new_tenant
-    work = Work(Deed(tx, job.at, tenant, job.actor), Names.of(current), job.slow)
+    work = Work(Deed(tx, job.at, tenant, job.actor), Names.of(current), job.slow, wrapper)
     steps = job.steps(current)
     for step in steps:
         await step.run(work)

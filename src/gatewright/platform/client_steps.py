@@ -15,16 +15,16 @@ from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.clients import book as clients
 from gatewright.clients.book import ClientRow
+from gatewright.clients.renewal import wrap
 from gatewright.clients.secrets import is_live, make_secret, to_keep
-from gatewright.oauth.client import ClientSettings
+from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Reading
 from gatewright.platform.steps import Change, Detail, MadeSecret, SlowWork, Step, Work, details, id_in, ids_in, told, user_key
 from gatewright.platform.terms import NamedSettings, client_terms, shown_exception, tenant_policy
 from gatewright.tenants import credentials
-
-_SECRET_METHODS = frozenset({"secret", "client_secret_basic", "client_secret_post"})
+from gatewright.tenants.credentials import MOST_LIVE, NewCredential, crowded
 
 
 def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> Iterator[Step]:
@@ -41,7 +41,7 @@ def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]
         else:
             yield from _changed(row, present, terms, current)
         secret = secrets.get((*part.keys, "secret"))
-        if terms.settings.token_endpoint_auth_method in _SECRET_METHODS:
+        if terms.settings.token_endpoint_auth_method in SECRET_METHODS:
             yield from _secret_steps(client_id, row, secret, current, slow, now)
 
 
@@ -69,6 +69,9 @@ def _secret_steps(
     number = current.tenant.id if current.tenant is not None else 0
     if row is not None and is_live(secret, number, kept, now, slow.fits):
         return
+    present = [one for one in kept if one.is_live(now)]
+    if len(present) >= MOST_LIVE:
+        raise Refused(crowded(client_id, present))
     to_keep(secret, number, partial(slow.digest, client_id))  # a slow digest is made here, before the transaction
     yield Step(Change("+", "client secret", client_id), partial(_add_secret, client_id, secret))
 
@@ -92,6 +95,8 @@ def _shown(terms: NamedSettings) -> dict[str, Any]:
         "roles": list(terms.roles),
         "account": terms.account,
         "service_user": None if terms.service_user is None else user_key(terms.service_user),
+        "owner.user": None if terms.owner_user is None else user_key(terms.owner_user),
+        "owner.account": terms.owner_account,
     }
 
 
@@ -119,7 +124,17 @@ async def _tie(terms: NamedSettings, work: Work) -> tuple[int, int]:
 
 async def _make_client(client_id: str, terms: NamedSettings, work: Work) -> None:
     settings = _resolved(terms, work, *await _tie(terms, work))
-    work.names.clients[client_id] = await clients.make_client(work.deed, client_id, settings)
+    number = work.names.clients[client_id] = await clients.make_client(work.deed, client_id, settings)
+    if terms.owner_user is not None or terms.owner_account is not None:
+        await clients.set_owner(work.deed, number, client_id, **_owner(terms, work))
+
+
+def _owner(terms: NamedSettings, work: Work) -> dict[str, int]:
+    names = work.names
+    return {
+        "person": 0 if terms.owner_user is None else id_in(names.users, user_key(terms.owner_user)),
+        "account": 0 if terms.owner_account is None else id_in(names.accounts, terms.owner_account),
+    }
 
 
 async def _change_client(row: ClientRow, present: NamedSettings, terms: NamedSettings, work: Work) -> None:
@@ -131,7 +146,14 @@ async def _change_client(row: ClientRow, present: NamedSettings, terms: NamedSet
         settings = msgspec.structs.replace(settings, roles=row.terms.roles)
     if terms.scopes == present.scopes:
         settings = msgspec.structs.replace(settings, scopes=row.terms.scopes)
-    await clients.change_client(work.deed, row, settings)
+    if settings != row.terms:
+        await clients.change_client(work.deed, row, settings)
+    if (terms.owner_user, terms.owner_account) != (present.owner_user, present.owner_account):
+        owner = _owner(terms, work)
+        # Whoever the file does not know and does not name stays.
+        person = row.owner_person if terms.owner_user == present.owner_user else owner["person"]
+        account = row.owner_account if terms.owner_account == present.owner_account else owner["account"]
+        await clients.set_owner(work.deed, row.id, row.client_id, person=person, account=account)
 
 
 async def _enable_client(row: ClientRow, work: Work) -> None:
@@ -141,7 +163,16 @@ async def _enable_client(row: ClientRow, work: Work) -> None:
 async def _add_secret(client_id: str, secret: Secret, work: Work) -> None:
     kept = to_keep(secret, work.deed.tenant, partial(work.slow.digest, client_id))
     number = id_in(work.names.clients, client_id)
-    await credentials.add(work.deed, "client", number, client_id, method=kept.method, digest=kept.digest, label=work.label)
+    readable = (await clients.settings_of(work.deed, number)).secret_readable
+    place = work.deed.at.id()
+    new = NewCredential(
+        method=kept.method,
+        digest=kept.digest,
+        label=work.label,
+        number=place,
+        wrapped=wrap(work.wrapper, work.deed, number, place, secret) if readable and work.wrapper is not None else None,
+    )
+    await credentials.add(work.deed, "client", number, client_id, new)
 
 
 async def _make_secret(client_id: str, work: Work) -> None:

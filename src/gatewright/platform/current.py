@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from gatewright.accounts.book import BY_ID as ACCOUNT_BY_ID
 from gatewright.accounts.book import MEMBERSHIPS_OF, account_named
 from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
 from gatewright.clients.book import ClientRow, client_named
 from gatewright.oauth.catalogue import BUILT_IN
+from gatewright.platform.document import origins_in
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -20,6 +22,7 @@ from gatewright.tenants.book import BY_ID, DOMAIN_OF_HOST, DOMAINS, RELEASED, te
 from gatewright.tenants.credentials import CredentialRow
 from gatewright.tenants.records import DomainRow, ReleasedRow, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
+from gatewright.users.book import BY_ID as USER_BY_ID
 from gatewright.users.book import user_by_email
 from gatewright.users.records import UserRow
 from gatewright.users.rules import email_key
@@ -106,7 +109,7 @@ def earlier(found: Current, kind: str) -> list[str]:
 async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant: int, now: int) -> None:
     if tenant:
         found.domains = {row.origin: row for row in await source.all(DOMAINS, tenant=tenant)}
-    for text in reading.tenant.value.domains if reading.tenant is not None else ():
+    for text in origins_in(reading.tenant.value) if reading.tenant is not None else ():
         try:
             origin = parse_origin(text)
         except BadOrigin:
@@ -123,7 +126,7 @@ async def _domains(source: Store | Tx, reading: Reading, found: Current, tenant:
 async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
     slugs = [part.value.slug for part in reading.accounts]
     slugs += [membership.account for part in reading.users for membership in part.value.memberships]
-    slugs += [part.value.account for part in reading.clients if part.value.account is not None]
+    slugs += [slug for part in reading.clients for slug in (part.value.account, part.value.owner.account) if slug is not None]
     slugs += earlier(found, "account") + [name.partition(" ")[2] for name in earlier(found, "membership")]
     for slug in dict.fromkeys(slugs):
         row = await account_named(source, tenant, slug)
@@ -133,7 +136,7 @@ async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant
 
 async def _users(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
     emails = [part.value.email for part in reading.users]
-    emails += [part.value.service_user for part in reading.clients if part.value.service_user is not None]
+    emails += [email for part in reading.clients for email in (part.value.service_user, part.value.owner.user) if email is not None]
     emails += earlier(found, "user") + [name.partition(" ")[0] for name in earlier(found, "membership")]
     for key in dict.fromkeys(map(email_key, emails)):
         row = await user_by_email(source, tenant, key)
@@ -150,6 +153,20 @@ async def _clients(source: Store | Tx, reading: Reading, found: Current, tenant:
         if row is not None:
             found.clients[client_id] = row
             found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+            await _referred(source, row, found, tenant)
+
+
+async def _referred(source: Store | Tx, row: ClientRow, found: Current, tenant: int) -> None:
+    """Find whom a client refers to today, so that its references have names when they are to change."""
+    terms = row.terms
+    for number in {terms.service_user, row.owner_person} - {0} - {user.id for user in found.users.values()}:
+        user = await source.one(USER_BY_ID, id=number, tenant=tenant)
+        if user is not None and user.deleted_at is None:
+            found.users[user.email_key] = user
+    for number in {terms.account, row.owner_account} - {0} - {account.id for account in found.accounts.values()}:
+        account = await source.one(ACCOUNT_BY_ID, id=number, tenant=tenant)
+        if account is not None and account.deleted_at is None:
+            found.accounts[account.slug] = account
 
 
 def names_known(reading: Reading, found: Current) -> Mapping[str, frozenset[str]]:

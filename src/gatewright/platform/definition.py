@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,15 @@ from gatewright.base.toml import Path as Keys
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.platform.current import Current
-from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, TenantPart
+from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, DomainPart, TenantPart, origin_of
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in, told
+from gatewright.platform.steps import Kind as ChangeKind
 from gatewright.platform.terms import api_terms, implied_names, presets_of, scope_terms, tenant_policy
 from gatewright.tenants import book as tenants
 from gatewright.tenants import credentials
-from gatewright.tenants.records import DomainRow, Look, TenantRow
+from gatewright.tenants.credentials import NewCredential
+from gatewright.tenants.records import DomainKind, DomainRow, Look, TenantRow
 from gatewright.tenants.rules import Origin, parse_origin
 
 SECRET_LABEL = "platform file"
@@ -44,8 +46,12 @@ def tenant_steps(part: Part[TenantPart], current: Current) -> Iterator[Step]:
         found = details(before, after)
         if found:
             yield Step(Change("~", "tenant", wanted.slug, found), partial(_change_tenant, wanted.name, paths, look, rules))
-    for position, text in enumerate(wanted.domains):
-        yield from _domain_steps(parse_origin(text), position, current)
+    given = part.given.get("domains", ())
+    for position, domain in enumerate(wanted.domains):
+        named = given[position] if position < len(given) and isinstance(given[position], Mapping) else {}
+        yield from _domain_steps(domain, named, position, current)
+    for position, text in enumerate(wanted.api_hosts):
+        yield from _domain_steps(text, {}, position, current, "api")
 
 
 def _look(part: Part[TenantPart], row: TenantRow | None) -> Look:
@@ -55,14 +61,33 @@ def _look(part: Part[TenantPart], row: TenantRow | None) -> Look:
     return msgspec.convert({**msgspec.to_builtins(row.look), **named}, Look)
 
 
-def _domain_steps(origin: Origin, position: int, current: Current) -> Iterator[Step]:
+def _domain_steps(
+    domain: str | DomainPart, given: Mapping[str, Any], position: int, current: Current, kind: DomainKind = "issuer"
+) -> Iterator[Step]:
+    origin = parse_origin(origin_of(domain))
     row = current.domains.get(origin.url)
+    name, look = _own(domain, given, row)
+    shown: ChangeKind = "domain" if kind == "issuer" else "api host"
+    after = {"name": name, **msgspec.to_builtins(look)}
     if row is None:
-        run = partial(_add_domain, origin, position)
-        yield Step(Change("+", "domain", origin.url), run, remember=("domain", origin.url))
-    elif row.position != position:
-        change = Change("~", "domain", origin.url, (Detail("position", row.position, position),))
+        change = Change("+", shown, origin.url, told(after, {"name": ""}))
+        yield Step(change, partial(_add_domain, origin, position, kind, name, look), remember=("domain", origin.url))
+        return
+    found = details({"name": row.name, **msgspec.to_builtins(row.own_look)}, after)
+    if row.position != position:
+        change = Change("~", shown, origin.url, (Detail("position", row.position, position),))
         yield Step(change, partial(_place_domain, row, position))
+    if found:
+        yield Step(Change("~", shown, origin.url, found), partial(_change_domain, row, name, look))
+
+
+def _own(domain: str | DomainPart, given: Mapping[str, Any], row: DomainRow | None) -> tuple[str, Look]:
+    """Return what of a domain is to differ from its tenant; keys that the file does not name stay."""
+    name, look = ("", Look()) if row is None else (row.name, row.own_look)
+    if isinstance(domain, str):
+        return name, look
+    named = {key: getattr(domain.brand, key) for key in given.get("brand", {})}
+    return domain.name or "" if "name" in given else name, msgspec.convert({**msgspec.to_builtins(look), **named}, Look)
 
 
 async def _make_tenant(slug: str, name: str, paths: tuple[Any, ...], look: Look, rules: Policy, work: Work) -> None:
@@ -73,8 +98,14 @@ async def _change_tenant(name: str, paths: tuple[Any, ...], look: Look, rules: P
     await tenants.change_tenant(work.deed, name, paths, look, rules)
 
 
-async def _add_domain(origin: Origin, position: int, work: Work) -> None:
-    await tenants.add_domain(work.deed, origin, position)
+async def _add_domain(origin: Origin, position: int, kind: DomainKind, name: str, look: Look, work: Work) -> None:
+    number = await tenants.add_domain(work.deed, origin, position, kind=kind)
+    if name or look != Look():
+        await tenants.change_domain(work.deed, number, origin.url, name, look)
+
+
+async def _change_domain(row: DomainRow, name: str, look: Look, work: Work) -> None:
+    await tenants.change_domain(work.deed, row.id, row.origin, name, look)
 
 
 async def _place_domain(row: DomainRow, position: int, work: Work) -> None:
@@ -149,7 +180,7 @@ async def _enable_api(row: ApiRow, work: Work) -> None:
 async def _add_api_secret(audience: str, secret: Secret, work: Work) -> None:
     kept = digest(Kind.API_SECRET, work.deed.tenant, secret.reveal())
     number = id_in(work.names.apis, audience)
-    await credentials.add(work.deed, "api", number, audience, method="sha256", digest=kept, label=SECRET_LABEL)
+    await credentials.add(work.deed, "api", number, audience, NewCredential(method="sha256", digest=kept, label=SECRET_LABEL))
 
 
 def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[Step]:

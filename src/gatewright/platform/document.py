@@ -38,15 +38,34 @@ Lifetime = Annotated[
 ]
 
 
+class DomainPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A domain with what differs from its tenant: the name and the look of its pages."""
+
+    origin: Uri
+    name: Name | None = None
+    brand: Look = Look()
+
+
 class TenantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The white-label platform itself."""
 
     slug: Slug
     name: Name
-    domains: Annotated[tuple[Uri, ...], Meta(min_length=1)]
+    domains: Annotated[tuple[Uri | DomainPart, ...], Meta(min_length=1)]
+    api_hosts: tuple[Uri, ...] = ()
     paths: Annotated[tuple[PathPreset, ...], Meta(min_length=1)] = ("standard",)
     brand: Look = Look()
     scopes_policy: Literal["required", "all_allowed"] = "required"
+
+
+def origins_in(tenant: TenantPart) -> tuple[str, ...]:
+    """Return every origin that a file names, those of API hosts behind the others."""
+    return (*map(origin_of, tenant.domains), *tenant.api_hosts)
+
+
+def origin_of(domain: str | DomainPart) -> str:
+    """Return the origin of a domain, however it is written."""
+    return domain if isinstance(domain, str) else domain.origin
 
 
 class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +145,13 @@ class RefreshPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     when: Literal["always", "offline"] = "always"
 
 
+class OwnerPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose a client is: the user who made it, by e-mail address, the account that it belongs to, by slug, or both."""
+
+    user: Name | None = None
+    account: Name | None = None
+
+
 class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client. What is left out is decided by its type."""
 
@@ -161,6 +187,8 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     out_of_band: bool = False
     demo_scopes: Literal["marked", "all"] = "marked"
     secret: SecretSource | None = None
+    secret_readable: bool = False
+    owner: OwnerPart = OwnerPart()
 
 
 class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

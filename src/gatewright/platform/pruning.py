@@ -8,6 +8,7 @@ from functools import partial
 from gatewright.platform.client_steps import disable_client
 from gatewright.platform.current import Current, earlier
 from gatewright.platform.definition import disable_api, remove_domain, retire_role, retire_scope
+from gatewright.platform.document import origins_in
 from gatewright.platform.people import delete_account, delete_user, end_membership
 from gatewright.platform.reading import Reading
 from gatewright.platform.steps import Change, Step, user_key
@@ -45,7 +46,7 @@ def _named(reading: Reading) -> dict[str, set[str]]:
         "role": {part.value.name for part in reading.roles},
         "scope": {name for part in reading.apis for name in part.value.scopes},
         "api": {part.value.audience for part in reading.apis},
-        "domain": {_origin(text) for text in (reading.tenant.value.domains if reading.tenant is not None else ())},
+        "domain": set() if reading.tenant is None else {_origin(text) for text in origins_in(reading.tenant.value)},
     }
 
 

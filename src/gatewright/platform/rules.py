@@ -16,12 +16,13 @@ from gatewright.base.source import SecretSource, SourceFault, reveal
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import client_id_fault, secret_fault, settings_faults
 from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
-from gatewright.oauth.client import ClientSettings
+from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current, names_known
-from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart
+from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, tenant_policy
+from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.passwords import password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
@@ -103,29 +104,40 @@ def examine(reading: Reading, current: Current, environ: Mapping[str, str], now:
 
 def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
     hosts: list[tuple[Keys, str]] = []
-    for index, text in enumerate(part.value.domains):
+    tenant = part.value
+    for index, domain in enumerate(tenant.domains):
         keys: Keys = ("tenant", "domains", index)
-        try:
-            origin = parse_origin(text)
-        except BadOrigin as fault:
-            examiner.found.add(keys, str(fault))
-            continue
-        hosts.append((keys, origin.host))
-        other = examiner.current.taken.get(origin.url)
-        if other is not None:
-            examiner.found.add(
-                keys,
-                f"its host is taken already by {other}",
-                "one file describes one tenant: name that tenant's slug, or take another host",
-            )
-        released = examiner.current.held.get(origin.url)
-        if released is not None:
-            examiner.found.add(
-                keys,
-                f"this domain was another tenant's until {day(released.released_at)}, and people and apps may still take it for that one",
-                f"take another host, or wait until {day(released.held_until)}; its former tenant may have it back at once",
-            )
+        hosts += _host(examiner, keys if isinstance(domain, str) else (*keys, "origin"), origin_of(domain), "issuer")
+    for index, text in enumerate(tenant.api_hosts):
+        hosts += _host(examiner, ("tenant", "api_hosts", index), text, "api")
     examiner.twice("host", hosts)
+
+
+def _host(examiner: _Examiner, keys: Keys, text: str, kind: DomainKind) -> list[tuple[Keys, str]]:
+    """Return a host with its place; none where it is told why it cannot be one."""
+    try:
+        origin = parse_origin(text)
+    except BadOrigin as fault:
+        examiner.found.add(keys, str(fault))
+        return []
+    other, row = examiner.current.taken.get(origin.url), examiner.current.domains.get(origin.url)
+    released = examiner.current.held.get(origin.url)
+    if released is not None:
+        examiner.found.add(
+            keys,
+            f"this domain was another tenant's until {day(released.released_at)}, and people and apps may still take it for that one",
+            f"take another host, or wait until {day(released.held_until)}; its former tenant may have it back at once",
+        )
+    if other is not None:
+        examiner.found.add(
+            keys,
+            f"its host is taken already by {other}",
+            "one file describes one tenant: name that tenant's slug, or take another host",
+        )
+    elif row is not None and row.kind != kind:
+        is_now = "an issuer" if row.kind == "issuer" else "a host of the API"
+        examiner.found.add(keys, f"this is {is_now} today, and a host is one of the two", "take another host, or remove it first")
+    return [(keys, origin.host)]
 
 
 def _apis(examiner: _Examiner) -> None:
@@ -248,11 +260,7 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
         examiner.refers((*part.keys, "scopes", index), name, "scope", "scopes", openid=True)
     for index, name in enumerate(client.roles):
         examiner.refers((*part.keys, "roles", index), name, "role", "roles")
-    if client.account is not None:
-        examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
-    if client.service_user is not None:
-        examiner.refers((*part.keys, "service_user"), client.service_user, "user", "users")
-        _service_user(examiner, part)
+    _tied(examiner, part)
     if client.password_grant is not None:
         _exception_end(examiner, (*part.keys, "password_grant", "until"), client.password_grant.until)
     for key, sentence in settings_faults(_with_stand_ins(terms)):
@@ -260,10 +268,24 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
         found.add((*part.keys, name, *([int(place)] if place else ())), sentence)
     secret = examiner.reveal((*part.keys, "secret"), client.secret)
     sentence = secret_fault(secret.reveal()) if secret is not None else None
-    if client.secret is not None and terms.settings.token_endpoint_auth_method in ("none", "private_key_jwt"):
+    if client.secret is not None and terms.settings.token_endpoint_auth_method not in SECRET_METHODS:
         sentence = "this client proves itself without a secret"
     if sentence is not None:
         found.add((*part.keys, "secret"), sentence)
+
+
+def _tied(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    client = part.value
+    if client.account is not None:
+        examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
+    if client.service_user is not None:
+        examiner.refers((*part.keys, "service_user"), client.service_user, "user", "users")
+        _service_user(examiner, part)
+    if client.owner.account is not None:
+        examiner.refers((*part.keys, "owner", "account"), client.owner.account, "account", "accounts")
+    if client.owner.user is not None:
+        examiner.refers((*part.keys, "owner", "user"), client.owner.user, "user", "users")
+        _person(examiner, (*part.keys, "owner", "user"), client.owner.user, "a service user signs in nowhere: a client belongs to a person")
 
 
 def _exception_end(examiner: _Examiner, keys: Keys, until: str) -> None:
@@ -281,12 +303,21 @@ def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
     return msgspec.structs.replace(terms.settings, scopes=built_in, account=account, service_user=service_user)
 
 
-def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
-    key = email_key(part.value.service_user or "")
+def _person(examiner: _Examiner, keys: Keys, email: str, sentence: str) -> None:
+    if _kind_of(examiner, email) == "service":
+        examiner.found.add(keys, sentence)
+
+
+def _kind_of(examiner: _Examiner, email: str) -> str | None:
+    """Return what kind of user somebody is, or will be."""
+    key = email_key(email)
     row = examiner.current.users.get(key)
     in_file = next((user.value.kind for user in examiner.reading.users if email_key(user.value.email) == key), None)
-    kind = row.kind if row is not None else in_file
-    if kind == "person":
+    return row.kind if row is not None else in_file
+
+
+def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
+    if _kind_of(examiner, part.value.service_user or "") == "person":
         examiner.found.add((*part.keys, "service_user"), "this is a person: a client acts for service users alone")
     if part.value.account is not None:
         examiner.found.add((*part.keys, "account"), "a service user brings its own account", "leave it out")

@@ -12,6 +12,7 @@ from gatewright.audit.deed import Deed, Refused
 from gatewright.base.change import Detail, Hit, details, told
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
+from gatewright.keys.sealer import Wrapper
 from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.current import Current
 from gatewright.users.passwords import SALT_BYTES, digest_of, fits
@@ -20,7 +21,9 @@ from gatewright.users.rules import email_key
 Sign = Literal["+", "~", "-"]
 __all__ = ["Change", "Detail", "Hit", "Names", "SlowWork", "Step", "Unprepared", "Work", "details", "id_in", "ids_in", "told", "user_key"]
 
-Kind = Literal["tenant", "domain", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret"]
+Kind = Literal[
+    "tenant", "domain", "api host", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret"
+]
 
 
 class Change(Struct, frozen=True):
@@ -89,6 +92,7 @@ class Work:
     deed: Deed
     names: Names
     slow: SlowWork
+    wrapper: Wrapper | None = None
     label: str = "platform file"
     """What secrets are known by that are made here."""
     made: list[MadeSecret] = field(default_factory=list)

@@ -26,6 +26,7 @@ _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
     "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
     "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band", "demo_scopes",
+    "secret_readable",
 )  # fmt: skip
 
 
@@ -40,6 +41,8 @@ class NamedSettings(Struct, frozen=True):
     roles: tuple[str, ...]
     account: str | None
     service_user: str | None
+    owner_user: str | None = None
+    owner_account: str | None = None
 
 
 def tenant_policy(part: Part[TenantPart] | None, row: TenantRow | None) -> Policy:
@@ -117,7 +120,7 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None, rules: P
         document["jwks"] = msgspec.json.encode(wanted.jwks, order="sorted").decode()
     if "password_grant" in given:
         document["password_grant"] = None if wanted.password_grant is None else exception_of(wanted.password_grant)
-    named = given.get("refresh", {})
+    named, owner = given.get("refresh", {}), given.get("owner", {})
     lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
     document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
     if "when" in named:
@@ -129,6 +132,8 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None, rules: P
         roles=tuple(sorted(set(wanted.roles))) if present is None or "roles" in given else present.roles,
         account=wanted.account if present is None or "account" in given else present.account,
         service_user=wanted.service_user if present is None or "service_user" in given else present.service_user,
+        owner_user=wanted.owner.user if present is None or "user" in owner else present.owner_user,
+        owner_account=wanted.owner.account if present is None or "account" in owner else present.owner_account,
     )
 
 

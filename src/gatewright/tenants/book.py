@@ -13,7 +13,7 @@ from gatewright.base.calendar import day
 from gatewright.base.change import sides
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.store import Query
-from gatewright.tenants.records import DomainRow, Look, ReleasedRow, TenantRow
+from gatewright.tenants.records import DomainKind, DomainRow, Look, ReleasedRow, TenantRow
 from gatewright.tenants.rules import Origin, is_loopback, name_of
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ BY_ID: Final = Query(TenantRow, "SELECT id, slug, name, paths, brand, policy, cr
 EVERY: Final = Query(
     TenantRow, "SELECT id, slug, name, paths, brand, policy, created_at, disabled_at FROM tenant WHERE id > :after ORDER BY id LIMIT :count"
 )
-DOMAINS: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE tenant = :tenant ORDER BY position, id")
-DOMAIN_OF_HOST: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position FROM domain WHERE host = :host")
+DOMAINS: Final = Query(
+    DomainRow,
+    "SELECT id, tenant, origin, host, position, kind, name, look FROM domain WHERE tenant = :tenant ORDER BY kind DESC, position, id",
+)
+DOMAIN_OF_HOST: Final = Query(DomainRow, "SELECT id, tenant, origin, host, position, kind, name, look FROM domain WHERE host = :host")
 RELEASED: Final = Query(ReleasedRow, "SELECT host, tenant, origin, released_at FROM released_domain WHERE host = :host")
 _MAKE: Final = Query(
     None,
@@ -34,9 +37,13 @@ _MAKE: Final = Query(
 _CHANGE: Final = Query(None, "UPDATE tenant SET name = :name, paths = :paths, brand = :brand, policy = :policy WHERE id = :id")
 _ADD_DOMAIN: Final = Query(
     None,
-    """INSERT INTO domain (id, tenant, origin, host, position, created_at) VALUES (:id, :tenant, :origin, :host, :position, :now)""",
+    """INSERT INTO domain (id, tenant, origin, host, position, created_at, kind)
+       VALUES (:id, :tenant, :origin, :host, :position, :now, :kind)""",
 )
+_CHANGE_DOMAIN: Final = Query(None, "UPDATE domain SET name = :name, look = :look WHERE id = :id AND tenant = :tenant")
 _PLACE_DOMAIN: Final = Query(None, "UPDATE domain SET position = :position WHERE id = :id AND tenant = :tenant")
+# A claim is over once the operator has said whose the domain is.
+_DROP_CLAIM: Final = Query(None, "DELETE FROM domain_claim WHERE tenant = :tenant AND host = :host")
 _REMOVE_DOMAIN: Final = Query(None, "DELETE FROM domain WHERE id = :id AND tenant = :tenant")
 _RELEASE: Final = Query(
     None,
@@ -76,8 +83,10 @@ def _told(name: str, paths: tuple[PathPreset, ...], look: Look, rules: Policy) -
     return {"name": name, "paths": list(paths), **msgspec.to_builtins(look), "scopes_policy": rules.scopes_policy}
 
 
-async def add_domain(deed: Deed, origin: Origin, position: int) -> None:
-    """Make an origin an issuer of the tenant.
+async def add_domain(deed: Deed, origin: Origin, position: int, *, kind: DomainKind = "issuer", proved: bool = False) -> int:
+    """Make an origin an issuer of the tenant, or a host of its API, and return its id.
+
+    Without a proof in the domain name system it is the operator's word.
 
     Raises:
         Refused: a tenant has this host already, or gave it up a short while ago.
@@ -86,24 +95,39 @@ async def add_domain(deed: Deed, origin: Origin, position: int) -> None:
     if taken is not None:
         raise Refused(f"the domain {origin.url} belongs to {'this tenant' if taken.tenant == deed.tenant else 'another tenant'} already")
     # Asked second, so that what is released between the two questions is seen by one of them.
-    released = await deed.tx.one(RELEASED, host=origin.host)
-    if released is not None:
-        if released.kept_from(deed.tenant, deed.at.now):
-            raise Refused(
-                f"the domain {origin.url} was another tenant's until {day(released.released_at)}"
-                f" and may go to nobody else before {day(released.held_until)}"
-            )
-        await deed.tx.do(_TAKE_BACK, host=origin.host)
+    sentence = await release_fault(deed, origin.host)
+    if sentence is not None:
+        raise Refused(f"the domain {origin.url} {sentence}; `gatewright domains free {origin.host}` lets it go earlier")
+    await deed.tx.do(_TAKE_BACK, host=origin.host)
+    number = deed.at.id()
     await deed.tx.do(
-        _ADD_DOMAIN, id=deed.at.id(), tenant=deed.tenant, origin=origin.url, host=origin.host, position=position, now=deed.at.now
+        _ADD_DOMAIN,
+        id=number,
+        tenant=deed.tenant,
+        origin=origin.url,
+        host=origin.host,
+        position=position,
+        now=deed.at.now,
+        kind=kind,
     )
-    await deed.note(Act.DOMAIN_ADDED, origin.url)
+    if not proved:
+        await deed.tx.do(_DROP_CLAIM, tenant=deed.tenant, host=origin.host)
+    await deed.note(Act.DOMAIN_ADDED, origin.url, kind=kind, verified_by="txt" if proved else "operator")
     await deed.announce(TENANT_KIND)
+    return number
 
 
 async def place_domain(deed: Deed, domain: DomainRow, position: int) -> None:
     """Move a domain in the order of the tenant's domains."""
     await deed.tx.do(_PLACE_DOMAIN, id=domain.id, tenant=deed.tenant, position=position)
+    await deed.announce(TENANT_KIND)
+
+
+async def change_domain(deed: Deed, number: int, origin: str, name: str, look: Look) -> None:
+    """Set what of a domain differs from its tenant: its name, and how its pages look."""
+    document = "" if look == Look() else msgspec.json.encode(look).decode()
+    await deed.tx.do(_CHANGE_DOMAIN, id=number, tenant=deed.tenant, name=name, look=document)
+    await deed.note(Act.DOMAIN_CHANGED, origin, name=name)
     await deed.announce(TENANT_KIND)
 
 
@@ -119,3 +143,19 @@ async def remove_domain(deed: Deed, domain: DomainRow) -> None:
 def held_when_released(host: str) -> bool:
     """Tell whether a domain is kept from other tenants once it is released; this machine itself is nobody's."""
     return not is_loopback(name_of(host))
+
+
+async def release_fault(deed: Deed, host: str) -> str | None:
+    """Return why a host that another tenant gave up cannot be taken yet, or None."""
+    released = await deed.tx.one(RELEASED, host=host)
+    if released is None or not released.kept_from(deed.tenant, deed.at.now):
+        return None
+    return f"was another tenant's until {day(released.released_at)} and may go to nobody else before {day(released.held_until)}"
+
+
+async def free(deed: Deed, host: str) -> bool:
+    """Let a host that was given up go to another tenant at once; tell whether it was kept back."""
+    if not await deed.tx.do(_TAKE_BACK, host=host):
+        return False
+    await deed.note(Act.DOMAIN_FREED, host)
+    return True

@@ -1,14 +1,16 @@
-"""The stored digests of what a tenant's clients and APIs prove themselves with. Several may be live, so that one can be replaced."""
+"""The stored digests of what a tenant's clients and APIs prove themselves with. Two may be live, so that one can be replaced."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
 from gatewright.audit.book import Act
-from gatewright.audit.deed import API_KIND, CLIENT_KIND, Deed
+from gatewright.audit.deed import API_KIND, CLIENT_KIND, Deed, Refused
 from gatewright.base import ids
+from gatewright.base.calendar import stamp
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
 
 HolderKind = Literal["client", "api"]
 Method = Literal["sha256", "argon2id"]
+Because = Literal["ended", "replaced", "leaked"]
+
+MOST_LIVE: Final = 2  # one in use and its successor; more are secrets that nobody remembers
+LONGEST_LABEL: Final = 100
 
 
 class CredentialRow(Struct, frozen=True):
-    """A live secret as stored."""
+    """A secret as stored that nobody ended; `wrapped` is its encrypted text, where it can be read again."""
 
     id: int
     holder: int
@@ -29,16 +35,24 @@ class CredentialRow(Struct, frozen=True):
     label: str
     created_at: int
     expires_at: int | None
+    made_by: str
+    used_at: int | None
+    used_from: str | None
+    wrapped: str | None
+
+    def is_live(self, now: int) -> bool:
+        """Tell whether it is good at this moment."""
+        return self.expires_at is None or self.expires_at > now
 
 
 LIVE: Final = Query(
     CredentialRow,
-    """SELECT id, holder, kind, method, digest, label, created_at, expires_at FROM credential
+    """SELECT id, holder, kind, method, digest, label, created_at, expires_at, made_by, used_at, used_from, wrapped FROM credential
         WHERE holder = :holder AND tenant = :tenant AND ended_at IS NULL ORDER BY id""",
 )
 OF_TENANT: Final = Query(
     CredentialRow,
-    """SELECT c.id, c.holder, c.kind, c.method, c.digest, c.label, c.created_at, c.expires_at
+    """SELECT c.id, c.holder, c.kind, c.method, c.digest, c.label, c.created_at, c.expires_at, c.made_by, c.used_at, c.used_from, c.wrapped
          FROM credential c
         WHERE c.ended_at IS NULL AND c.tenant = :tenant
           AND c.holder IN (SELECT k.id FROM client k WHERE k.tenant = :tenant UNION ALL SELECT a.id FROM api a WHERE a.tenant = :tenant)
@@ -46,12 +60,34 @@ OF_TENANT: Final = Query(
 )
 _ADD: Final = Query(
     None,
-    """INSERT INTO credential (id, tenant, holder, kind, method, digest, label, created_at, expires_at)
-       VALUES (:id, :tenant, :holder, :kind, :method, :digest, :label, :now, :expires_at)""",
+    """INSERT INTO credential (id, tenant, holder, kind, method, digest, label, created_at, expires_at, made_by, wrapped)
+       VALUES (:id, :tenant, :holder, :kind, :method, :digest, :label, :now, :expires_at, :made_by, :wrapped)""",
 )
+# What is over is not kept where it could be read.
 _END: Final = Query(
-    None, "UPDATE credential SET ended_at = :now WHERE id = :id AND tenant = :tenant AND holder = :holder AND ended_at IS NULL"
+    None,
+    """UPDATE credential SET ended_at = :now, ended_because = :because, wrapped = NULL
+        WHERE id = :id AND tenant = :tenant AND holder = :holder AND ended_at IS NULL""",
 )
+_SHORTEN: Final = Query(
+    None,
+    """UPDATE credential SET expires_at = :until
+        WHERE id = :id AND tenant = :tenant AND holder = :holder AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :until)""",
+)
+_FORGET_TEXTS: Final = Query(
+    None, "UPDATE credential SET wrapped = NULL WHERE holder = :holder AND tenant = :tenant AND wrapped IS NOT NULL"
+)
+
+
+class NewCredential(Struct, frozen=True, kw_only=True):
+    """What is to be kept of one more secret. `number` is its id where that was needed to wrap it."""
+
+    method: Method
+    digest: str
+    label: str = ""
+    expires_at: int | None = None
+    number: int | None = None
+    wrapped: str | None = None
 
 
 async def live(store: Store | Tx, tenant: int, holder: int) -> list[CredentialRow]:
@@ -59,32 +95,86 @@ async def live(store: Store | Tx, tenant: int, holder: int) -> list[CredentialRo
     return await store.all(LIVE, tenant=tenant, holder=holder)
 
 
-async def add(
-    deed: Deed, kind: HolderKind, holder: int, name: str, *, method: Method, digest: str, label: str = "", expires_at: int | None = None
-) -> int:
-    """Keep the digest of one more secret of a client or an API and return its id."""
-    number = deed.at.id()
+async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCredential) -> int:
+    """Keep the digest of one more secret of a client or an API and return its id.
+
+    Raises:
+        Refused: two are live already.
+    """
+    present = [row for row in await live(deed.tx, deed.tenant, holder) if row.is_live(deed.at.now)]
+    if len(present) >= MOST_LIVE:
+        raise Refused(crowded(name, present))
+    number = deed.at.id() if new.number is None else new.number
     await deed.tx.do(
         _ADD,
         id=number,
         tenant=deed.tenant,
         holder=holder,
         kind=kind,
-        method=method,
-        digest=digest,
-        label=label,
+        method=new.method,
+        digest=new.digest,
+        label=new.label,
         now=deed.at.now,
-        expires_at=expires_at,
+        expires_at=new.expires_at,
+        made_by=deed.who,
+        wrapped=new.wrapped,
     )
-    await deed.note(Act.SECRET_ADDED, name, holder=kind, method=method, secret_id=ids.show(ids.SECRET, number))
-    await deed.announce(CLIENT_KIND if kind == "client" else API_KIND, holder)
+    await deed.note(
+        Act.SECRET_ADDED,
+        name,
+        holder=kind,
+        method=new.method,
+        secret_id=ids.show(ids.SECRET, number),
+        label=new.label,
+        expires_at=new.expires_at,
+        readable=new.wrapped is not None,
+    )
+    await _announce(deed, kind, holder)
     return number
 
 
-async def end(deed: Deed, kind: HolderKind, holder: int, name: str, number: int) -> bool:
-    """End a secret; tell whether it was live until now."""
-    if not await deed.tx.do(_END, id=number, tenant=deed.tenant, holder=holder, now=deed.at.now):
+async def end(deed: Deed, kind: HolderKind, holder: int, name: str, number: int, because: Because = "ended") -> bool:
+    """End a secret; tell whether nobody had ended it until now."""
+    if not await deed.tx.do(_END, id=number, tenant=deed.tenant, holder=holder, now=deed.at.now, because=because):
         return False
-    await deed.note(Act.SECRET_ENDED, name, holder=kind, secret_id=ids.show(ids.SECRET, number))
-    await deed.announce(CLIENT_KIND if kind == "client" else API_KIND, holder)
+    act = Act.SECRET_LEAKED if because == "leaked" else Act.SECRET_ENDED
+    await deed.note(act, name, holder=kind, secret_id=ids.show(ids.SECRET, number), because=because)
+    await _announce(deed, kind, holder)
     return True
+
+
+async def end_at(deed: Deed, kind: HolderKind, holder: int, name: str, number: int, until: int) -> bool:
+    """Have a secret end at a date, or earlier where it was to end earlier; tell whether that changed anything."""
+    if not await deed.tx.do(_SHORTEN, id=number, tenant=deed.tenant, holder=holder, until=until):
+        return False
+    await deed.note(Act.SECRET_EXPIRY_SET, name, holder=kind, secret_id=ids.show(ids.SECRET, number), expires_at=until)
+    await _announce(deed, kind, holder)
+    return True
+
+
+async def forget_texts(deed: Deed, holder: int) -> int:
+    """Delete the texts of a client's secrets, which are good as before but can be read no more; return how many there were."""
+    return await deed.tx.do(_FORGET_TEXTS, holder=holder, tenant=deed.tenant)
+
+
+def crowded(name: str, present: Sequence[CredentialRow]) -> str:
+    """Return the sentence that refuses a third secret and names the two."""
+    return f"{name} has two live secrets already: {' and '.join(map(told, present))}; end one of them first"
+
+
+def told(row: CredentialRow) -> str:
+    """Return what tells one secret from another in a sentence."""
+    label = f'"{row.label}", ' if row.label else ""
+    used = "never used" if row.used_at is None else f"last used {stamp(row.used_at)}"
+    return f"{ids.show(ids.SECRET, row.id)} ({label}made {stamp(row.created_at)}, {used})"
+
+
+def label_fault(label: str) -> str | None:
+    """Return why a secret cannot be labelled so, or None."""
+    if len(label) > LONGEST_LABEL:
+        return f"a label has at most {LONGEST_LABEL} characters"
+    return None if label.isprintable() else "a label is one line of text"
+
+
+async def _announce(deed: Deed, kind: HolderKind, holder: int) -> None:
+    await deed.announce(CLIENT_KIND if kind == "client" else API_KIND, holder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -59,14 +59,28 @@ class TenantRow(Struct, frozen=True):
         return msgspec.convert(self.paths.split(), tuple[PathPreset, ...])
 
 
+DomainKind = Literal["issuer", "api"]
+
+
 class DomainRow(Struct, frozen=True):
-    """A domain as it is stored: `position` 0 is the one that links lead to."""
+    """A domain as it is stored: `position` 0 is the one that links lead to, `look` a JSON document, "" for the tenant's own.
+
+    What is of the kind `api` serves the tenant's API and issues nothing.
+    """
 
     id: int
     tenant: int
     origin: str
     host: str
     position: int
+    kind: DomainKind
+    name: str
+    look: str
+
+    @property
+    def own_look(self) -> Look:
+        """What of its look is its own."""
+        return msgspec.json.decode(self.look, type=Look) if self.look else Look()
 
 
 class ReleasedRow(Struct, frozen=True):

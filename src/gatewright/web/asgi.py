@@ -9,9 +9,10 @@ from typing import Final
 from gatewright.app import House
 from gatewright.base.log import Event, incident
 from gatewright.base.moment import Moment
+from gatewright.oauth.api_host import METADATA_PATH, document, issuer_of
 from gatewright.oauth.ask import Ask, Params, Reply
 from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
-from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
@@ -60,14 +61,15 @@ class Gate:
         found = self._endpoints.get(path)
         manner = Manner()
         try:
-            issuer = await self._house.sites.find(head.get(b"host", b""))
-            if issuer is None:
-                raise HttpFault(421, "no tenant is served under this host name")
-            if found is None or not found[1].intersection(issuer.paths):
-                door = self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
-                await door(scope, receive, send, head, issuer, at)
+            site = await self._house.sites.at(head.get(b"host", b""))
+            if not isinstance(site, Issuer):
+                await self._elsewhere(site, found, scope, receive, send, head, at, manner)
                 return
-            await self._protocol(found[0], scope, receive, send, head, issuer, at, manner)
+            if found is None or not found[1].intersection(site.paths):
+                door = self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
+                await door(scope, receive, send, head, site, at)
+                return
+            await self._protocol(found[0], scope, receive, send, head, site, at, manner)
         except HttpFault as fault:
             extra = [NO_STORE, NOSNIFF, (b"content-type", b"text/plain; charset=utf-8"), *fault.headers, *manner.cors]
             await send_raw(send, fault.status, fault.sentence.encode() + b"\n", extra)
@@ -81,6 +83,33 @@ class Gate:
             self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=path)
             extra = [(b"request-id", name.encode()), *manner.cors]
             await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
+
+    async def _elsewhere(
+        self,
+        site: ApiHost | None,
+        found: tuple[Endpoint, frozenset[str]] | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        head: dict[bytes, bytes],
+        at: Moment,
+        manner: Manner,
+    ) -> None:
+        """Answer at a host that is no issuer: one that serves a tenant's API shows no page and makes no token, any other is nobody's."""
+        if site is None:
+            raise HttpFault(421, "no tenant is served under this host name")
+        if scope["path"] == METADATA_PATH and scope["method"] in ("GET", "HEAD"):
+            await send_json(send, 200, document(site), [(b"cache-control", b"public, max-age=300"), *CORS_ANY])
+            return
+        managed = scope["path"].startswith(MANAGED) and scope["path"] != MANAGED
+        if not site.issuers or not (managed or (found is not None and found[0].api)):
+            raise HttpFault(404, "this host serves an API: sign-in and tokens are at the host of an issuer")
+        kind, _, token = (_authorization(head) or "").partition(" ")
+        issuer = await issuer_of(token.strip() if kind.lower() == "bearer" else "", site, self._world, now=at.now)
+        if managed or found is None:
+            await self._rest(scope, receive, send, head, issuer, at)
+            return
+        await self._protocol(found[0], scope, receive, send, head, issuer, at, manner)
 
     async def _protocol(
         self,

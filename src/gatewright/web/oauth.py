@@ -35,6 +35,7 @@ Header = tuple[bytes, bytes]
 class Endpoint(Struct, frozen=True):
     """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard).
 
+    `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers.
     `readers` says for a single request who may; `choose` picks one of several representations.
     """
 
@@ -42,6 +43,7 @@ class Endpoint(Struct, frozen=True):
     methods: tuple[str, ...] = ("POST",)
     cors: bool = False
     body_optional: bool = False
+    api: bool = False
     readers: Callable[[Ask, World], Awaitable[list[Header]]] | None = None
     choose: Callable[[bytes | None, bytes], Media] | None = None
 
@@ -79,7 +81,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "introspect": Endpoint(introspect),
     "revoke": Endpoint(revoke, cors=True),
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),
-    "me": Endpoint(me, ("GET", "HEAD"), cors=True, choose=jsonapi.choose),
+    "me": Endpoint(me, ("GET", "HEAD"), cors=True, choose=jsonapi.choose, api=True),
     "why": Endpoint(why),
     "jwks": Endpoint(jwks, ("GET", "HEAD"), cors=True),
     "metadata": Endpoint(metadata, ("GET", "HEAD"), cors=True),

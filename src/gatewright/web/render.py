@@ -29,6 +29,7 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.ConfirmSignOut: "confirm_sign_out.html",
     views.SignedOut: "signed_out.html",
     views.Home: "home.html",
+    views.ClientSecret: "client_secret.html",
     views.Error: "error.html",
     views.Expired: "expired.html",
     views.Denied: "denied.html",
@@ -55,6 +56,26 @@ def _source(script: str) -> str:
 
 FORM_POST_HASH: Final = _source(FORM_POST_SCRIPT)
 COPY_HASH: Final = _source(COPY_SCRIPT)
+
+# Buttons that need script are hidden without it: the text can be copied by hand. A file is made here, so that no address holds a secret.
+SECRET_SCRIPT: Final = """for (const button of document.querySelectorAll('button[data-of]')) {
+    const field = document.getElementById(button.dataset.of)
+    button.hidden = false
+    button.addEventListener('click', async () => {
+        if (button.dataset.file) {
+            const link = document.createElement('a')
+            link.href = URL.createObjectURL(new Blob([button.dataset.head + field.value + '\\n'], {type: 'text/plain'}))
+            link.download = button.dataset.file
+            link.click()
+            URL.revokeObjectURL(link.href)
+        } else {
+            field.select()
+            await navigator.clipboard.writeText(field.value).catch(() => document.execCommand('copy'))
+        }
+        document.getElementById('told').textContent = button.dataset.told
+    })
+}"""
+SECRET_HASH: Final = _source(SECRET_SCRIPT)
 
 
 # ---------------------------------------------------------------- static files
@@ -167,8 +188,10 @@ def _environment() -> Environment:
         ICON=asset("icon.svg"),
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
         COPY_SCRIPT=COPY_SCRIPT,
+        SECRET_SCRIPT=SECRET_SCRIPT,
         Choice=views.Choice,
         Problem=views.SignInProblem,
+        SecretProblem=views.SecretProblem,
         Done=views.Done,
     )
     return environment
@@ -217,6 +240,11 @@ def page_csp(*redirect_uris: str) -> str:
 def form_post_csp(target: str) -> str:
     """The policy of a `FormPost` page: one target, and the one script by its hash."""
     return f"{_BASE_CSP}; script-src {FORM_POST_HASH}; form-action {csp_source(target)}"
+
+
+def copying_csp() -> str:
+    """The policy of a page with something to copy: the one script by its hash."""
+    return f"{_BASE_CSP}; script-src {SECRET_HASH}; form-action 'self'"
 
 
 def code_csp() -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gatewright.app import House
 from gatewright.web.asgi import Gate
 from gatewright.web.ask import BODY_LIMIT
+from gatewright.web.tls_ask import TlsAsk
 
 KEEP_ALIVE_SECONDS: Final = 75
 
@@ -113,10 +114,35 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve(house: House, sock: socket.socket, *, lifeline: int | None = None, drain_seconds: int = 30) -> None:
-    """Answer requests on a listening socket until SIGTERM, SIGINT, or the end of the lifeline's other side."""
-    config = uvicorn.Config(
-        Gate(house),
+async def serve(
+    house: House, sock: socket.socket, *, ask: socket.socket | None = None, lifeline: int | None = None, drain_seconds: int = 30
+) -> None:
+    """Answer requests on a listening socket until SIGTERM, SIGINT, or the end of the lifeline's other side.
+
+    `ask` is the socket at which a TLS front asks for certificates.
+    """
+    server = Server(_config(Gate(house), drain_seconds))
+    asked = None if ask is None else Server(_config(TlsAsk(house.sites, house.clock), drain_seconds))
+
+    def stop(*_: object) -> None:
+        for one in (server, asked):
+            if one is not None:
+                one.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    if lifeline is not None:
+        loop.add_reader(lifeline, _cut, loop, lifeline, stop)
+    running = [server.serve(sockets=[sock])]
+    if asked is not None and ask is not None:
+        running.append(asked.serve(sockets=[ask]))
+    await asyncio.gather(*running)
+
+
+def _config(app: Gate | TlsAsk, drain_seconds: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -127,21 +153,14 @@ async def serve(house: House, sock: socket.socket, *, lifeline: int | None = Non
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
     )
-    server = Server(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    if lifeline is not None:
-        loop.add_reader(lifeline, _cut, loop, lifeline, server)
-    await server.serve(sockets=[sock])
 
 
-def _cut(loop: asyncio.AbstractEventLoop, lifeline: int, server: Server) -> None:
+def _cut(loop: asyncio.AbstractEventLoop, lifeline: int, stop: Callable[[], None]) -> None:
     with suppress(OSError):
         if os.read(lifeline, 1):
             return
     loop.remove_reader(lifeline)
-    server.stop()
+    stop()
 
 
 def application(house: House) -> Any:  # noqa: ANN401 - an ASGI application, for tests in process

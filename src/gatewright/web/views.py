@@ -20,6 +20,8 @@ class Choice(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
     SWITCH = "switch"
+    DOWNLOAD = "download"
+    END = "end"
 
 
 class SignInProblem(StrEnum):
@@ -251,6 +253,54 @@ class Home(Page, frozen=True, kw_only=True):
     access_page: str
     sign_out: Form | None = None
     person: Person | None = None
+
+
+class SecretProblem(StrEnum):
+    """Why the form of the secret page did nothing; its sentences stand in the template."""
+
+    STALE = "stale"
+    USED = "used"
+
+
+class SecretLine(Struct, frozen=True, kw_only=True):
+    """One live secret; `text` only where it can be read again, `id` is posted as `secret`."""
+
+    id: str
+    label: str
+    made: int
+    made_by: str
+    ends: int | None = None
+    used: int | None = None
+    used_from: str = ""
+    text: str | None = None
+
+
+class SecretRead(Struct, frozen=True, kw_only=True):
+    """Who read secrets, and when."""
+
+    who: str
+    at: int
+
+
+class ClientSecret(Page, frozen=True, kw_only=True):
+    """An app's secrets for its owner; `made` is one that was made just now. Fields: `label`, `old` (now, 1d, 7d, 30d, keep), `secret`.
+
+    Choices: continue (make and show), download (make and send as a file), end. `most` secrets may be live.
+    """
+
+    person: Person
+    now: int
+    client: str
+    client_id: str
+    form: Form
+    readable: bool
+    has_secrets: bool
+    most: int
+    secrets: tuple[SecretLine, ...] = ()
+    made: str | None = None
+    reads: tuple[SecretRead, ...] = ()
+    problem: SecretProblem | None = None
+    refusal: str | None = None
 
 
 class Error(Page, frozen=True, kw_only=True):

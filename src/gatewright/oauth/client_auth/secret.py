@@ -73,9 +73,11 @@ async def verify(client: Client, presented: Presented, ask: Ask, world: World) -
     # Every digest is compared, so that the time tells nothing of which one it was.
     matches = [kept.method == "sha256" and same(kept.digest, shown) for kept in live]
     if any(matches):
+        world.usage.used(client.tenant, live[matches.index(True)].id, ask.address, ask.at.now)
         return
     for kept in live:
         if kept.method == "argon2id" and await _knows(kept, presented.proof, ask, world):
+            world.usage.used(client.tenant, kept.id, ask.address, ask.at.now)
             return
     expired = len(live) < len(client.secrets)
     raise InvalidClient(FAILED, why="wrong secret, and an expired one exists" if expired else "wrong secret", challenge=presented.header)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gatewright.oauth.errors import InvalidRequest
 from gatewright.web import csrf
-from gatewright.web.pages import access, account, api, authorize, consent, continue_as, going_on, home, sign_in, sign_out
+from gatewright.web.pages import access, account, api, authorize, client_secret, consent, continue_as, going_on, home, sign_in, sign_out
 from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
 from gatewright.web.pages.running import ACCESS, CONTINUE
 
-__all__ = ["PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
+__all__ = ["NAMED", "PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
 
 Methods = tuple[str, ...]
 Route = tuple[Methods, str, Handler]
@@ -62,6 +63,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     both(access.SIGN_OUT, sign_out.show, sign_out.act),
     shown(sign_out.SIGNED_OUT, sign_out.signed_out),
     shown(api.PATH, api.show),
+)
+
+# Pages with a name in their path: asked in this order when no whole path is the one.
+NAMED: Final[tuple[tuple[re.Pattern[str], Methods, Handler], ...]] = (
+    (client_secret.PATHS, client_secret.METHODS, both("", client_secret.show, client_secret.act)[2]),
 )
 
 # Protocol endpoints that browsers meet: pages of clients lead here, by GET or POST, at the paths of the tenant's presets.

@@ -11,7 +11,7 @@ from gatewright.store import StoreBusy, StoreError
 from gatewright.tenants.logos import POLICY
 from gatewright.web.ask import HttpFault, Receive, Scope, Send, address, body, cookies, is_form, pairs
 from gatewright.web.brand import DEFAULT_COLOR, brand_css
-from gatewright.web.pages import PROTOCOL_PAGES, ROUTES
+from gatewright.web.pages import NAMED, PROTOCOL_PAGES, ROUTES
 from gatewright.web.pages.page import LOGO_PATH, Handler, PageAsk, PageReply, failed
 from gatewright.web.render import BRAND_PATH, STATIC_PATH, static_file
 from gatewright.web.reply import send_raw
@@ -43,7 +43,7 @@ class PageDoor:
             HttpFault: there is no such page, or not with this method.
         """
         path, method = scope["path"], scope["method"]
-        found = self._routes.get(path)
+        found = self._routes.get(path) or _named(path)
         if found is None or (found[2] and not found[2].intersection(issuer.paths)):
             await self._other(path, method, send, issuer)
             return
@@ -104,7 +104,7 @@ class PageDoor:
         if path.startswith(STATIC_PATH):
             found = static_file(path[len(STATIC_PATH) :])
             return None if found is None else PageReply(200, (_FOR_EVER, _NOSNIFF, (b"content-type", found[1].encode())), found[0])
-        look = await self._house.sites.look(issuer.tenant)
+        look = await self._house.sites.look(issuer.tenant, issuer.host)
         if path == BRAND_PATH:
             style = brand_css(look.color or DEFAULT_COLOR).encode()
             return PageReply(200, (_FOR_A_WHILE, _NOSNIFF, (b"content-type", b"text/css; charset=utf-8")), style)
@@ -113,6 +113,11 @@ class PageDoor:
             heads = (_FOR_A_WHILE, _NOSNIFF, (b"content-security-policy", POLICY))
             return None if logo is None else PageReply(200, (*heads, (b"content-type", logo[1])), logo[0])
         return None
+
+
+def _named(path: str) -> tuple[Handler, Methods, frozenset[str]] | None:
+    """Return the page that has a name in its path."""
+    return next(((handler, methods, frozenset()) for pattern, methods, handler in NAMED if pattern.fullmatch(path)), None)
 
 
 def _table() -> dict[str, tuple[Handler, Methods, frozenset[str]]]:

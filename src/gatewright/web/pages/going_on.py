@@ -14,9 +14,10 @@ async def show(page: PageAsk, house: House) -> PageReply:
     if running is None:
         return await expired(page, house)
     if running.request is None:
-        if await visitor_in(running) is not None:
+        visitor = await visitor_in(running)
+        if visitor is not None and visitor.auth_time >= running.journey.visit_since:
             return close(running, go(running.journey.visit))
-        return await sign_in.visiting(running)
+        return await sign_in.visiting(running, visitor)
     outcome = await pending(running, running.request)
     if isinstance(outcome, PageReply):
         return outcome

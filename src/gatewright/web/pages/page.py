@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from gatewright.base.log import Event, incident
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.authorize import BY_HAND_SECONDS
@@ -18,6 +20,7 @@ from gatewright.web.render import code_csp, form_post_csp, page_csp, render
 if TYPE_CHECKING:
     from gatewright.base.log import Log
     from gatewright.base.moment import Moment
+    from gatewright.keys.sealer import Wrapper
     from gatewright.ledger.grants import Grants
     from gatewright.oauth.answer import Sent
     from gatewright.oauth.issuer import Issuer
@@ -42,6 +45,7 @@ _ALWAYS: Final[tuple[Header, ...]] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+JSON: Final = b"application/json"
 LOGO_PATH: Final = "/-/logo/"
 MOST_HOPS: Final = 10
 
@@ -49,8 +53,8 @@ MOST_HOPS: Final = 10
 class Looks(Protocol):
     """How tenants look."""
 
-    async def look(self, tenant: int) -> Look:
-        """Return how a tenant's pages look."""
+    async def look(self, tenant: int, host: str = "") -> Look:
+        """Return how the pages of a tenant's domain look."""
 
 
 class House(Protocol):
@@ -76,6 +80,8 @@ class House(Protocol):
     def throttle(self) -> Throttle: ...
     @property
     def logos(self) -> Logos: ...
+    @property
+    def wrapper(self) -> Wrapper: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ Handler = Callable[[PageAsk, House], Awaitable[PageReply]]
 
 async def brand_of(page: PageAsk, house: House) -> views.Brand:
     """Return how this domain looks."""
-    look = await house.sites.look(page.issuer.tenant)
+    look = await house.sites.look(page.issuer.tenant, page.issuer.host)
     logo = LOGO_PATH + look.logo if look.logo is not None and house.logos.has(look.logo) else None
     return views.Brand(name=page.issuer.name, color=look.color, logo=logo, terms=look.terms, privacy=look.privacy)
 
@@ -160,10 +166,33 @@ async def visitor_of(page: PageAsk, house: House) -> Visitor | None:
     return await house.sessions.find(page.issuer, cookie, page.at) if cookie else None
 
 
-def show(view: views.Page, *, status: int = 200, ends_at: tuple[str, ...] = (), headers: tuple[Header, ...] = ()) -> PageReply:
-    """Return a page; `ends_at` are the checked addresses to which its forms may lead in the end (`security-rules` 53)."""
-    policy = (b"content-security-policy", page_csp(*ends_at[:MOST_HOPS]).encode())
-    return PageReply(status, (_HTML, *_ALWAYS, policy, *headers), render(view))
+def show(
+    view: views.Page, *, status: int = 200, ends_at: tuple[str, ...] = (), headers: tuple[Header, ...] = (), policy: str = ""
+) -> PageReply:
+    """Return a page; `ends_at` are the checked addresses to which its forms may lead in the end (`security-rules` 53).
+
+    A page with a script of its own brings its `policy`.
+    """
+    heads = (b"content-security-policy", (policy or page_csp(*ends_at[:MOST_HOPS])).encode())
+    return PageReply(status, (_HTML, *_ALWAYS, heads, *headers), render(view))
+
+
+def tell(status: int, body: object, kind: bytes, *headers: Header) -> PageReply:
+    """Return bytes as they are, or a document as JSON, under the same headers as a page."""
+    raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return PageReply(status, ((b"content-type", kind), *_ALWAYS, *headers), raw)
+
+
+async def nothing_here(page: PageAsk, house: House) -> PageReply:
+    """Return the page for what does not exist, or is somebody else's: whoever asks is not told which."""
+    view = views.Error(
+        brand=await brand_of(page, house),
+        title="There is nothing for you here",
+        sentence="This does not exist, or it belongs to somebody else.",
+        advice="Sign in as the user it belongs to, or check the address.",
+        incident=incident(page.at),
+    )
+    return show(view, status=404)
 
 
 def go(location: str) -> PageReply:

@@ -72,10 +72,14 @@ def open_running(page: PageAsk, house: House) -> Running | None:
     return Running(page, house, journey, text, secret, page.cookie(Cookie.SESSION))
 
 
-async def begin(page: PageAsk, house: House, *, request: AuthorizationRequest | None = None, visit: str = "") -> PageReply | None:
+async def begin(
+    page: PageAsk, house: House, *, request: AuthorizationRequest | None = None, visit: str = "", since: int = 0
+) -> PageReply | None:
     """Begin a request in this browser and send it to its first step; None when it is too long to travel."""
     journeys = Journeys(page.cookie(Cookie.FLOW))
-    journey = Journey(id=journeys.begin(page.at), started_at=page.at.now, sealed_at=page.at.now, request=request, visit=visit)
+    journey = Journey(
+        id=journeys.begin(page.at), started_at=page.at.now, sealed_at=page.at.now, request=request, visit=visit, visit_since=since
+    )
     text = seal(journey, page.issuer, house.world.sealer, page.at)
     if len(text) > LONGEST_BEGUN:
         return None

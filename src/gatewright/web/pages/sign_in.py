@@ -42,14 +42,20 @@ async def visit(page: PageAsk, house: House) -> PageReply:
     return await begin(page, house, visit=ACCESS) or go("/")
 
 
+async def visit_fresh(page: PageAsk, house: House) -> PageReply:
+    """Have whoever opens this page sign in now, whether or not they are signed in, and lead back to it."""
+    return await begin(page, house, visit=page.path, since=page.at.now) or go("/")
+
+
 async def show(running: Running, situation: Situation, step: SignIn) -> PageReply:
     """Show the page for a client's request."""
     return await _page(running, situation, step, situation.visitor, step.username)
 
 
-async def visiting(running: Running) -> PageReply:
-    """Show the page for a visit."""
-    return await _page(running, None, SignIn(), None, "")
+async def visiting(running: Running, visitor: Visitor | None) -> PageReply:
+    """Show the page for a visit; who is signed in already is asked for the password again."""
+    step = SignIn() if visitor is None else SignIn(again=True, username=visitor.email)
+    return await _page(running, None, step, visitor, step.username)
 
 
 async def act(page: PageAsk, house: House) -> PageReply:
@@ -61,7 +67,7 @@ async def act(page: PageAsk, house: House) -> PageReply:
         return await say_no(running)
     situation = await _situation(running)
     visitor = await visitor_in(running) if situation is None else situation.visitor
-    step = SignIn() if situation is None else next_step(situation)
+    step = SignIn(again=visitor is not None) if situation is None else next_step(situation)
     if not isinstance(step, SignIn):
         # Somebody signed in in another tab meanwhile.
         return again(running)
