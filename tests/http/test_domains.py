@@ -155,7 +155,7 @@ async def test_tokens_of_every_issuer_of_the_tenant_are_good_at_its_api_host(bra
     assert got.status == 200
     answer = await branded.get("/v1/me", bearer(got.json["access_token"]), host=API)
     assert answer.status == 200
-    assert answer.text.count("ann@acme.test") == 1
+    assert answer.text.count('"id":"us_') == 1
 
 
 async def test_tokens_of_another_tenant_and_none_are_refused_at_an_api_host(branded: Node) -> None:

@@ -75,6 +75,8 @@ async def secret_of(node: Node, kind: str, place: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("operation", CHANGES, ids=lambda operation: operation.name)
 async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operation: Operation) -> None:
+    if operation.name == "domains.check":
+        pytest.skip("it asks a name server: tests/platform/test_claims.py crashes its unit")
     places = {**PLACES, "api": "https://bank.acme.test"}
     body = BODIES.get(operation.name)
     if "grant" in operation.places:
