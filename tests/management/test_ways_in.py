@@ -21,9 +21,11 @@ from gatewright.web.rest import routes
 
 ISSUER = Issuer(url="https://id.acme.test", tenant=1, host="id.acme.test", policy=Policy(), paths=("standard",), name="Acme")
 # Of the deployment, not of a tenant: who can read key and store is the operator (`security-rules` 36).
-OF_THE_DEPLOYMENT = {"init", "serve", "plan", "apply", "backup", "restore", "migrate", "settings", "keys init"}
-# An operation's older, shorter name.
+OF_THE_DEPLOYMENT = {"init", "serve", "plan", "apply", "backup", "restore", "migrate", "settings", "keys init", "domains free"}
+# An operation's older, shorter name, or what it is called where the operator is asked and needs no proof.
 ALSO = {
+    "domains claim": "domains.add",
+    "domains drop": "domains.remove",
     "clients secret": "clients.secrets.create",
     "users roles": "members.change",
     "audit": "audit.list",
