@@ -187,7 +187,10 @@ class Deployment(TwoNodes):
         }
         host = {"issuer": SAME_TENANT, "tenant": GLOBEX}.get(wrong, ACME)
         errors = [INVALID_GRANT, (401, "invalid_client")] if host == GLOBEX else [INVALID_GRANT]
-        self.refused(lambda: self.exchanged(chain, node, client, host, **faults.get(wrong, {})), *errors)
+        counted = wrong in ("client", "verifier", "no verifier", "redirect_uri")
+        if counted:
+            errors.append((503, "temporarily_unavailable"))  # wrong proofs of one code are slowed down
+        self.refused(lambda: self.exchanged(chain, node, client, host, **faults.get(wrong, {})), *errors, counted=counted)
 
     # ------------------------------------------------------------ refresh
 
