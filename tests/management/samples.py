@@ -12,7 +12,7 @@ PLACES: Final = {
     "secret_id": "cs_0000000000000", "kid": "k",
 }  # fmt: skip
 BODIES: Final[dict[str, Any]] = {
-    "tenant.change": {"name": "X"}, "domains.add": {"origin": "https://x.acme.test"},
+    "tenant.change": {"name": "X"}, "domains.add": {"origin": "https://x.acme.test"}, "domains.change": {"name": "X"},
     "apis.create": {"audience": "https://x.acme.test", "name": "X"}, "apis.change": {"name": "X"}, "apis.secrets.create": {},
     "scopes.create": {"name": "x", "text": "X"}, "scopes.change": {"text": "X"},
     "roles.create": {"name": "X", "scopes": []}, "roles.change": {"scopes": []},

@@ -138,6 +138,17 @@ async def test_the_tenant_and_its_domains_are_changed(both: Node) -> None:
     assert len((await ops.must("GET", "/domains"))["items"]) == 2
 
 
+async def test_a_domain_looks_otherwise_than_its_tenant(both: Node) -> None:
+    ops = await service(both)
+    path = "/domains/login.acme.test"
+    assert await ops.must("GET", path) == {"origin": "https://login.acme.test", "host": "login.acme.test", "name": None, "brand": {}}
+    assert (await ops.change(path, {"name": "Acme sign-in", "brand": {"color": "#123456"}}))["brand"] == {"color": "#123456"}
+    assert (await ops.change(path, {"brand": None}))["name"] == "Acme sign-in"
+    assert (await ops.change(path, {"name": None}))["name"] is None
+    assert "domain.changed" in await acts(ops, subject="https://login.acme.test")
+    assert (await ops.problem("GET", "/domains/nobody.acme.test"))["status"] == 404
+
+
 async def test_keys_are_rotated_and_retired(both: Node) -> None:
     ops = await service(both)
     made = (await ops.must("POST", "/keys/rotate"))["made"]

@@ -120,6 +120,6 @@ async def test_a_tenants_admin_sees_and_reaches_nothing_of_another(both: Node) -
     user = (await ops.must("GET", "/users?email=ann@acme.test"))["items"][0]["id"]
     assert (await theirs.problem("GET", f"/users/{user}"))["status"] == 404
     assert (await theirs.problem("POST", f"/users/{user}/disable"))["status"] == 404
-    key = {"idempotency-key": "one and the same"}
+    key = {"idempotency-key": "one-and-the-same"}
     await ops.must("POST", "/clients/image-copier/secrets", {}, key)
     assert (await theirs.problem("POST", "/clients/image-copier/secrets", {}, key))["status"] == 403, "the key is each tenant's own"

@@ -15,12 +15,12 @@ from gatewright.base.operation import Nowhere, Operation
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, patch, record
-from gatewright.platform.document import TenantPart, Uri
+from gatewright.platform.document import DomainPart, TenantPart, Uri
 from gatewright.platform.reading import Part
 from gatewright.tenants import book, claims
 from gatewright.tenants.claims import ClaimRow
 from gatewright.tenants.ownership import Seen, proof, record_name
-from gatewright.tenants.records import DomainRow, TenantRow
+from gatewright.tenants.records import DomainRow, Look, TenantRow
 from gatewright.tenants.rules import BadOrigin, parse_origin
 
 READ: Final = "gw:tenant:read"
@@ -29,6 +29,12 @@ WRITE: Final = "gw:tenant:write"
 _MORE: Final[dict[str, Any]] = {"id": str}
 TenantRecord = record("Tenant", TenantPart, _MORE, says="The white-label platform itself, with its domains in their order.")
 TenantChange = patch("TenantChange", TenantPart, without=("slug", "domains", "api_hosts"))
+
+
+DomainLookRecord = record(
+    "DomainLook", DomainPart, {"host": str}, says="What of a domain differs from its tenant: the name and the look of its pages."
+)
+DomainLookChange = patch("DomainLookChange", DomainPart, without=("origin",))
 
 
 class DomainAt(Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +121,32 @@ async def check_domain(errand: Errand, where: DomainAt) -> DomainRecord:
     if domain is not None:
         return _told(errand, domain, after)
     return _claimed(errand, row if after is None else after)
+
+
+async def show_look(errand: Errand, where: DomainAt) -> Struct:
+    """Show what of a domain differs from its tenant."""
+    row = await _domain(errand, where.host)
+    look = msgspec.to_builtins(row.own_look)
+    return filled(DomainLookRecord, {"origin": row.origin, "host": row.host, "name": row.name or None, "brand": look})
+
+
+async def change_look(errand: Errand, where: DomainAt, body: Struct) -> Struct:
+    """Change what of a domain differs from its tenant: its name, how its pages look; null is as the tenant has it."""
+    row = await _domain(errand, where.host)
+    whole = part("domains", DomainPart, {"origin": row.origin, **errand.given}, errand.given)
+    name = (whole.value.name or "") if "name" in whole.given else row.name
+    named = {key: getattr(whole.value.brand, key) for key in whole.given.get("brand", {})}
+    look = msgspec.convert({**msgspec.to_builtins(row.own_look), **named}, Look)
+    if (name, look) != (row.name, row.own_look):
+        await book.change_domain(errand.deed, row.id, row.origin, name, look)
+    return await show_look(errand, where)
+
+
+async def _domain(errand: Errand, host: str) -> DomainRow:
+    row = next((one for one in await _domains(errand) if one.host == host), None)
+    if row is None:
+        raise NotThere(f"the tenant has no domain {host} that answers")
+    return row
 
 
 async def remove_domain(errand: Errand, where: DomainAt) -> None:
@@ -204,6 +236,28 @@ OPERATIONS: Final = (
         gives=DomainRecord,
         prepare=look_at_domain,
         acts=(Act.DOMAIN_VERIFIED, Act.DOMAIN_ADDED, Act.DOMAIN_FAILING, Act.DOMAIN_LOST, Act.DOMAIN_REMOVED, Act.DOMAIN_CLAIM_DROPPED),
+    ),
+    Operation(
+        name="domains.show",
+        method="GET",
+        path="/domains/{host}",
+        scope=READ,
+        run=show_look,
+        where=DomainAt,
+        gives=DomainLookRecord,
+    ),
+    Operation(
+        name="domains.change",
+        method="PATCH",
+        path="/domains/{host}",
+        scope=WRITE,
+        run=change_look,
+        where=DomainAt,
+        body=DomainLookChange,
+        gives=DomainLookRecord,
+        acts=(Act.DOMAIN_CHANGED,),
+        find=show_look,
+        careful=True,
     ),
     Operation(
         name="domains.remove",
