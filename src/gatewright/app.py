@@ -25,6 +25,7 @@ from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Grants
 from gatewright.ledger.last_use import LastUse
+from gatewright.market.room import Market
 from gatewright.oauth.ports import Sealer, World
 from gatewright.oauth.visit import Front
 from gatewright.settings import Loaded, Network, networks, socket_address, weaknesses
@@ -81,6 +82,7 @@ class House:
     world: World
     front: Front
     grants: Grants
+    market: Market
     sessions: Sessions
     passwords: PasswordPool
     throttle: Throttle
@@ -232,7 +234,9 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     consents = RoomConsents(store, grants)
     directory = RoomDirectory(catalogues, registry)
     counting = RoomUsage(usage, secret_uses)
-    world = World(Book(store, clock), directory, signer, sealer, fetch, passwords, counting, guesses, uses, people, consents)
+    market = Market(store, clock)
+    outside = (signer, sealer, fetch, passwords, counting, guesses, uses)
+    world = World(Book(store, clock), directory, *outside, people, consents, market)
     return House(
         loaded=loaded,
         clock=clock,
@@ -243,6 +247,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         world=world,
         front=Front(world, sessions, consents),
         grants=grants,
+        market=market,
         sessions=sessions,
         passwords=passwords,
         throttle=throttle,

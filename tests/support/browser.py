@@ -58,6 +58,7 @@ class Rooms:
         self.sites = PlainLooks()
         self.world: World = ground.world
         self.grants: Grants = ground.grants
+        self.market = ground.market
         self.sessions = Sessions(ground.store)
         self.passwords = PasswordPool()
         self.throttle = Throttle(ground.store, ground.sealer)

@@ -18,6 +18,7 @@ from gatewright.keys.sealer import RootSealer
 from gatewright.ledger.book import Book
 from gatewright.ledger.grants import Giving, Grant, Grants
 from gatewright.ledger.last_use import LastUse
+from gatewright.market.room import Market
 from gatewright.oauth import pkce, refresh
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Redeemable
@@ -170,19 +171,10 @@ class Playground:
         self.pool = PasswordPool()
         self.lines: list[str] = []
         door = PasswordDoor(self.store, self.pool, Throttle(self.store, self.sealer), Log(self.clock, write=self.lines.append))
-        self.world = World(
-            self.ledger,
-            self.directory,
-            self.signer,
-            self.sealer,
-            self.fetch,
-            self.passwords,
-            self.usage,
-            self.guesses,
-            self.uses,
-            RoomPeople(door),
-            RoomConsents(self.store, self.grants),
-        )
+        self.market = Market(self.store, self.clock)
+        outside = (self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses, self.uses)
+        people, consents = RoomPeople(door), RoomConsents(self.store, self.grants)
+        self.world = World(self.ledger, self.directory, *outside, people, consents, self.market)
 
     async def furnish(self) -> "Playground":
         """Put the person, the account, the membership and the session there."""

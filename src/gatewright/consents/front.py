@@ -129,6 +129,7 @@ class RoomConsents:
             account=consent.account,
             granted=consent.granted,
             declined=consent.declined,
+            exact=consent.exact,
         )
         grant = await self._grants.give(at, giving)
         return Given(grant.id, grant.scopes, grant.declined_scopes)

@@ -63,6 +63,27 @@ END_OF_SESSION: Final = Query(
     """UPDATE authorization_row SET ended_at = :now, ended_because = :because
         WHERE session = :session AND session_bound = 1 AND ended_at IS NULL""",
 )
+# What earlier codes of an app bought, once a new one is exchanged.
+REPLACE: Final = Query(
+    None,
+    """UPDATE authorization_row SET ended_at = :now, ended_because = 'reinstalled'
+        WHERE consent_grant = :consent_grant AND tenant = :tenant AND id <> :id AND code_used_by IS NOT NULL AND ended_at IS NULL""",
+)
+# A ceiling is raised by a recorded approval alone (`security-rules` 20).
+RAISE: Final = Query(
+    None,
+    """UPDATE authorization_row SET scopes = :scopes
+        WHERE consent_grant = :consent_grant AND tenant = :tenant AND code_used_by IS NOT NULL AND ended_at IS NULL""",
+)
+# Only what stands goes over to another user: what was dead already is not revived by another epoch.
+PASS_ON: Final = Query(
+    None,
+    """UPDATE authorization_row
+          SET person = :acting, person_epoch = :epoch, membership = :membership, session = 0, session_bound = 0,
+              auth_time = NULL, acr = NULL, amr = NULL, claims = '', nonce = NULL
+        WHERE consent_grant = :consent_grant AND tenant = :tenant AND code_used_by IS NOT NULL AND ended_at IS NULL
+          AND person = :person AND person_epoch = :old_epoch""",
+)
 MARK: Final = Query(
     str,
     """INSERT INTO mark (name, tenant, attempt, until) SELECT :name, :tenant, :attempt, :until {each} WHERE true

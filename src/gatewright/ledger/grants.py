@@ -65,7 +65,7 @@ class Giving(Struct, frozen=True, kw_only=True):
     """One consent: who gives what to whom. `actor` is its author for the audit log.
 
     It is merged into what was given before: a scope is given or declined as it was last said. `exact` puts it in the place of all
-    that was said before.
+    that was said before. `acting` is the service user to whom the grant was handed over, 0 where its own giver acts.
     """
 
     tenant: int
@@ -74,6 +74,7 @@ class Giving(Struct, frozen=True, kw_only=True):
     actor: Actor
     person: int = 0
     account: int = 0
+    acting: int = 0
     granted: frozenset[int] = frozenset()
     declined: frozenset[int] = frozenset()
     claims: str = ""
@@ -115,14 +116,14 @@ _COLUMNS: Final = "id, tenant, client, account, person, granted, declined, claim
 FIND: Final = Query(
     Grant,
     f"""SELECT {_COLUMNS} FROM consent_grant
-         WHERE tenant = :tenant AND client = :client AND person = :person AND account = :account AND acting = 0
+         WHERE tenant = :tenant AND client = :client AND person = :person AND account = :account AND acting = :acting
            AND ended_at IS NULL""",  # noqa: S608 - the columns are ours
 )
 ADD: Final = Query(
     None,
     """INSERT INTO consent_grant (id, tenant, client, account, person, acting, granted, declined, claims, source, made_at,
                                   changed_at, expires_at)
-       VALUES (:id, :tenant, :client, :account, :person, 0, :granted, :declined, :claims, :source, :now, :now, :expires_at)
+       VALUES (:id, :tenant, :client, :account, :person, :acting, :granted, :declined, :claims, :source, :now, :now, :expires_at)
        ON CONFLICT DO NOTHING""",
 )
 # Guarded by what was read: of two consents at once neither is lost.
@@ -131,6 +132,15 @@ CHANGE: Final = Query(
     """UPDATE consent_grant
           SET granted = :granted, declined = :declined, claims = :claims, source = :source, changed_at = :now, expires_at = :expires_at
         WHERE id = :id AND ended_at IS NULL AND granted = :old_granted AND declined = :old_declined AND claims = :old_claims""",
+)
+HAND_OVER: Final = Query(
+    None,
+    """UPDATE consent_grant SET person = :acting, acting = :acting, source = 'account_admin', changed_at = :now
+        WHERE id = :id AND tenant = :tenant AND ended_at IS NULL""",
+)
+OF_ID: Final = Query(
+    Grant,
+    f"SELECT {_COLUMNS} FROM consent_grant WHERE id = :id AND tenant = :tenant AND ended_at IS NULL",  # noqa: S608 - the columns are ours
 )
 END_ONE: Final = Query(
     _Ended,
@@ -170,7 +180,8 @@ _SILENT: Final = ("first_party", "operator")
 async def give(tx: Tx, at: Moment, giving: Giving) -> Grant:
     """Make the grant, or merge this consent into the one there is, with its entry in the audit log. A unit of work."""
     for _ in range(_TRIES):
-        old = await tx.one(FIND, tenant=giving.tenant, client=giving.client, person=giving.person, account=giving.account)
+        place = {"person": giving.person, "account": giving.account, "acting": giving.acting}
+        old = await tx.one(FIND, tenant=giving.tenant, client=giving.client, **place)
         if old is not None and old.over(at.now):
             # A grant that ran out is never revived: what was opened under it stays dead.
             await end(tx, at, tenant=old.tenant, number=old.id, because="expired", actor=giving.actor)
@@ -179,7 +190,7 @@ async def give(tx: Tx, at: Moment, giving: Giving) -> Grant:
         if old is not None and giving.source in _SILENT and old.says_like(new):
             # Nobody was asked and nothing is new, so nothing happened.
             return old
-        if await _written(tx, old, new, at):
+        if await _written(tx, old, new, giving.acting, at):
             act = Act.GRANT_MADE if old is None else Act.GRANT_CHANGED
             await record(tx, at, tenant=new.tenant, actor=giving.actor, act=act, subject=ids.show(ids.GRANT, new.id), detail=_told(new))
             return new
@@ -209,7 +220,7 @@ def _merged(old: Grant | None, giving: Giving, at: Moment) -> Grant:
     )
 
 
-async def _written(tx: Tx, old: Grant | None, new: Grant, at: Moment) -> bool:
+async def _written(tx: Tx, old: Grant | None, new: Grant, acting: int, at: Moment) -> bool:
     if old is None:
         return (
             await tx.do(
@@ -219,6 +230,7 @@ async def _written(tx: Tx, old: Grant | None, new: Grant, at: Moment) -> bool:
                 client=new.client,
                 account=new.account,
                 person=new.person,
+                acting=acting,
                 granted=new.granted,
                 declined=new.declined,
                 claims=new.claims,
@@ -330,7 +342,7 @@ class Grants:
 
     async def find(self, tenant: int, client: int, person: int, account: int) -> Grant | None:
         """Return the live grant of a client, or None; `over` tells whether its end date has come."""
-        return await self._store.one(FIND, tenant=tenant, client=client, person=person, account=account)
+        return await self._store.one(FIND, tenant=tenant, client=client, person=person, account=account, acting=0)
 
     async def give(self, at: Moment, giving: Giving) -> Grant:
         """Make or change a grant."""

@@ -94,6 +94,91 @@ class Held(Struct, frozen=True):
     used_at: int | None
 
 
+class Installed(Struct, frozen=True):
+    """A live install as its user, its account's admin or its app's developer sees it listed; `settings` is the client's document.
+
+    `tokens` counts the authorizations of its grant that stand, their parties included.
+    """
+
+    id: int
+    app: int
+    slug: str
+    settings: str
+    app_disabled_at: int | None
+    account: int
+    account_slug: str
+    account_name: str
+    installer: str
+    acting: int
+    acting_email: str
+    acting_kind: str
+    consent_grant: int
+    version: int
+    state: str
+    made_at: int
+    changed_at: int
+    granted: str | None
+    declined: str | None
+    tokens: int
+
+
+INSTALLED: Final = Query(
+    Installed,
+    """SELECT i.id, i.app, c.client_id, c.settings, c.disabled_at, i.account, t.slug, t.name, p.email, i.acting, q.email, q.kind,
+              i.consent_grant, i.version, i.state, i.made_at, i.changed_at, g.granted, g.declined,
+              (SELECT count(*) FROM authorization_row AS a
+                WHERE a.consent_grant = i.consent_grant AND a.ended_at IS NULL AND a.code_used_by IS NOT NULL
+                  AND a.client_epoch = c.epoch AND a.person_epoch = q.epoch AND a.account_epoch = t.epoch
+                  AND g.ended_at IS NULL AND c.disabled_at IS NULL AND q.disabled_at IS NULL AND t.disabled_at IS NULL)
+         FROM install AS i
+              JOIN client AS c ON c.id = i.app
+              JOIN account AS t ON t.id = i.account
+              JOIN person AS p ON p.id = i.person
+              JOIN person AS q ON q.id = i.acting
+              LEFT JOIN consent_grant AS g ON g.id = i.consent_grant
+        WHERE i.tenant = :tenant AND i.ended_at IS NULL AND i.id < :before
+          AND (CAST(:app AS BIGINT) = 0 OR i.app = :app) AND (CAST(:account AS BIGINT) = 0 OR i.account = :account)
+          AND (CAST(:acting AS BIGINT) = 0 OR i.acting = :acting) AND (CAST(:id AS BIGINT) = 0 OR i.id = :id)
+     ORDER BY i.id DESC LIMIT :count""",
+)
+
+
+class Lapsed(Struct, frozen=True):
+    """A live install of which a party has ended, and by what."""
+
+    id: int
+    tenant: int
+    because: str
+
+
+# Whatever ends a grant, a user, an account, a membership or a client ends the access by the joins above; this finds what is left of
+# it, so that installs end too.
+LAPSED: Final = Query(
+    Lapsed,
+    """SELECT i.id, i.tenant,
+              CASE WHEN c.disabled_at IS NOT NULL THEN 'client_disabled'
+                   WHEN q.deleted_at IS NOT NULL THEN 'user_deleted'
+                   WHEN q.disabled_at IS NOT NULL THEN 'user_disabled'
+                   WHEN t.disabled_at IS NOT NULL OR t.deleted_at IS NOT NULL THEN 'account_disabled'
+                   WHEN m.id IS NULL THEN 'membership_ended'
+                   ELSE COALESCE(g.ended_because, 'withdrawn') END
+         FROM install AS i
+              JOIN client AS c ON c.id = i.app
+              JOIN account AS t ON t.id = i.account
+              JOIN person AS q ON q.id = i.acting
+              LEFT JOIN membership AS m ON m.person = i.acting AND m.account = i.account AND m.ended_at IS NULL
+              LEFT JOIN consent_grant AS g ON g.id = i.consent_grant
+        WHERE i.ended_at IS NULL
+          AND (CAST(:tenant AS BIGINT) = 0 OR i.tenant = :tenant)
+          AND (CAST(:app AS BIGINT) = 0 OR i.app = :app) AND (CAST(:account AS BIGINT) = 0 OR i.account = :account)
+          AND (CAST(:acting AS BIGINT) = 0 OR i.acting = :acting)
+          AND (c.disabled_at IS NOT NULL OR q.disabled_at IS NOT NULL OR q.deleted_at IS NOT NULL
+               OR t.disabled_at IS NOT NULL OR t.deleted_at IS NOT NULL OR m.id IS NULL
+               OR (i.consent_grant <> 0 AND (g.id IS NULL OR g.ended_at IS NOT NULL)))
+     ORDER BY i.id LIMIT :count""",
+)
+
+
 HELD: Final = Query(
     Held,
     """SELECT g.id, g.client, c.client_id, c.settings, g.account, t.slug, t.name, g.granted, g.declined, g.source, g.made_at,

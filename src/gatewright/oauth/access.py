@@ -94,12 +94,12 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
     if standing is None or standing.tenant != issuer.tenant or standing.issuer != issuer.url or not proved(text, token, standing):
         return UNKNOWN
     catalogue = await world.directory.catalogue(issuer.tenant)
+    client = await world.directory.client_by_row(issuer.tenant, standing.client)
     if token.form is Form.STANDING:
-        token = structs.replace(token, api=_api_of(standing, catalogue))
+        token = structs.replace(token, api=_api_of(standing, catalogue, client))
     cause, because = ended(token, standing, now)
     if cause is not None:
         return NoAccess(cause, because, token, standing)
-    client = await world.directory.client_by_row(issuer.tenant, standing.client)
     if client is None or client.disabled:
         return NoAccess(Verdict.CLIENT_DISABLED, "", token, standing)
     if address is not None and client.settings.allowed_ips and not may_call(client.settings.allowed_ips, address):
@@ -208,13 +208,15 @@ def _decided(token: Token, standing: Standing, client: Client, catalogue: Catalo
     return Access(token, standing, client, catalogue, api, standing.allowed(token.api, names, catalogue, client))
 
 
-def _api_of(standing: Standing, catalogue: Catalogue) -> int:
+def _api_of(standing: Standing, catalogue: Catalogue, client: Client | None) -> int:
     """Return the API of a token that lives until it is revoked: it says nothing itself, so its row must."""
     within = standing.resources.split()
+    app = client is not None and client.is_app
     for number in sorted(standing.ceiling):
         scope = catalogue.scopes.get(number)
         api = None if scope is None else catalogue.apis.get(scope.api)
-        # Only such an API has such tokens (`grant_types.authorization_code`).
-        if api is not None and api.token_lifetime == UNTIL_REVOKED and (not within or api.audience in within):
+        # Only such an API has such tokens (`grant_types.authorization_code`); an app has one for every API that takes opaque ones.
+        lasts = api is not None and (api.token_lifetime == UNTIL_REVOKED or (app and api.token_format == "opaque"))
+        if api is not None and lasts and (not within or api.audience in within):
             return api.id
     return _NO_API

@@ -8,23 +8,25 @@ from msgspec import Struct
 
 from gatewright.oauth.errors import OAuthError
 from gatewright.oauth.issuer import Issuer
-from gatewright.oauth.redirect_uri import is_out_of_band
+from gatewright.oauth.redirect_uri import is_out_of_band, origin_of
 from gatewright.oauth.request import ReturnTo
 
 
 class Sent(Struct, frozen=True):
     """An answer on its way. With `form` the browser posts it to `target`; without, `target` is where it goes.
 
-    Out of band it goes nowhere: a page shows what `form` holds.
+    Out of band it goes nowhere: a page shows what `form` holds. With `message_to` a page tells `form` to the window that opened it, if
+    that shows this origin; else it goes to `target`.
     """
 
     target: str
     form: tuple[tuple[str, str], ...] | None = None
+    message_to: str = ""
 
 
-def approve(code: str, back: ReturnTo, issuer: Issuer) -> Sent:
-    """Return the answer that brings a code (RFC 6749 §4.1.2); `iss` says who gives it (RFC 9207 §2)."""
-    return _sent([("code", code)], back, issuer)
+def approve(code: str, back: ReturnTo, issuer: Issuer, *, install: str = "") -> Sent:
+    """Return the answer that brings a code (RFC 6749 §4.1.2); `iss` says who gives it (RFC 9207 §2), `install` what an app became."""
+    return _sent([("code", code), *([("install_id", install)] if install else [])], back, issuer)
 
 
 def refuse(error: OAuthError, back: ReturnTo, issuer: Issuer) -> Sent:
@@ -38,7 +40,10 @@ def _sent(fields: list[tuple[str, str]], back: ReturnTo, issuer: Issuer) -> Sent
     fields.append(("iss", issuer.url))
     if is_out_of_band(back.redirect_uri) or back.mode == "form_post":
         return Sent(back.redirect_uri, tuple(fields))
-    return Sent(_joined(back.redirect_uri, "&".join([f"{name}={quote(value, safe='')}" for name, value in fields])))
+    target = _joined(back.redirect_uri, "&".join([f"{name}={quote(value, safe='')}" for name, value in fields]))
+    if back.mode == "web_message":
+        return Sent(target, tuple(fields), origin_of(back.redirect_uri))
+    return Sent(target)
 
 
 def _joined(uri: str, query: str) -> str:

@@ -99,6 +99,10 @@ class Params:
             raise InvalidRequest(f"the parameter '{name}' is missing")
         return value
 
+    def having(self, name: str, value: str) -> Params:
+        """Return the same parameters with one more, or in the place of what was there."""
+        return Params({**self._values, name: value}, self.resources)
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
@@ -108,12 +112,20 @@ class Params:
 
 
 class Ask:
-    """What came over the wire to one endpoint of one issuer, at one moment."""
+    """What came over the wire to one endpoint of one issuer, at one moment. `json` tells of a body that was no form."""
 
-    __slots__ = ("address", "at", "authorization", "issuer", "origin", "params")
+    __slots__ = ("address", "at", "authorization", "issuer", "json", "origin", "params")
 
     def __init__(
-        self, params: Params, issuer: Issuer, at: Moment, *, authorization: str | None = None, address: str = "", origin: str | None = None
+        self,
+        params: Params,
+        issuer: Issuer,
+        at: Moment,
+        *,
+        authorization: str | None = None,
+        address: str = "",
+        origin: str | None = None,
+        json: bool = False,
     ) -> None:
         self.params = params
         self.issuer = issuer
@@ -121,6 +133,7 @@ class Ask:
         self.authorization = authorization
         self.address = address
         self.origin = origin
+        self.json = json
 
 
 @dataclass(slots=True)

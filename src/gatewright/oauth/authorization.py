@@ -15,6 +15,8 @@ _KEPT: Final = 4096  # decisions in memory, a kilobyte each or less
 _Basis = tuple[bool, str | None, str, str | None, str | None]
 """What of a row decides: whether there is a user, the roles held in the account, the ceiling, and what was granted and declined."""
 
+INSTALLED: Final = "install"  # how an app's authorization begins, in `opened_by`
+
 EndedBecause = Literal[
     "withdrawn", "by_admin", "replay", "expired", "revoked", "signed_out", "user_disabled", "user_deleted", "account_disabled",
     "membership_ended", "client_disabled", "reinstalled", "uninstalled",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from gatewright.base import ids
 from gatewright.oauth import checks, refresh
 from gatewright.oauth.answer import Sent, approve, refuse
-from gatewright.oauth.authorization import CodeTerms, NewAuthorization
+from gatewright.oauth.authorization import INSTALLED, CodeTerms, NewAuthorization
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.code import new_code
 from gatewright.oauth.errors import AccessDenied, InvalidRequest, PageError
@@ -85,7 +85,10 @@ async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment
 
 
 async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: Front, at: Moment, address: str) -> Sent:
-    """Open an authorization and return its code. One statement, or a grant before it where a trusted client gets something new."""
+    """Open an authorization and return its code. One statement, or a grant before it where a trusted client gets something new.
+
+    An app's is opened together with its install.
+    """
     client, request, visitor = situation.client, situation.request, _present(situation)
     given = step.given
     if step.give or given is None:
@@ -99,6 +102,9 @@ async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: F
         redirect_uri=request.back.redirect_uri if request.redirect_sent else None,
     )
     new = _opened(situation, step, visitor, given.id, terms, number, issuer, at)
+    if client.is_app:
+        install = await front.world.installs.open(new, client.settings.manifest)
+        return approve(code, request.back, issuer, install=ids.show(ids.INSTALL, install))
     await front.world.ledger.open(new, weakness=Weakness(OUT_OF_BAND, address) if situation.by_hand else None)
     return approve(code, request.back, issuer)
 
@@ -112,7 +118,7 @@ def _opened(
         id=number,
         tenant=client.tenant,
         issuer=issuer.url,
-        opened_by=OPENED_BY,
+        opened_by=INSTALLED if client.is_app else OPENED_BY,
         grant=grant,
         client=client.id,
         client_epoch=client.epoch,
@@ -145,8 +151,8 @@ async def allow(situation: Situation, step: AskConsent, ticked: frozenset[str], 
     a whole, and all of it for a client that wants all or nothing.
     """
     known = situation.catalogue.scopes
-    whole = situation.client.all_or_nothing
-    yes = frozenset([number for number in step.asked if whole or known[number].api == OPENID_API or known[number].name in ticked])
+    sure = step.asked if situation.client.all_or_nothing else step.required
+    yes = frozenset([one for one in step.asked if one in sure or known[one].api == OPENID_API or known[one].name in ticked])
     if not yes:
         return False
     granted = yes | (situation.catalogue.implied(yes) & step.possible)
@@ -164,6 +170,7 @@ def _consent(situation: Situation, seat: Seat | None, granted: frozenset[int], d
         granted=granted,
         declined=declined,
         asked=asked,
+        exact=client.is_app,
     )
 
 

@@ -111,7 +111,9 @@ def response_mode(draft: Draft) -> None:
     """OAuth 2.0 Multiple Response Type Encoding Practices §2.1."""
     mode = draft.params.get("response_mode")
     if mode is not None:
-        if mode not in RESPONSE_MODES:
+        # Only for an app that registered where its popups are opened from, so it is published to nobody (`security-rules` 44).
+        told = mode == "web_message" and draft.known.settings.popup_origin == redirect_uri.origin_of(draft.redirect_uri)
+        if mode not in RESPONSE_MODES and not told:
             raise InvalidRequest(f"the parameter 'response_mode' is one of: {', '.join(RESPONSE_MODES)}")
         draft.mode = cast("ResponseMode", mode)
 
@@ -127,6 +129,8 @@ def response_type(draft: Draft) -> None:
     """RFC 6749 §3.1.1: `code` is all there is; nothing else has code here (RFC 9700 §2.1.2)."""
     if draft.params.need("response_type") != "code":
         raise UnsupportedResponseType("the parameter 'response_type' must be 'code'")
+    if draft.known.settings.withdrawn:
+        raise UnauthorizedClient("this app was withdrawn: it is not installed any more")
     if "authorization_code" not in draft.known.grant_types:
         raise UnauthorizedClient("this client may not use the grant type authorization_code")
 
@@ -281,5 +285,6 @@ def _made(draft: Draft) -> AuthorizationRequest:
         login_hint=draft.found.get("login_hint", ""),
         hint=0 if draft.hint is None else draft.hint.person,
         account=draft.found.get("account", ""),
+        popup=draft.mode == "web_message",
         asked_at=draft.now,
     )

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials", "password"]
 ClientType = Literal["web", "spa", "native", "device", "service", "demo"]
+RedirectMatch = Literal["exact", "subpath"]
 AuthMethod = Literal["none", "secret", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
@@ -27,8 +28,19 @@ class PasswordException(Struct, frozen=True):
     reason: str
 
 
+class AskedScope(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A scope that an app's manifest asks for, in the developer's words why; one that is not required can be left out."""
+
+    scope: int
+    required: bool = True
+    reason: str = ""
+
+
 class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is kept of a client as one document. Names are RFC 7591's where it has one; times in seconds."""
+    """What is kept of a client as one document. Names are RFC 7591's where it has one; times in seconds.
+
+    From `exchange` on it is about apps: `manifest` is the number of the version that is published, `asks` what that asks for.
+    """
 
     client_name: str
     type: ClientType = "web"
@@ -36,9 +48,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent: Literal["auto", "always"] = "auto"
     grant_types: tuple[GrantTypeName, ...] = ("authorization_code",)
     redirect_uris: tuple[str, ...] = ()
+    redirect_match: RedirectMatch = "exact"
     post_logout_redirect_uris: tuple[str, ...] = ()
     scopes: tuple[int, ...] = ()
-    scopes_policy: Literal["required", "all_allowed"] = "required"
+    scopes_policy: Literal["required", "all_allowed", "manifest"] = "required"
     unknown_scopes: Literal["refuse", "ignore"] = "refuse"
     denied: Literal["drop", "refuse"] = "drop"
     roles: tuple[int, ...] = ()
@@ -63,6 +76,11 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cors_origins: tuple[str, ...] = ()
     out_of_band: bool = False
     demo_scopes: Literal["marked", "all"] = "marked"
+    exchange: Literal["standard", "app"] = "standard"
+    popup_origin: str | None = None
+    manifest: int = 0
+    asks: tuple[AskedScope, ...] = ()
+    withdrawn: bool = False
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
@@ -97,6 +115,16 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
     def all_or_nothing(self) -> bool:
         """Whether it wants every scope that it asks for, or to be refused (`security-rules` 31)."""
         return self.settings.denied == "refuse"
+
+    @property
+    def is_app(self) -> bool:
+        """Whether it is an app of the marketplace, which is installed in an account (`docs/decisions/0011`)."""
+        return self.settings.exchange == "app"
+
+    @property
+    def required(self) -> frozenset[int]:
+        """The scopes that an app cannot do without, as its manifest says."""
+        return frozenset([asked.scope for asked in self.settings.asks if asked.required])
 
     @property
     def asks_user(self) -> bool:

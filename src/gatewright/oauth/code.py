@@ -69,7 +69,8 @@ def _redirect_fault(shown: str | None, standing: Redeemable, client: Client) -> 
     """
     asked = standing.redirect_uri
     if shown is None:
-        needed = asked is not None and standing.code_challenge is None
+        # An app of the marketplace need not say again where it was sent (`decisions` §9).
+        needed = asked is not None and standing.code_challenge is None and not client.is_app
         return "the redirect_uri of the authorization request is needed" if needed else None
     if asked is not None:
         return None if shown == asked else "the redirect_uri is not the one of the authorization request"

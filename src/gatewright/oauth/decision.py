@@ -148,6 +148,8 @@ def requested(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[
     Raises:
         InvalidScope: none was asked and the client must ask, or one is unknown here and the client is not set to ignore it.
     """
+    if client.settings.scopes_policy == "manifest":
+        return _of_manifest(scope, catalogue, client)
     if scope is None:
         if client.settings.scopes_policy == "required":
             raise InvalidScope("no scope was requested: name the scopes that are needed in the parameter 'scope'")
@@ -168,6 +170,19 @@ def with_implied(names: Iterable[str], catalogue: Catalogue, client: Client) -> 
     wanted = tuple(names)
     asked = frozenset([known[name].id for name in wanted if name in known])
     return (*wanted, *catalogue.names(catalogue.implied(asked & client.scopes) - asked))
+
+
+def _of_manifest(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[str, ...]:
+    """Return what an app's manifest asks for, whatever of that a request names: the required ones always (`security-rules` 35)."""
+    known = catalogue.scopes
+    asks = {known[asked.scope].name: asked.required for asked in client.settings.asks if asked.scope in known}
+    if scope is None:
+        return tuple(asks)
+    named = frozenset(scope.split(" "))
+    beyond = sorted(named - asks.keys())
+    if beyond:
+        raise InvalidScope(f"the app's manifest does not ask for {printable(beyond[0])}: publish a version that does")
+    return tuple([name for name, required in asks.items() if required or name in named])
 
 
 def nothing_granted(decision: Decision) -> OAuthError:

@@ -23,6 +23,12 @@ class InvalidRequest(OAuthError):
     code = "invalid_request"
 
 
+class UnsupportedBody(InvalidRequest):
+    """RFC 9110 §15.5.16: the parameters came in a form that this client does not use."""
+
+    status = 415
+
+
 class InvalidClient(OAuthError):
     """RFC 6749 §5.2; 401, with a challenge when the Authorization header was used."""
 

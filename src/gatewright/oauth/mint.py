@@ -35,6 +35,9 @@ class TokenReply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id_token: str | None = None
     account_id: str | None = None
     account: str | None = None
+    install_id: str | None = None
+    granted_scopes: tuple[str, ...] | None = None
+    declined_scopes: tuple[str, ...] | None = None
 
 
 class AccessClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +63,7 @@ class AccessClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
 async def mint(approval: Approval, issuer: Issuer, world: World, at: Moment) -> TokenReply:
     """Return the tokens of an approval."""
     standing, target = approval.standing, approval.target
+    install = approval.install
     exp: int | None = None
     access = approval.standing_token
     if access is None:
@@ -74,6 +78,9 @@ async def mint(approval: Approval, issuer: Issuer, world: World, at: Moment) -> 
         id_token=await _id_token(approval, access, issuer, world, at) if _says_who(approval) else None,
         account_id=ids.show(ids.ACCOUNT, standing.account) if standing.account else None,
         account=standing.account_slug,
+        install_id=ids.show(ids.INSTALL, install) if install else None,
+        granted_scopes=tuple([scope.name for scope in target.scopes]) if install else None,
+        declined_scopes=approval.declined if install else None,
     )
 
 

@@ -13,7 +13,7 @@ from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.client import Client
-from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, refusal, with_implied
+from gatewright.oauth.decision import UNBOUND, Bounds, Decision, Party, decide, printable, refusal, with_implied
 from gatewright.oauth.errors import (
     AccessDenied,
     AccountSelectionRequired,
@@ -51,7 +51,7 @@ class ContinueAs(Struct, frozen=True):
 
 class AskConsent(Struct, frozen=True):
     """The user must say yes or no. `asked` is what is asked for, `possible` that and what it implies, `held` what was allowed before,
-    `lacking` what the client asked for and this user's roles do not give.
+    `lacking` what the client asked for and this user's roles do not give, `required` what an app cannot do without.
     """
 
     seat: Seat | None
@@ -59,6 +59,7 @@ class AskConsent(Struct, frozen=True):
     possible: frozenset[int]
     held: frozenset[int] = frozenset()
     lacking: frozenset[int] = frozenset()
+    required: frozenset[int] = frozenset()
 
 
 class Answer(Struct, frozen=True):
@@ -136,8 +137,8 @@ def needs_account(request: AuthorizationRequest, client: Client, catalogue: Cata
 
 
 def takes_place_in_one(names: tuple[str, ...], client: Client, catalogue: Catalogue) -> bool:
-    """Tell whether an account is needed for these scopes: one is of an API, or the client is tied to an account or to roles."""
-    if client.settings.account or client.settings.roles:
+    """Tell whether an account is needed for these scopes: one is of an API, or the client is tied to an account or to roles, or an app."""
+    if client.settings.account or client.settings.roles or client.is_app:
         return True
     known = catalogue.scopes_by_name
     scopes = [known[name] for name in names if name in known]
@@ -217,6 +218,8 @@ def _where(situation: Situation) -> Step | None:
     if request.account or situation.client.settings.account:
         # An account that this user is no member of answers like one that does not exist.
         return None if seat is not None and _is_named(seat, request) else Refuse(AccessDenied("the account is none of this user's"))
+    if seats.total == 0 and situation.client.is_app:
+        return Refuse(AccessDenied("the user is a member of no account, and an app is installed in one"))
     if seats.total == 0 or (seat is not None and (seats.total == 1 or done.account == seat.account)):
         return None
     last = seat.account if seat is not None and seat.chosen_at is not None else 0
@@ -239,6 +242,10 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
     if client.settings.roles and not party.roles.intersection(client.settings.roles):
         return Refuse(AccessDenied("the user has none of the roles that this client is for"))
     possible = _decision(situation, party)
+    missing = client.required - possible.ids
+    if missing:
+        named = ", ".join(situation.catalogue.names(missing))
+        return Refuse(AccessDenied(f"the user's roles in this account do not give what the app requires: {printable(named)}"))
     error = refusal(possible, client, situation.request.scopes)
     if error is not None:
         return Refuse(error)
@@ -248,9 +255,12 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
         return _trusting(situation, seat, party, possible, identity)
     wanted = asked_ids(situation, possible) | identity
     yes, no = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
-    ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible))
+    ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible), wanted & client.required)
     if ("consent" in situation.request.prompts or situation.by_hand) and not situation.done.consented:
         return _or_refuse(situation, ask, ConsentRequired("the user is asked each time, since they carry the code by hand"))
+    if client.is_app and not situation.done.consented:
+        # Each answer is an installation, whose token takes the place of the one before.
+        return _or_refuse(situation, ask, ConsentRequired("the user must say yes to each installation of an app"))
     # Where it is all or nothing, an earlier no to a part of it was an answer to another question.
     undecided = wanted - yes if client.all_or_nothing else wanted - yes - no
     if (undecided or not wanted & yes) and not situation.done.consented:

@@ -61,6 +61,25 @@ class Ledger(Protocol):
         """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""
 
 
+class Installs(Protocol):
+    """What must be remembered of apps in accounts (`market` implements it)."""
+
+    async def open(self, new: NewAuthorization, version: int) -> int:
+        """Remember what a user approved for an app, and where it is installed by that; return the install's id.
+
+        `version` is the number of the manifest's version that was approved.
+        """
+
+    async def redeem(self, standing: Standing, *, attempt: str, now: int, standing_digest: str | None) -> tuple[Redemption, int]:
+        """Use up the code of an app's authorization, and return the install's id.
+
+        What an earlier code bought ends in the same transaction.
+        """
+
+    async def uninstall(self, tenant: int, number: int, client: Client) -> bool:
+        """End an install at its own app's wish; tell whether there is, or ever was, such an install of it."""
+
+
 class Directory(Protocol):
     """What a tenant's admin defines; at most 1 s stale (`decisions` §5)."""
 
@@ -182,3 +201,4 @@ class World:
     uses: Uses
     people: People
     consents: Consents
+    installs: Installs

@@ -26,23 +26,50 @@ _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _REVERSE_DOMAIN: Final = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")
 _OURS: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _HIGHEST_PORT: Final = 65535
+# What some program on the way might read as another path (`security-rules` 42).
+_AMBIGUOUS: Final = re.compile(r"//|\\|;|%(?:2E|2F|5C|00|25|3B)", re.IGNORECASE)
 
 
 def match(shown: str, client: Client) -> RedirectUri | None:
     """Return the address that a request names if it is registered for the client, character by character.
 
-    One exception: a native client's loopback IP redirect may use any port (RFC 8252 §7.3).
+    Two exceptions: a native client's loopback IP redirect may use any port (RFC 8252 §7.3), and a confidential client that an
+    admin set so may name a path below.
     """
     registered = client.settings.redirect_uris
     if shown in registered:
         # Stands for a page of ours, and only where an admin allowed that by name.
         return None if is_out_of_band(shown) and not client.settings.out_of_band else RedirectUri(shown)
+    if client.settings.redirect_match == "subpath" and not client.public:
+        return RedirectUri(shown) if any(is_below(shown, uri) for uri in registered) else None
     if client.settings.type != "native":
         return None
     wanted = _without_port(shown)
     if wanted is not None and any(_without_port(uri) == wanted for uri in registered):
         return RedirectUri(shown)
     return None
+
+
+def is_below(shown: str, registered: str) -> bool:
+    """Tell whether an address is a path below a registered one, segment by segment; all else of it is the same (`security-rules` 42).
+
+    Nothing is decoded and nothing is put in order: what anybody could read as another path is none.
+    """
+    if len(shown) > LONGEST or _ALLOWED.fullmatch(shown) is None or _BROKEN_ESCAPE.search(shown):
+        return False
+    found, known = _URI.fullmatch(shown), _URI.fullmatch(registered)
+    if found is None or known is None:
+        return False
+    # Scheme, host, port and query are the registered ones, character by character: so no user name, no other port.
+    if (found[1], found[2], found[4]) != (known[1], known[2], known[4]):
+        return False
+    path, above = found[3], known[3]
+    if _AMBIGUOUS.search(path) or _UNSAFE_ESCAPE.search(path):
+        return False
+    segments, base = path.split("/"), above.rstrip("/").split("/")
+    if any(segment in (".", "..") for segment in segments):
+        return False
+    return len(segments) > len(base) and segments[: len(base)] == base
 
 
 def only(client: Client) -> RedirectUri | None:
@@ -75,6 +102,12 @@ def is_local(uri: str) -> bool:
         return True
     host = _HOST.fullmatch(found[2] or "")
     return host is not None and host[1] in _LOOPBACK_HOSTS
+
+
+def origin_of(uri: str) -> str:
+    """Return the origin of a web address (RFC 6454 §4), "" where it has none."""
+    found = _URI.fullmatch(uri)
+    return f"{found[1]}://{found[2]}".lower() if found is not None and found[1] in ("https", "http") and found[2] else ""
 
 
 def host_of(uri: str) -> str:

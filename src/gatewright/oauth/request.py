@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.ports import Sealer
 
-ResponseMode = Literal["query", "form_post"]
+ResponseMode = Literal["query", "form_post", "web_message"]
 Prompt = Literal["none", "login", "consent", "select_account"]
 
 STEP_SECONDS: Final = 900  # from one step to the next
@@ -45,7 +45,8 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     """A request that passed every check (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1). Nothing of it depends on the user.
 
     `redirect_sent` tells whether the address was named, since only then the token request must name it again. `hint` is the user
-    of the `id_token_hint`, 0 for none. `asked_at` is when it came.
+    of the `id_token_hint`, 0 for none. `popup` tells that its pages are in a small window of another site's page. `asked_at` is
+    when it came.
     """
 
     client_id: str
@@ -61,6 +62,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     login_hint: str = ""
     hint: int = 0
     account: str = ""
+    popup: bool = False
     asked_at: int
 
     @property

@@ -70,7 +70,8 @@ class Seats(Struct, frozen=True):
 class Consent(Struct, frozen=True, kw_only=True):
     """What a user says yes and no to. `asked` is False where nobody was asked because the client is trusted.
 
-    `handed_out` tells of a service user, whose account's admin gave its password to the client and thereby the consent.
+    `handed_out` tells of a service user, whose account's admin gave its password to the client and thereby the consent. `exact` puts it
+    in the place of all that was said before.
     """
 
     tenant: int
@@ -81,6 +82,7 @@ class Consent(Struct, frozen=True, kw_only=True):
     declined: frozenset[int] = frozenset()
     asked: bool = True
     handed_out: bool = False
+    exact: bool = False
 
 
 class Visits(Protocol):

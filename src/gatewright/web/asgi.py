@@ -15,7 +15,7 @@ from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnava
 from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
-from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, parameters
+from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, is_json, json_pairs, parameters
 from gatewright.web.jsonapi import Media
 from gatewright.web.oauth import ENDPOINTS, Endpoint
 from gatewright.web.openapi import PREFIX
@@ -131,7 +131,7 @@ class Gate:
             return
         if endpoint.choose is not None:
             manner.media = endpoint.choose(head.get(b"accept"), head.get(b"content-type", b""))
-        params = await _form(receive, head, endpoint) if method == "POST" else Params({})
+        params, json = await _sent(receive, head, endpoint) if method == "POST" else (Params({}), False)
         origin = head.get(b"origin")
         ask = Ask(
             params,
@@ -140,6 +140,7 @@ class Gate:
             authorization=_authorization(head),
             address=self._address(scope, head),
             origin=None if origin is None else origin.decode("latin-1"),
+            json=json,
         )
         if origin is not None and endpoint.readers is not None:
             manner.cors = await endpoint.readers(ask, self._world)
@@ -202,13 +203,17 @@ def _table() -> dict[str, tuple[Endpoint, frozenset[str]]]:
     return table
 
 
-async def _form(receive: Receive, head: dict[bytes, bytes], endpoint: Endpoint) -> Params:
+async def _sent(receive: Receive, head: dict[bytes, bytes], endpoint: Endpoint) -> tuple[Params, bool]:
+    """Return the parameters of a body, and whether they came as JSON."""
     raw = await body(receive, head.get(b"content-length", b""))
     if not raw and endpoint.body_optional:
-        return Params({})
-    if not is_form(head.get(b"content-type", b"")):
-        raise HttpFault(415, "send the parameters as application/x-www-form-urlencoded")
-    return parameters(raw)
+        return Params({}), False
+    kind = head.get(b"content-type", b"")
+    if is_form(kind):
+        return parameters(raw), False
+    if endpoint.json and is_json(kind):
+        return Params.of(json_pairs(raw)), True
+    raise HttpFault(415, "send the parameters as application/x-www-form-urlencoded")
 
 
 def _authorization(head: dict[bytes, bytes]) -> str | None:

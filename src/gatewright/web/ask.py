@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -9,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from gatewright.oauth.ask import Params
+from gatewright.oauth.decision import printable
 from gatewright.oauth.errors import InvalidRequest
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +25,7 @@ FORM: Final = b"application/x-www-form-urlencoded"
 # What a client says in every request, in so many escapes, and what is nobody's secret.
 _SAID_AGAIN: Final = frozenset({"client_id", "redirect_uri", "resource", "scope"})
 _REMEMBERED: Final = 512  # characters
+_JSON: Final = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 REPEATED: Final = b"\0repeated"  # stands for a header that came twice where one is allowed
 ONLY_ONCE: Final = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"origin"})
 
@@ -150,6 +153,48 @@ def _decoded(text: str) -> str:
 
 
 _remembered: Final = lru_cache(maxsize=1024)(_decoded)
+
+
+def is_json(content_type: bytes) -> bool:
+    """Tell whether a body is declared to be JSON in UTF-8, and nothing else (`security-rules` 43)."""
+    return content_type.lower() in _JSON
+
+
+class _Members(list[tuple[str, object]]):
+    """The members of a JSON object, as they were written."""
+
+
+def json_pairs(raw: bytes) -> list[tuple[str, str]]:
+    """Return the members of a JSON object of texts, each of which comes once.
+
+    Raises:
+        InvalidRequest: it is anything else.
+    """
+    try:
+        document: object = json.loads(raw.decode(), object_pairs_hook=_Members)
+        if not isinstance(document, _Members):
+            raise InvalidRequest("the body is a JSON object of texts")
+        if len(document) > FIELD_LIMIT:
+            raise InvalidRequest(f"more than {FIELD_LIMIT} parameters were sent")
+        return _texts(document)
+    except UnicodeError:
+        raise InvalidRequest("the parameters are not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise InvalidRequest("the body is no JSON") from None
+
+
+def _texts(members: _Members) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for name, value in members:
+        if name in found:
+            raise InvalidRequest(f"the parameter '{printable(name)}' was sent more than once")
+        if not isinstance(value, str):
+            raise InvalidRequest(f"the parameter '{printable(name)}' is no text: each value is a JSON string")
+        if "\0" in name + value:
+            raise InvalidRequest("a parameter contains a NUL character")
+        (name + value).encode()  # half a surrogate pair is no text
+        found[name] = value
+    return list(found.items())
 
 
 def parameters(text: bytes) -> Params:

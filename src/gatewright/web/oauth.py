@@ -35,8 +35,8 @@ Header = tuple[bytes, bytes]
 class Endpoint(Struct, frozen=True):
     """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard).
 
-    `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers.
-    `readers` says for a single request who may; `choose` picks one of several representations.
+    `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers. `json` lets it take a JSON body beside
+    a form, for the clients that may send one. `readers` says for a single request who may; `choose` picks one of several representations.
     """
 
     run: Callable[[Ask, World], Awaitable[Reply]]
@@ -46,6 +46,7 @@ class Endpoint(Struct, frozen=True):
     api: bool = False
     readers: Callable[[Ask, World], Awaitable[list[Header]]] | None = None
     choose: Callable[[bytes | None, bytes], Media] | None = None
+    json: bool = False
 
 
 _documents: dict[Issuer, tuple[object, bytes]] = {}
@@ -77,7 +78,7 @@ async def readers(ask: Ask, world: World) -> list[Header]:
 
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
-    "token": Endpoint(token, cors=True, readers=readers),
+    "token": Endpoint(token, cors=True, readers=readers, json=True),
     "introspect": Endpoint(introspect),
     "revoke": Endpoint(revoke, cors=True),
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),

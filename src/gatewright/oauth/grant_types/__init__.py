@@ -8,7 +8,7 @@ from typing import Final
 from gatewright.oauth.grant_types import authorization_code, client_credentials, password, refresh_token
 from gatewright.oauth.grant_types.approval import Approval, Call, GrantType
 
-__all__ = ["GRANT_TYPES", "OFFERED", "Approval", "Call", "GrantType"]
+__all__ = ["GRANT_TYPES", "OFFERED", "Approval", "Call", "GrantType", "authorization_code"]
 
 _TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials, password)
 

@@ -36,6 +36,7 @@ class Approval(Struct, frozen=True, kw_only=True):
 
     `named` are the narrower scopes of an opaque token. `refresh` is the row and the generation of the refresh token that goes along.
     `not_after` is a limit on the access token's life; `standing_token` the access token itself, where it lives until revoked.
+    `install` is what an app became by it, `declined` what its user said no to.
     """
 
     standing: Standing
@@ -46,6 +47,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     not_after: int | None = None
     nonce: str | None = None
     standing_token: str | None = None
+    install: int = 0
+    declined: tuple[str, ...] = ()
 
 
 class GrantType(Protocol):

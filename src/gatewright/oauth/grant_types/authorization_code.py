@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gatewright.oauth.catalogue import UNTIL_REVOKED
+from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.code import authorization_of, find, late, unproved
 from gatewright.oauth.errors import InvalidGrant, OAuthError, TemporarilyUnavailable
 from gatewright.oauth.grant_types.approval import Approval, Call, aim
@@ -14,6 +14,8 @@ from gatewright.oauth.refresh import GRANT_TYPE as REFRESH
 
 if TYPE_CHECKING:
     from gatewright.oauth.authorization import Redeemable, Standing
+    from gatewright.oauth.catalogue import Api
+    from gatewright.oauth.client import Client
     from gatewright.oauth.ports import World
 
 NAME: Final = "authorization_code"
@@ -34,14 +36,18 @@ async def approve(call: Call, world: World) -> Approval:
     catalogue = await world.directory.catalogue(standing.tenant)
     target = aim(None, standing, call, catalogue, whole=True)
     token = digest = None
-    if target.api is not None and target.api.token_lifetime == UNTIL_REVOKED:
+    if lasts_until_revoked(target.api, client):
         token, digest = new_standing_token(standing.id, standing.tenant, ask.at)
-    redemption = await world.ledger.redeem(standing.id, attempt=ask.at.attempt(), now=ask.at.now, standing_digest=digest)
+    attempt, install = ask.at.attempt(), 0
+    if client.is_app:
+        redemption, install = await world.installs.redeem(standing, attempt=attempt, now=ask.at.now, standing_digest=digest)
+    else:
+        redemption = await world.ledger.redeem(standing.id, attempt=attempt, now=ask.at.now, standing_digest=digest)
     if redemption is Redemption.USED:
         raise await _replayed(standing, call, world)
     if redemption is Redemption.ENDED:
         raise InvalidGrant("what the code stands for has ended", why="ended while the code was exchanged")
-    renews = standing.refresh_secret is not None and REFRESH in client.grant_types
+    renews = standing.refresh_secret is not None and REFRESH in client.grant_types and not (client.is_app and token)
     return Approval(
         standing=standing,
         client=client,
@@ -49,7 +55,16 @@ async def approve(call: Call, world: World) -> Approval:
         refresh=(standing, standing.generation) if renews else None,
         nonce=standing.nonce,
         standing_token=token,
+        install=install,
+        declined=tuple(catalogue.names(ids_of(standing.declined or ""))) if install else (),
     )
+
+
+def lasts_until_revoked(api: Api | None, client: Client) -> bool:
+    """Tell whether an access token is good until somebody ends it: as its API says, and for apps at every API that takes opaque ones."""
+    if api is None or api.token_format != "opaque":
+        return False
+    return client.is_app or api.token_lifetime == UNTIL_REVOKED
 
 
 async def _proved(code: str, call: Call, world: World) -> Redeemable:

@@ -1,0 +1,1 @@
+"""The marketplace: apps with their manifests, and where each is installed."""

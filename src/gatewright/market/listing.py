@@ -1,0 +1,107 @@
+"""Installs as they are listed: by their user, by an admin of their account, by the app's developer; each with its state today."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.ledger.standing import INSTALLED, Installed
+from gatewright.market.rules import Asked
+from gatewright.oauth.catalogue import ids_of
+from gatewright.oauth.client import ClientSettings
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
+
+NEWEST: Final = (1 << 63) - 1
+Standing = Literal["waiting", "active", "no_access", "blocked"]
+_settings: Final = msgspec.json.Decoder(ClientSettings).decode
+
+
+class Install(Struct, frozen=True, kw_only=True):
+    """A live install with what it has, and what a newer version asks for beyond that.
+
+    `waiting`: the app has not come for its token yet. `no_access`: its token was given back, replayed, or ended with a password that
+    an admin set; installing it again gives it another.
+    """
+
+    id: int
+    app: int
+    slug: str
+    name: str
+    account: int
+    account_slug: str
+    account_name: str
+    installer: str
+    acting: int
+    acting_email: str
+    service_user: bool
+    standing: Standing
+    grant: int
+    version: int
+    published: int
+    withdrawn: bool
+    scopes: frozenset[int]
+    declined: frozenset[int]
+    update: tuple[Asked, ...]
+    made_at: int
+    changed_at: int
+
+
+async def installs(
+    store: Store | Tx,
+    tenant: int,
+    *,
+    app: int = 0,
+    account: int = 0,
+    acting: int = 0,
+    number: int = 0,
+    before: int = NEWEST,
+    count: int = 100,
+) -> list[Install]:
+    """Return live installs of an app, an account, a user, or the one of this number, the latest first; 0 stands for every one."""
+    rows = await store.all(INSTALLED, tenant=tenant, app=app, account=account, acting=acting, id=number, before=before, count=count)
+    return [listed(row) for row in rows]
+
+
+def listed(row: Installed) -> Install:
+    """Return an install as it stands today."""
+    settings = _settings(row.settings)
+    scopes, declined = ids_of(row.granted or ""), ids_of(row.declined or "")
+    standing = _standing(row)
+    decided = scopes | declined
+    more = tuple([Asked(one.scope, one.required, one.reason) for one in settings.asks if one.scope not in decided])
+    return Install(
+        id=row.id,
+        app=row.app,
+        slug=row.slug,
+        name=settings.client_name,
+        account=row.account,
+        account_slug=row.account_slug,
+        account_name=row.account_name,
+        installer=row.installer,
+        acting=row.acting,
+        acting_email=row.acting_email,
+        service_user=row.acting_kind == "service",
+        standing=standing,
+        grant=row.consent_grant,
+        version=row.version,
+        published=settings.manifest,
+        withdrawn=settings.withdrawn,
+        scopes=scopes,
+        declined=declined,
+        # Only what has access can be given more of it; an app that had none until now is installed again.
+        update=more if standing == "active" and row.consent_grant and not settings.withdrawn else (),
+        made_at=row.made_at,
+        changed_at=row.changed_at,
+    )
+
+
+def _standing(row: Installed) -> Standing:
+    if row.app_disabled_at is not None:
+        return "blocked"
+    if row.state == "approved":
+        return "waiting"
+    return "active" if row.tokens or not row.consent_grant else "no_access"
