@@ -1,5 +1,6 @@
 """A platform file that a test writes, and what its plan and its apply say."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ class Played:
         self.store = store
         self.clock = TestClock()
         self.file = folder / "platform.toml"
+        shutil.copytree(EXAMPLE.parent / "apps", folder / "apps", dirs_exist_ok=True)
         self.environ = dict(ENVIRON)
 
     async def apply(self, text: str) -> Applied:

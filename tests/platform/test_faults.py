@@ -177,18 +177,6 @@ async def test_a_users_kind_and_a_scopes_api_never_change(played: Played) -> Non
     assert [fault for fault in await played.faults(moved) if "this scope belongs to https://api.acme.test" in fault]
 
 
-async def test_a_manifest_that_is_there_is_looked_at(played: Played) -> None:
-    (played.file.parent / "good.json").write_text('{"name": "N", "description": "D", "version": "1"}')
-    (played.file.parent / "bad.json").write_text('{"name": "N", "version": "1"}')
-    (played.file.parent / "worse.json").write_text("{")
-    apps = "".join(f'[[apps]]\nslug = "{name}"\nmanifest = "{name}.json"\n' for name in ("good", "bad", "worse", "missing"))
-    notices = [notice for notice in (await played.plan(SMALL + apps)).notices if notice.startswith("ignored")]
-    assert notices[0] == "ignored: app good (apps are not yet supported)"
-    assert "its manifest has a fault: description: this key is missing" in notices[1]
-    assert "is no JSON" in notices[2]
-    assert "is not there" in notices[3]
-
-
 @pytest.mark.parametrize(("content", "said"), [(None, "cannot be read: no such file"), (b"\xff", "is not UTF-8"), (b"a = ", "not TOML")])
 def test_a_file_that_cannot_be_read_is_a_sentence(content: bytes | None, said: str, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"

@@ -67,7 +67,7 @@ def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "grant_types", f'"client_credentials" is for clients that can keep a secret; a {settings.type} client cannot'
     if "refresh_token" in grants and not {"authorization_code", "password"}.intersection(grants):
         yield "grant_types", '"refresh_token" renews what "authorization_code" began, which is missing'
-    if not grants:
+    if not grants and settings.exchange != "app":
         yield "grant_types", "at least one is needed"
     if settings.lasting_session and (settings.type != "native" or settings.party != "first"):
         yield "lasting_session", "a lasting session is for native first-party clients alone"
@@ -130,6 +130,10 @@ def _proof_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "token_endpoint_auth_method", f'a {settings.type} client proves itself: "none" is for spa, native and device clients'
     if (method == "none" or settings.type == "demo") and settings.pkce == "optional":
         yield "pkce", "a client without a secret of its own has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
+    if (method == "none" or settings.type == "demo") and settings.redirect_match == "subpath":
+        yield "redirect_match", "a path below the registered address is for clients that prove themselves"
+    if settings.redirect_match == "subpath" and settings.pkce == "optional" and settings.exchange != "app":
+        yield "redirect_match", "a path below the registered address needs PKCE"
     if method == "none" and settings.introspects:
         yield "introspects", "introspection is for clients that prove themselves (RFC 7662 §2.1)"
     if settings.secret_readable and method not in SECRET_METHODS:
@@ -212,6 +216,10 @@ def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
     found = []
     if settings.pkce == "optional":
         found.append("pkce_optional")
+    if settings.redirect_match == "subpath":
+        found.append("redirect_subpath")
+    if settings.exchange == "app":
+        found.append("token_until_revoked")
     if settings.scopes_policy == "all_allowed":
         found.append("scopes_all_allowed")
     if settings.secret_readable:

@@ -58,7 +58,7 @@ def is_below(shown: str, registered: str) -> bool:
     if len(shown) > LONGEST or _ALLOWED.fullmatch(shown) is None or _BROKEN_ESCAPE.search(shown):
         return False
     found, known = _URI.fullmatch(shown), _URI.fullmatch(registered)
-    if found is None or known is None:
+    if found is None or known is None or not known[2]:
         return False
     # Scheme, host, port and query are the registered ones, character by character: so no user name, no other port.
     if (found[1], found[2], found[4]) != (known[1], known[2], known[4]):

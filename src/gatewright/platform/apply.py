@@ -18,7 +18,8 @@ from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import SHORT_SECRET, weaknesses
 from gatewright.keys.sealer import Wrapper
-from gatewright.platform.apps import app_notices
+from gatewright.market.manifest import Manifest
+from gatewright.platform.apps import app_steps
 from gatewright.platform.client_steps import client_steps
 from gatewright.platform.current import Current, load
 from gatewright.platform.definition import api_steps, role_steps, tenant_steps
@@ -77,6 +78,7 @@ class _Job:
     new_tenant: int
     slow: SlowWork
     secrets: dict[Keys, Secret]
+    manifests: dict[str, Manifest]
 
     def steps(self, current: Current) -> list[Step]:
         """Return what is to be done, in its order."""
@@ -88,6 +90,7 @@ class _Job:
             *account_steps(self.reading, current),
             *user_steps(self.reading, current, self.secrets, self.slow),
             *client_steps(self.reading, current, self.secrets, self.slow, self.at.now),
+            *app_steps(self.reading, current, self.manifests, self.secrets, self.slow, self.at.now),
         ]
         return found + (list(prune_steps(self.reading, current)) if self.reading.prune else [])
 
@@ -131,7 +134,7 @@ async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, envi
     if examined.faults or reading.tenant is None:
         raise Faults(examined.faults)
     number = current.tenant.id if current.tenant is not None else 0
-    job = _Job(reading, at, actor, at.id(), SlowWork(at), examined.secrets)
+    job = _Job(reading, at, actor, at.id(), SlowWork(at), examined.secrets, examined.manifests)
     steps = job.steps(current)
     changes = [await counted(store, number, step.change, current) for step in steps if step.shown]
     notices = (*_notices(reading, current, examined.secrets), *_releases(changes, at.now))
@@ -161,7 +164,7 @@ _WORDS: Final = {"+": "made", "~": "changed", "-": "taken_away"}
 
 
 def _notices(reading: Reading, current: Current, secrets: Mapping[Keys, Secret]) -> tuple[str, ...]:
-    found = list(app_notices(reading))
+    found: list[str] = []
     named = {part.value.client_id for part in reading.clients}
     disabled = [name for name, row in current.clients.items() if row.disabled_at is not None and name in named]
     found += [
@@ -175,6 +178,9 @@ def _notices(reading: Reading, current: Current, secrets: Mapping[Keys, Secret])
         secret = secrets.get((*part.keys, "secret"))
         if secret is not None and len(secret.reveal()) < SHORT_SECRET:
             found.append(f"weakness: the secret of client {part.value.client_id} has fewer than {SHORT_SECRET} characters")
+    for app in reading.apps:
+        if app.value.redirect_match == "subpath":
+            found.append(f"weakness: app {app.value.slug}: redirect_subpath")
     if not reading.prune:
         for kind, names in left_over(reading, current).items():
             found.append(f"no longer named, but left alone without prune = true: {kind} {', '.join(names)}")

@@ -26,6 +26,8 @@ from gatewright.platform.terms import NamedSettings, client_terms, shown_excepti
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import MOST_LIVE, NewCredential, crowded
 
+_OF_APPS = ("exchange", "popup_origin", "manifest", "asks", "withdrawn")
+
 
 def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> Iterator[Step]:
     """Yield the steps for clients; a secret that is not live yet is added beside those that are."""
@@ -42,7 +44,7 @@ def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]
             yield from _changed(row, present, terms, current)
         secret = secrets.get((*part.keys, "secret"))
         if terms.settings.token_endpoint_auth_method in SECRET_METHODS:
-            yield from _secret_steps(client_id, row, secret, current, slow, now)
+            yield from secret_steps(client_id, row, secret, current, slow, now)
 
 
 _USUAL = NamedSettings(ClientSettings(client_name="", grant_types=()), (), (), None, None)
@@ -58,9 +60,10 @@ def _changed(row: ClientRow, present: NamedSettings, terms: NamedSettings, curre
         yield Step(Change("~", "client", row.client_id, found), partial(_change_client, row, present, terms))
 
 
-def _secret_steps(
+def secret_steps(
     client_id: str, row: ClientRow | None, secret: Secret | None, current: Current, slow: SlowWork, now: int
 ) -> Iterator[Step]:
+    """Yield the step for a client's or app's secret: the one that the file names, or one that is made where there is none."""
     kept = current.secrets.get(row.id, []) if row is not None else []
     if secret is None:
         if not any(one.expires_at is None or one.expires_at > now for one in kept):
@@ -79,7 +82,7 @@ def _secret_steps(
 def _shown(terms: NamedSettings) -> dict[str, Any]:
     """Return settings as the file would write them."""
     plain: dict[str, Any] = {name: getattr(terms.settings, name) for name in ClientSettings.__struct_fields__}
-    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant"):
+    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant", *_OF_APPS):
         del plain[name]
     for name in ("refresh_idle", "refresh_absolute"):
         value = plain.pop(name)

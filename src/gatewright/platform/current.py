@@ -13,6 +13,9 @@ from gatewright.accounts.book import MEMBERSHIPS_OF, account_named
 from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
 from gatewright.clients.book import ClientRow, client_named
+from gatewright.market.apps import BY_ID as BY_ID_OF_APP
+from gatewright.market.apps import VERSIONS
+from gatewright.market.records import AppRow, VersionRow
 from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.document import origins_in
 from gatewright.platform.reading import Reading
@@ -39,6 +42,7 @@ class AppliedRow(Struct, frozen=True):
     name: str
 
 
+MOST_VERSIONS: Final = 10_000
 APPLIED: Final = Query(AppliedRow, "SELECT id, kind, name FROM applied WHERE tenant = :tenant ORDER BY id")
 
 
@@ -58,6 +62,8 @@ class Current:
     memberships: dict[int, dict[int, MembershipRow]] = field(default_factory=dict)  # user → account → membership
     clients: dict[str, ClientRow] = field(default_factory=dict)  # by client id
     secrets: dict[int, list[CredentialRow]] = field(default_factory=dict)  # by holder
+    apps: dict[str, AppRow] = field(default_factory=dict)
+    versions: dict[str, dict[str, VersionRow]] = field(default_factory=dict)  # app → what each version is called → what it was
     applied: dict[tuple[str, str], AppliedRow] = field(default_factory=dict)
 
     @property
@@ -94,6 +100,7 @@ async def load(source: Store | Tx, reading: Reading, now: int, *, earlier_applie
     await _accounts(source, reading, found, number)
     await _users(source, reading, found, number)
     await _clients(source, reading, found, number)
+    await _apps(source, reading, found, number)
     for api in reading.apis:
         row = found.apis.get(api.value.audience)
         if row is not None and api.value.secret is not None:
@@ -137,6 +144,7 @@ async def _accounts(source: Store | Tx, reading: Reading, found: Current, tenant
 async def _users(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
     emails = [part.value.email for part in reading.users]
     emails += [email for part in reading.clients for email in (part.value.service_user, part.value.owner.user) if email is not None]
+    emails += [part.value.developer for part in reading.apps if part.value.developer is not None]
     emails += earlier(found, "user") + [name.partition(" ")[0] for name in earlier(found, "membership")]
     for key in dict.fromkeys(map(email_key, emails)):
         row = await user_by_email(source, tenant, key)
@@ -167,6 +175,20 @@ async def _referred(source: Store | Tx, row: ClientRow, found: Current, tenant: 
         account = await source.one(ACCOUNT_BY_ID, id=number, tenant=tenant)
         if account is not None and account.deleted_at is None:
             found.accounts[account.slug] = account
+
+
+async def _apps(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
+    slugs = [part.value.slug for part in reading.apps] + earlier(found, "app") + [part.value.client_id for part in reading.clients]
+    for slug in dict.fromkeys(slugs):
+        row = found.clients.get(slug) or await client_named(source, tenant, slug)
+        app = None if row is None else await source.one(BY_ID_OF_APP, id=row.id, tenant=tenant)
+        if row is not None:
+            found.clients[slug] = row
+            found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+        if app is not None:
+            found.apps[slug] = app
+            kept = await source.all(VERSIONS, app=app.id, tenant=tenant, count=MOST_VERSIONS)
+            found.versions[slug] = {version.label: version for version in kept}
 
 
 def names_known(reading: Reading, found: Current) -> Mapping[str, frozenset[str]]:

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from gatewright.base.duration import Duration
 from gatewright.base.source import SecretSource
-from gatewright.oauth.client import AuthMethod, ClientType, GrantTypeName
+from gatewright.oauth.client import AuthMethod, ClientType, GrantTypeName, RedirectMatch
 from gatewright.oauth.issuer import PathPreset
 from gatewright.tenants.records import Look
 
@@ -162,6 +162,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consent: Literal["auto", "always"] = "auto"
     grant_types: tuple[GrantTypeName, ...] = ()
     redirect_uris: tuple[Uri, ...] = ()
+    redirect_match: RedirectMatch = "exact"
     post_logout_redirect_uris: tuple[Uri, ...] = ()
     scopes: tuple[Name, ...] = ()
     scopes_policy: Literal["required", "all_allowed"] = "required"
@@ -192,27 +193,13 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An app of the marketplace, by its manifest's file. Read and checked, but not yet made."""
+    """An app of the marketplace, by its manifest's file; beside it what an admin decides on it and its developer does not."""
 
     slug: Slug
     manifest: Name
-
-
-class ManifestAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an app wants of a user."""
-
-    redirect_uri: Uri
-    scopes: tuple[Name, ...] = ()
-
-
-class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An app's manifest."""
-
-    name: Name
-    description: Text
-    version: Name
-    icon: Name | None = None
-    auth: ManifestAuth | None = None
+    redirect_match: RedirectMatch = "exact"
+    developer: Name | None = None
+    secret: SecretSource | None = None
 
 
 class Platform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from gatewright.accounts import book as accounts
 from gatewright.accounts.records import AccountRow, MembershipRow
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
+from gatewright.market import leaving
 from gatewright.platform.current import Current
 from gatewright.platform.document import UserPart
 from gatewright.platform.reading import Part, Reading
@@ -120,14 +121,14 @@ async def _set_roles(held: MembershipRow, roles: tuple[str, ...], work: Work) ->
 
 async def end_membership(held: MembershipRow, work: Work) -> None:
     """Take a membership away."""
-    await accounts.end_membership(work.deed, held)
+    await leaving.end_membership(work.deed, held)
 
 
 async def delete_user(row: UserRow, work: Work) -> None:
     """Take a user away."""
-    await users.delete_user(work.deed, row)
+    await leaving.delete_user(work.deed, row)
 
 
 async def delete_account(row: AccountRow, work: Work) -> None:
     """Take an account away."""
-    await accounts.delete_account(work.deed, row)
+    await leaving.delete_account(work.deed, row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from gatewright.platform.apps import withdraw
 from gatewright.platform.client_steps import disable_client
 from gatewright.platform.current import Current, earlier
 from gatewright.platform.definition import disable_api, remove_domain, retire_role, retire_scope
@@ -15,7 +16,7 @@ from gatewright.platform.steps import Change, Step, user_key
 from gatewright.tenants.rules import BadOrigin, parse_origin
 
 # What hangs on something else goes before it.
-ORDER = ("client", "membership", "user", "account", "role", "scope", "api", "domain")
+ORDER = ("app", "client", "membership", "user", "account", "role", "scope", "api", "domain")
 
 
 def left_over(reading: Reading, current: Current) -> dict[str, list[str]]:
@@ -39,6 +40,7 @@ async def _nothing(_: object) -> None:
 def _named(reading: Reading) -> dict[str, set[str]]:
     users = {user_key(part.value.email): part.value for part in reading.users}
     return {
+        "app": {part.value.slug for part in reading.apps},
         "client": {part.value.client_id for part in reading.clients},
         "membership": {f"{key} {held.account}" for key, user in users.items() for held in user.memberships},
         "user": set(users),
@@ -55,6 +57,13 @@ def _origin(text: str) -> str:
         return parse_origin(text).url
     except BadOrigin:
         return text
+
+
+def _app(name: str, current: Current) -> Step | None:
+    row = current.clients.get(name)
+    if row is None or row.terms.withdrawn:
+        return None
+    return Step(Change("-", "app", name), partial(withdraw, name), ("pruned app", name), ("app", name))
 
 
 def _client(name: str, current: Current) -> Step | None:
@@ -110,6 +119,7 @@ def _domain(name: str, current: Current) -> Step | None:
 
 
 _STEPS = {
+    "app": _app,
     "client": _client,
     "membership": _membership,
     "user": _user,

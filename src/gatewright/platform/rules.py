@@ -15,8 +15,10 @@ from gatewright.base.secret import Secret
 from gatewright.base.source import SecretSource, SourceFault, reveal
 from gatewright.base.toml import Path as Keys
 from gatewright.clients.rules import client_id_fault, secret_fault, settings_faults
+from gatewright.market.manifest import Manifest
 from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
 from gatewright.oauth.client import SECRET_METHODS, ClientSettings
+from gatewright.platform.apps import examine_apps
 from gatewright.platform.current import Current, names_known
 from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
 from gatewright.platform.present import named_settings
@@ -39,9 +41,12 @@ class Examined:
 
     faults: tuple[Fault, ...] = ()
     secrets: dict[Keys, Secret] = field(default_factory=dict)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
 
 
-class _Examiner:
+class Examiner:
+    """What the rules share: the file, what there is, and what they found."""
+
     def __init__(self, reading: Reading, current: Current, environ: Mapping[str, str], now: int) -> None:
         self.now = now
         self.reading = reading
@@ -85,7 +90,7 @@ class _Examiner:
 
 def examine(reading: Reading, current: Current, environ: Mapping[str, str], now: int) -> Examined:
     """Return everything that is wrong with a file, its shape included, and the secrets that it names."""
-    examiner = _Examiner(reading, current, environ, now)
+    examiner = Examiner(reading, current, environ, now)
     if reading.tenant is not None:
         _tenant(examiner, reading.tenant)
     _apis(examiner)
@@ -97,12 +102,12 @@ def examine(reading: Reading, current: Current, environ: Mapping[str, str], now:
     examiner.twice("client", [((*part.keys, "client_id"), part.value.client_id) for part in reading.clients])
     for client in reading.clients:
         _client(examiner, client)
-    examiner.twice("app", [((*part.keys, "slug"), part.value.slug) for part in reading.apps])
+    manifests = examine_apps(examiner)
     faults = sorted((*reading.faults, *examiner.found.all()), key=lambda fault: fault.line or 0)
-    return Examined(tuple(faults), examiner.secrets)
+    return Examined(tuple(faults), examiner.secrets, manifests)
 
 
-def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
+def _tenant(examiner: Examiner, part: Part[TenantPart]) -> None:
     hosts: list[tuple[Keys, str]] = []
     tenant = part.value
     for index, domain in enumerate(tenant.domains):
@@ -113,7 +118,7 @@ def _tenant(examiner: _Examiner, part: Part[TenantPart]) -> None:
     examiner.twice("host", hosts)
 
 
-def _host(examiner: _Examiner, keys: Keys, text: str, kind: DomainKind) -> list[tuple[Keys, str]]:
+def _host(examiner: Examiner, keys: Keys, text: str, kind: DomainKind) -> list[tuple[Keys, str]]:
     """Return a host with its place; none where it is told why it cannot be one."""
     try:
         origin = parse_origin(text)
@@ -140,7 +145,7 @@ def _host(examiner: _Examiner, keys: Keys, text: str, kind: DomainKind) -> list[
     return [(keys, origin.host)]
 
 
-def _apis(examiner: _Examiner) -> None:
+def _apis(examiner: Examiner) -> None:
     reading = examiner.reading
     examiner.twice("audience", [((*part.keys, "audience"), part.value.audience) for part in reading.apis])
     examiner.twice("scope", [((*part.keys, "scopes", name), name) for part in reading.apis for name in part.value.scopes])
@@ -159,7 +164,7 @@ def _apis(examiner: _Examiner) -> None:
         examiner.found.add((*place, "scopes", circle[0]), f"scopes imply each other in a circle: {' → '.join(circle)}")
 
 
-def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
+def _api(examiner: Examiner, part: Part[ApiPart]) -> None:
     api, found = part.value, examiner.found
     sentence = audience_fault(api.audience)
     if sentence is not None:
@@ -180,7 +185,7 @@ def _api(examiner: _Examiner, part: Part[ApiPart]) -> None:
         _scope(examiner, (*part.keys, "scopes", name), name, value, api.audience)
 
 
-def _scope(examiner: _Examiner, keys: Keys, name: str, value: str | ScopePart, audience: str) -> None:
+def _scope(examiner: Examiner, keys: Keys, name: str, value: str | ScopePart, audience: str) -> None:
     sentence = scope_fault(name)
     if sentence is not None:
         examiner.found.add(keys, sentence)
@@ -200,7 +205,7 @@ def _scope(examiner: _Examiner, keys: Keys, name: str, value: str | ScopePart, a
             examiner.refers((*keys, "implies", index), implied, "scope", "scopes")
 
 
-def _roles(examiner: _Examiner) -> None:
+def _roles(examiner: Examiner) -> None:
     parts = examiner.reading.roles
     examiner.twice("role", [((*part.keys, "name"), part.value.name) for part in parts])
     for part in parts:
@@ -212,7 +217,7 @@ def _roles(examiner: _Examiner) -> None:
                 examiner.refers(keys, name, "scope", "scopes")
 
 
-def _user(examiner: _Examiner, part: Part[UserPart]) -> None:
+def _user(examiner: Examiner, part: Part[UserPart]) -> None:
     user, found = part.value, examiner.found
     sentence = email_fault(user.email)
     if sentence is not None:
@@ -241,16 +246,18 @@ def _user(examiner: _Examiner, part: Part[UserPart]) -> None:
             examiner.refers((*keys, "roles", place), role, "role", "roles")
 
 
-def _other_accounts(examiner: _Examiner, part: Part[UserPart]) -> int:
+def _other_accounts(examiner: Examiner, part: Part[UserPart]) -> int:
     """Return in how many accounts a user is beside those that the file names."""
     row = examiner.current.users.get(email_key(part.value.email))
     named = {examiner.current.accounts[one.account].id for one in part.value.memberships if one.account in examiner.current.accounts}
     return len(set(examiner.current.memberships.get(row.id, {})) - named) if row is not None else 0
 
 
-def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
+def _client(examiner: Examiner, part: Part[ClientPart]) -> None:
     client, found, current = part.value, examiner.found, examiner.current
     sentence = client_id_fault(client.client_id)
+    if client.client_id in current.apps:
+        sentence = "this is the client of an app, which is made from its manifest: name it under [[apps]]"
     if sentence is not None:
         found.add((*part.keys, "client_id"), sentence)
     row = current.clients.get(client.client_id)
@@ -274,7 +281,7 @@ def _client(examiner: _Examiner, part: Part[ClientPart]) -> None:
         found.add((*part.keys, "secret"), sentence)
 
 
-def _tied(examiner: _Examiner, part: Part[ClientPart]) -> None:
+def _tied(examiner: Examiner, part: Part[ClientPart]) -> None:
     client = part.value
     if client.account is not None:
         examiner.refers((*part.keys, "account"), client.account, "account", "accounts")
@@ -288,7 +295,7 @@ def _tied(examiner: _Examiner, part: Part[ClientPart]) -> None:
         _person(examiner, (*part.keys, "owner", "user"), client.owner.user, "a service user signs in nowhere: a client belongs to a person")
 
 
-def _exception_end(examiner: _Examiner, keys: Keys, until: str) -> None:
+def _exception_end(examiner: Examiner, keys: Keys, until: str) -> None:
     begins = day_begins(until)
     if begins is None:
         examiner.found.add(keys, f"there is no day {until}")
@@ -303,12 +310,12 @@ def _with_stand_ins(terms: NamedSettings) -> ClientSettings:
     return msgspec.structs.replace(terms.settings, scopes=built_in, account=account, service_user=service_user)
 
 
-def _person(examiner: _Examiner, keys: Keys, email: str, sentence: str) -> None:
+def _person(examiner: Examiner, keys: Keys, email: str, sentence: str) -> None:
     if _kind_of(examiner, email) == "service":
         examiner.found.add(keys, sentence)
 
 
-def _kind_of(examiner: _Examiner, email: str) -> str | None:
+def _kind_of(examiner: Examiner, email: str) -> str | None:
     """Return what kind of user somebody is, or will be."""
     key = email_key(email)
     row = examiner.current.users.get(key)
@@ -316,7 +323,7 @@ def _kind_of(examiner: _Examiner, email: str) -> str | None:
     return row.kind if row is not None else in_file
 
 
-def _service_user(examiner: _Examiner, part: Part[ClientPart]) -> None:
+def _service_user(examiner: Examiner, part: Part[ClientPart]) -> None:
     if _kind_of(examiner, part.value.service_user or "") == "person":
         examiner.found.add((*part.keys, "service_user"), "this is a person: a client acts for service users alone")
     if part.value.account is not None:

@@ -23,10 +23,10 @@ _LIFETIMES: Final = {"jwt": 900, "opaque": 3600}
 _AS_OAUTH: Final = 7200  # of an opaque token where `/oauth/…` is what metadata tells (`decisions` §3, seed 002)
 # Keys of a client's table that mean the same as the setting of their name, and are copied as they are.
 _PLAIN: Final = (
-    "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "post_logout_redirect_uris", "scopes_policy",
-    "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg", "audience",
-    "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band", "demo_scopes",
-    "secret_readable",
+    "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "redirect_match", "post_logout_redirect_uris",
+    "scopes_policy", "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg",
+    "audience", "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band",
+    "demo_scopes", "secret_readable",
 )  # fmt: skip
 
 
