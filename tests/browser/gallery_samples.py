@@ -9,8 +9,11 @@ from msgspec.structs import replace
 from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
+    AccountApps,
     AccountChoice,
+    AccountInstall,
     AccountPicker,
+    AppCard,
     Brand,
     ClientSecret,
     CodeByHand,
@@ -25,8 +28,14 @@ from gatewright.web.views import (
     FormPost,
     GrantLine,
     Home,
+    Install,
+    Installed,
+    InstallLine,
+    InstallState,
     Login,
+    Message,
     MyAccess,
+    NoApp,
     OperatorNotice,
     Page,
     Person,
@@ -39,6 +48,7 @@ from gatewright.web.views import (
     SignedOut,
     SignIn,
     SignInProblem,
+    Update,
     openid_lines,
 )
 
@@ -145,6 +155,7 @@ def my_access(**changes: object) -> MyAccess:
         "now": NOW,
         "csrf": "csrf-token",
         "remove": "/-/access/remove",
+        "uninstall": "/-/access/uninstall",
         "end_session": "/-/access/end-session",
         "end_others": "/-/access/end-others",
         "sign_out": "/-/sign-out",
@@ -221,6 +232,104 @@ READABLE: Final = SecretLine(
     id="cs_1", label="platform file", made=NOW, made_by="the operator", used=NOW, used_from="2001:db8::17", text=TEXT
 )
 CODE: Final = "gwc_AAAABnGxYk0aTqkV3l9TzQmN7yJr5uE2pXcW8dH4fLgS6bVo1iA"
+ICON: Final = (
+    "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCA0MCA0MCI+PHJlY3Qgd2lkdGg9IjQwIiBoZWlnaHQ9IjQwIiBm"
+    "aWxsPSIjMWQ0ZWQ4Ii8+PC9zdmc+"
+)
+CARD: Final = AppCard(description="Sends a summary of the week’s events to everybody in the account", icon=ICON)
+ODD_CARD: Final = AppCard(description=f"{SCRIPT} {UNBROKEN}\n{ARABIC}", again=True)
+REASONED: Final = ScopeGroup(
+    api="Acme Bank",
+    scopes=(
+        ScopeLine(
+            name="read:balance",
+            text="See the balance of your bank accounts",
+            optional=False,
+            reason="The report shows it on its first page",
+        ),
+        ScopeLine(
+            name="transfer:funds", text="Send money from your bank accounts", high_risk=True, reason="Only if you book the printed report"
+        ),
+    ),
+)
+ODD_REASONS: Final = ScopeGroup(
+    api=SCRIPT,
+    scopes=(
+        ScopeLine(name=QUOTES, text=ARABIC, high_risk=True, optional=False, reason=SCRIPT),
+        ScopeLine(name="y", text=UNBROKEN, held=True, reason=UNBROKEN),
+        ScopeLine(name="z", text="See events", reason=OVERRIDE),
+    ),
+)
+
+
+def install_line(**changes: object) -> InstallLine:
+    """The usual installed app with some fields changed."""
+    fields: dict[str, object] = {
+        "id": "in_1",
+        "app": "Weekly Report",
+        "account": DEV,
+        "state": InstallState.ACTIVE,
+        "groups": (EVENTS,),
+        "since": NOW - 30 * 86400,
+    }
+    return InstallLine(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+INSTALLS: Final = (
+    install_line(more=("Send money from your bank accounts",), update="/-/update?install=in_1"),
+    install_line(id="in_2", app="Ledger Sync", account=PROD, state=InstallState.WAITING, again="/ledger/install", groups=(BANK,)),
+    install_line(id="in_3", app="Old Notes", groups=(), since=NOW),
+    install_line(
+        id="in_4", app="Printer", state=InstallState.NO_ACCESS, again="/printer/install", openid=openid_lines(("openid", "email"))
+    ),
+    install_line(id="in_5", app="Snooper", state=InstallState.BLOCKED),
+)
+ODD_INSTALLS: Final = (
+    install_line(
+        id=QUOTES,
+        app=SCRIPT,
+        account=ODD,
+        groups=ODD_SCOPES,
+        more=(SCRIPT, UNBROKEN, ARABIC),
+        update="/-/update?install=in_1",
+        again="/x/install",
+        state=InstallState.NO_ACCESS,
+    ),
+    install_line(app=UNBROKEN, groups=MANY),
+)
+
+
+def account_apps(**changes: object) -> AccountApps:
+    """The usual page of an account's apps with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "person": OLIVIA,
+        "account": PROD,
+        "csrf": "csrf-token",
+        "uninstall": "/-/account-apps/uninstall",
+        "hand_over": "/-/account-apps/hand-over",
+        "sign_out": "/-/sign-out",
+        "access_page": "/-/access",
+        "robots": (("us_1", "Nightly copier"), ("us_2", "reporter@service.acme.test")),
+    }
+    return AccountApps(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+def update(**changes: object) -> Update:
+    """The usual page of an update with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "form": Form(action="/-/update", csrf="csrf-token"),
+        "install": "in_1",
+        "app": "Weekly Report",
+        "account": DEV,
+        "acts_for": "organizer@acme.test",
+        "groups": (REASONED,),
+        "back": "/-/access",
+        "shown": "digest",
+    }
+    return Update(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
 
 SAMPLES: Final[dict[str, Page]] = {
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
@@ -353,6 +462,98 @@ SAMPLES: Final[dict[str, Page]] = {
         refusal=OVERRIDE,
         secrets=(SecretLine(id=QUOTES, label=UNBROKEN, made=0, made_by=SCRIPT, ends=0, used=0, used_from=UNBROKEN, text=UNBROKEN),),
         reads=(SecretRead(who=ARABIC, at=0), SecretRead(who=UNBROKEN, at=0)),
+    ),
+    "consent-app": consent(client="Weekly Report", app=CARD, groups=(REASONED,), openid=openid_lines(("openid",))),
+    "consent-again": consent(
+        brand=YELLOW,
+        client="Weekly Report",
+        app=AppCard(description="A summary of the week", again=True),
+        groups=(REASONED,),
+        openid=(),
+        returns_to="https://weekly-report.example/installed/from/the/shop",
+    ),
+    "consent-app-hostile": consent(brand=HOSTILE, client=SCRIPT, app=ODD_CARD, groups=(ODD_REASONS,), account=ODD, openid=()),
+    "popup-consent": consent(client="Weekly Report", app=CARD, groups=(REASONED,), openid=(), popup=True),
+    "popup-consent-long": consent(brand=LONG_BRAND, client=UNBROKEN, app=ODD_CARD, groups=(ODD_REASONS, *MANY[:1]), popup=True),
+    "popup-sign_in": SignIn(brand=ACME, form=FORM, client="Weekly Report", popup=True),
+    "popup-account_picker": AccountPicker(
+        brand=LOGO,
+        form=FORM,
+        client="Weekly Report",
+        person=OLIVIA,
+        accounts=(AccountChoice(value="ac_1", account=DEV, roles=("Organizer",)), AccountChoice(value="ac_2", account=PROD)),
+        popup=True,
+    ),
+    "message": Message(
+        brand=ACME,
+        client="Weekly Report",
+        origin="https://weekly-report.example",
+        fields=(("code", "gwc_x"), ("state", QUOTES), ("iss", "i")),
+        target="https://weekly-report.example/installed?code=gwc_x",
+        popup=True,
+    ),
+    "no_app": NoApp(brand=ACME),
+    "no_app-withdrawn": NoApp(brand=LONG_BRAND, app=UNBROKEN),
+    "install": Install(
+        brand=ACME,
+        form=FORM,
+        app="Weekly Report",
+        card=CARD,
+        person=OLIVIA,
+        accounts=(AccountChoice(value="ac_1", account=DEV, roles=("Organizer",)), AccountChoice(value="ac_2", account=PROD)),
+        chosen="ac_2",
+    ),
+    "install-one": Install(
+        brand=YELLOW, form=FORM, app="Notes", card=CARD, person=NAMELESS, accounts=(AccountChoice(value="ac_1", account=DEV),)
+    ),
+    "install-none": Install(brand=NAVY, form=FORM, app="Notes", card=CARD, person=OLIVIA, accounts=()),
+    "install-hostile": Install(
+        brand=HOSTILE,
+        form=FORM,
+        app=SCRIPT,
+        card=ODD_CARD,
+        person=ENDLESS,
+        accounts=(AccountChoice(value=QUOTES, account=ODD), AccountChoice(value="ac_2", account=PROD)),
+        chosen=QUOTES,
+    ),
+    "installed": Installed(brand=ACME, app="Notes", account=DEV, opens="https://notes.example/", access_page="/-/access"),
+    "installed-nowhere": Installed(brand=LONG_BRAND, app=UNBROKEN, account=ODD, opens="javascript:alert(1)", access_page="/-/access"),
+    "update": update(),
+    "update-missing": update(missing=("Create events",), groups=(), brand=YELLOW),
+    "update-hostile": update(
+        brand=HOSTILE,
+        app=SCRIPT,
+        account=ODD,
+        acts_for=UNBROKEN,
+        groups=(ODD_REASONS,),
+        left_out=(SCRIPT, ARABIC),
+        openid=openid_lines(("email",)),
+    ),
+    "my_access-installs": my_access(
+        grants=GRANTS[:1], installs=INSTALLS, sessions=SESSIONS[:1], administers=(("Acme (Dev)", "/-/account-apps?account=acme-dev"),)
+    ),
+    "my_access-uninstalled": my_access(done=Done.UNINSTALLED, installs=INSTALLS[2:3], sessions=SESSIONS[:1], brand=NAVY),
+    "my_access-updated": my_access(done=Done.UPDATED, installs=INSTALLS[2:3], sessions=SESSIONS[:1]),
+    "my_access-installs-hostile": my_access(
+        brand=HOSTILE, person=ENDLESS, installs=ODD_INSTALLS, administers=((UNBROKEN, "/-/account-apps?account=x"),), sessions=SESSIONS[:1]
+    ),
+    "account_apps": account_apps(
+        installs=(
+            AccountInstall(line=INSTALLS[1], installer="organizer@acme.test", acts_for="organizer@acme.test", service_user=False),
+            AccountInstall(line=INSTALLS[0], installer="organizer@acme.test", acts_for="copier@service.acme.test", service_user=True),
+        )
+    ),
+    "account_apps-empty": account_apps(brand=YELLOW, robots=()),
+    "account_apps-done": account_apps(brand=LOGO, done=Done.HANDED_OVER),
+    "account_apps-removed": account_apps(brand=NAVY, done=Done.UNINSTALLED),
+    "account_apps-updated": account_apps(done=Done.UPDATED),
+    "account_apps-hostile": account_apps(
+        brand=HOSTILE,
+        person=ENDLESS,
+        account=ODD,
+        robots=((QUOTES, UNBROKEN),),
+        refused="this app acts for that service user already",
+        installs=tuple([AccountInstall(line=one, installer=UNBROKEN, acts_for=SCRIPT, service_user=False) for one in ODD_INSTALLS]),
     ),
     "expired": Expired(brand=ACME, client="Budget Buddy"),
     "expired-unknown": Expired(brand=NAVY),

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from gatewright.web.brand import DEFAULT_COLOR, brand_css
-from gatewright.web.render import STATIC_PATH, code_csp, copying_csp, form_post_csp, page_csp, render, static_file
-from gatewright.web.views import ClientSecret, CodeByHand, FormPost
+from gatewright.web.render import MESSAGE_HASH, SECRET_HASH, STATIC_PATH, WAKE_HASH, code_csp, form_post_csp, page_csp, render, static_file
+from gatewright.web.views import ClientSecret, CodeByHand, Consent, FormPost, Message
 from tests.browser.gallery_samples import SAMPLES
 
 LOGO = (
@@ -64,9 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<!doctype html><title>arrived</title>arrived", "text/html; charset=utf-8")
         elif view := SAMPLES.get(name):
             origin = f"http://{self.headers['Host']}/"
-            policy = form_post_csp(origin) if isinstance(view, FormPost) else page_csp(*self.server.named)
-            if isinstance(view, ClientSecret):
-                policy = copying_csp()
+            script = MESSAGE_HASH if isinstance(view, Message) else WAKE_HASH if isinstance(view, Consent) and view.popup else ""
+            script = SECRET_HASH if isinstance(view, ClientSecret) else script
+            policy = form_post_csp(origin) if isinstance(view, FormPost) else page_csp(*self.server.named, script=script)
             if isinstance(view, CodeByHand):
                 policy = code_csp()
             self._send(200, render(view), "text/html; charset=utf-8", {"Content-Security-Policy": policy})

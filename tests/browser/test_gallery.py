@@ -42,7 +42,7 @@ CONTROLS: Final = "button, a[href], input:not([type=hidden]), summary"
 
 
 # A page that sends itself off stays to be looked at.
-STAY: Final = "HTMLFormElement.prototype.submit = () => {}"
+STAY: Final = "HTMLFormElement.prototype.submit = () => {}; window.opener = {postMessage: () => {}}; window.close = () => {}"
 
 # What each page's browser complained of since it was last opened.
 LOUD: Final[WeakKeyDictionary[Page, list[str]]] = WeakKeyDictionary()
@@ -330,15 +330,98 @@ def _fields(name: str) -> tuple[tuple[str, str], ...]:
     return view.fields
 
 
+def test_an_answer_as_a_message_goes_to_the_one_origin_and_closes_the_window(browser: Browser, gallery: Gallery) -> None:
+    with _context(browser) as context:
+        page = context.new_page()
+        page.add_init_script("window.told = []; window.close = () => window.told.push('closed')")
+        page.add_init_script("window.opener = {postMessage: (...said) => window.told.push(said)}")
+        page.goto(f"{gallery.url}/message")
+        view = SAMPLES["message"]
+        assert isinstance(view, views.Message)
+        said = {"type": "authorization_response", "response": dict(view.fields)}
+        assert page.evaluate("window.told") == [[said, "https://weekly-report.example"], "closed"]
+
+
+def test_an_answer_as_a_message_goes_on_by_itself_where_no_window_waits(browser: Browser, gallery: Gallery) -> None:
+    with _context(browser) as context:
+        page = context.new_page()
+        context.route(
+            "https://weekly-report.example/**", lambda route: route.fulfill(body="<title>arrived</title>", content_type="text/html")
+        )
+        page.goto(f"{gallery.url}/message")
+        page.wait_for_url("https://weekly-report.example/installed?code=gwc_x")
+
+
+def test_an_answer_as_a_message_has_a_link_without_script(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "message")
+    assert unscripted.get_by_role("link", name="Continue").get_attribute("href") == "https://weekly-report.example/installed?code=gwc_x"
+
+
+def test_allow_in_a_popup_sleeps_until_half_a_second_after_it_has_the_focus(browser: Browser, gallery: Gallery) -> None:
+    with _context(browser) as context:
+        page = context.new_page()
+        page.clock.install()
+        page.goto(f"{gallery.url}/popup-consent")
+        allow = page.get_by_role("button", name="Allow")
+        page.clock.pause_at(4_000_000_000)
+        page.evaluate("dispatchEvent(new Event('focus'))")
+        assert allow.is_disabled()
+        page.clock.run_for(499)
+        assert allow.is_disabled()
+        page.clock.run_for(2)
+        assert allow.is_enabled()
+        page.evaluate("dispatchEvent(new Event('blur'))")
+        assert allow.is_disabled()
+
+
+def test_allow_in_a_popup_is_awake_without_script(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "popup-consent")
+    assert _press(unscripted, gallery, unscripted.get_by_role("button", name="Allow"))["choice"] == ["allow"]
+
+
+def test_what_an_app_requires_has_no_box_and_says_why(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "consent-app")
+    assert unscripted.get_by_role("checkbox").count() == 1
+    text = unscripted.locator("main").inner_text()
+    assert "The report shows it on its first page" in text
+    assert "Only if you book the printed report" in text
+
+
+def test_an_installed_app_is_removed_updated_or_installed_anew(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "my_access-installs")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Uninstall").nth(1))
+    assert posted == {"csrf": ["csrf-token"], "install": ["in_2"]}
+    assert gallery.posted[-1][0] == "/-/access/uninstall"
+    _open(unscripted, gallery, "my_access-installs")
+    assert unscripted.get_by_role("link", name="Review the update").get_attribute("href") == "/-/update?install=in_1"
+
+
+def test_an_update_posts_what_was_ticked_or_not_now(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "update")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Allow"))
+    assert (posted["scope"], posted["choice"], posted["install"]) == (["transfer:funds"], ["allow"], ["in_1"])
+    _open(unscripted, gallery, "update-missing")
+    assert unscripted.get_by_role("button", name="Allow").count() == 0
+
+
+def test_an_admin_hands_an_app_over_to_the_service_user_that_was_chosen(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "account_apps")
+    unscripted.get_by_label("Let it act for a service user").select_option("reporter@service.acme.test")
+    posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Hand over"))
+    assert posted == {"csrf": ["csrf-token"], "account": ["acme-prod"], "install": ["in_2"], "user": ["us_2"]}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_view_brings_markup_or_script_or_a_strange_link(light: Page, gallery: Gallery, name: str) -> None:
     _open(light, gallery, name)
     view = SAMPLES[name]
     copies = isinstance(view, views.ClientSecret) and bool(view.made or any(one.text for one in view.secrets))
-    assert light.locator("script").count() == (1 if copies or isinstance(view, views.FormPost | views.CodeByHand) else 0)
-    assert light.locator("img").count() == (1 if light.locator("img.logo").count() else 0)
+    wakes = isinstance(view, views.Consent) and view.popup
+    scripted = copies or wakes or isinstance(view, views.FormPost | views.CodeByHand | views.Message)
+    assert light.locator("script").count() == (1 if scripted else 0)
+    assert light.locator("img").count() == light.locator("img.logo").count() + light.locator("img.app-icon").count() <= 2
     assert light.evaluate(ACTIVE_ATTRIBUTES) == []
-    assert [link for link in light.evaluate(LINKS) if not link.startswith(("/", "https://", "#"))] == []
+    assert [link for link in light.evaluate(LINKS) if not link.startswith(("/", "https://", "#", "data:image/"))] == []
     assert not light.title().startswith("owned")
 
 

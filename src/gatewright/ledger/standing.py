@@ -143,6 +143,29 @@ INSTALLED: Final = Query(
 )
 
 
+class Robot(Struct, frozen=True):
+    """An active service user of an account, and its roles there."""
+
+    id: int
+    email: str
+    name: str
+    membership: int
+    roles: str
+
+
+ROBOTS: Final = Query(
+    Robot,
+    """SELECT p.id, p.email, p.name, m.id, m.roles FROM membership AS m JOIN person AS p ON p.id = m.person
+        WHERE m.account = :account AND m.tenant = :tenant AND m.ended_at IS NULL
+          AND p.kind = 'service' AND p.disabled_at IS NULL AND p.deleted_at IS NULL
+     ORDER BY p.email LIMIT 200""",
+)
+# With whose roles an install acts, whoever that is.
+ROLES_OF: Final = Query(
+    str, "SELECT roles FROM membership WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL"
+)
+
+
 class Lapsed(Struct, frozen=True):
     """A live install of which a party has ended, and by what."""
 

@@ -29,6 +29,8 @@ async def hand_over(deed: Deed, number: int, *, account: int, to: int) -> None:
     install = await tx.one(BY_ID, id=number, tenant=tenant)
     if install is None or install.ended_at is not None or install.account != account:
         raise Refused("there is no such installation in this account")
+    if install.state == "approved":
+        raise Refused("the app has not come for its access yet: it can be handed over once it has")
     installer, robot = await tx.one(USER, id=install.acting, tenant=tenant), await tx.one(USER, id=to, tenant=tenant)
     membership = None if robot is None else await tx.one(MEMBERSHIP, person=to, account=account, tenant=tenant)
     if robot is None or membership is None or robot.kind != "service" or robot.disabled_at is not None:

@@ -201,10 +201,10 @@ async def uninstall_in_account(tx: Tx, at: Moment, *, tenant: int, number: int, 
     return await end_install(tx, at, install, because="by_admin", actor=actor)
 
 
-async def uninstall_by_app(tx: Tx, at: Moment, *, tenant: int, number: int, app: int) -> bool:
+async def uninstall_by_app(tx: Tx, at: Moment, *, tenant: int, number: int, app: int, grant: int = 0) -> bool:
     """End an install at its own app's wish; tell whether there is, or was, such an install of it. A unit of work."""
     install = await tx.one(BY_ID, id=number, tenant=tenant)
-    if install is None or install.app != app:
+    if install is None or install.app != app or grant not in (0, install.consent_grant):
         return False
     await end_install(tx, at, install, because="uninstalled", actor=ids.show(ids.CLIENT, app))
     return True

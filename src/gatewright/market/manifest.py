@@ -11,7 +11,6 @@ from msgspec import Meta, Struct
 
 from gatewright.base.check import Fault, Faults, check
 
-SCHEMA_PATH: Final = "/-/schemas/app-manifest.json"
 LARGEST: Final = 256 * 1024  # bytes of a manifest with its icon in it
 MOST_SCOPES: Final = 100
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewright.market import installs, listing
+from gatewright.audit.deed import Deed
+from gatewright.base import ids
+from gatewright.ledger.standing import ROBOTS, ROLES_OF
+from gatewright.market import installs, listing, updates
 from gatewright.market.apps import VERSION
+from gatewright.market.handover import hand_over
 from gatewright.market.manifest import Manifest, read
+from gatewright.oauth.catalogue import ids_of
 
 if TYPE_CHECKING:
-    from gatewright.base.moment import Clock
+    from gatewright.base.moment import Clock, Moment
+    from gatewright.ledger.standing import Robot
     from gatewright.market.listing import Install
     from gatewright.oauth.authorization import NewAuthorization, Standing
     from gatewright.oauth.client import Client
     from gatewright.oauth.ports import Redemption
-    from gatewright.store import Store
+    from gatewright.store import Store, Tx
 
 
 class Market:
@@ -35,9 +41,10 @@ class Market:
         moment = self._clock.moment()
         return await self._store.run(installs.redeem_install, moment, standing, attempt=attempt, now=now, digest=standing_digest)
 
-    async def uninstall(self, tenant: int, number: int, client: Client) -> bool:
+    async def uninstall(self, tenant: int, number: int, *, app: int, grant: int = 0) -> bool:
         """End an install at its own app's wish."""
-        return await self._store.run(installs.uninstall_by_app, self._clock.moment(), tenant=tenant, number=number, app=client.id)
+        moment = self._clock.moment()
+        return await self._store.run(installs.uninstall_by_app, moment, tenant=tenant, number=number, app=app, grant=grant)
 
     async def manifest(self, client: Client) -> Manifest | None:
         """Return the manifest that is published of an app."""
@@ -51,6 +58,49 @@ class Market:
     async def of_account(self, tenant: int, account: int) -> list[Install]:
         """Return the installs in an account."""
         return await listing.installs(self._store, tenant, account=account)
+
+    async def robots(self, tenant: int, account: int) -> list[Robot]:
+        """Return the active service users of an account."""
+        return await self._store.all(ROBOTS, tenant=tenant, account=account)
+
+    async def roles_of(self, install: Install, tenant: int) -> frozenset[int] | None:
+        """Return the roles of the user whom an install acts for, None where the membership has ended."""
+        roles = await self._store.one(ROLES_OF, person=install.acting, account=install.account, tenant=tenant)
+        return None if roles is None else ids_of(roles)
+
+    async def add(self, at: Moment, client: Client, *, account: int, person: int) -> int:
+        """Install an app that needs no access; return the install's id."""
+        version = client.settings.manifest
+        arguments = {"tenant": client.tenant, "app": client.id, "account": account, "person": person, "version": version}
+        return await self._store.run(installs.install_without_access, at, **arguments)
+
+    async def remove(self, at: Moment, tenant: int, number: int, person: int) -> bool:
+        """Uninstall what acts for a user, at that user's wish."""
+        return await self._store.run(installs.uninstall_own, at, tenant=tenant, number=number, person=person)
+
+    async def remove_from(self, at: Moment, tenant: int, number: int, account: int, actor: str) -> bool:
+        """Uninstall an app from an account, at an admin's wish."""
+        return await self._store.run(installs.uninstall_in_account, at, tenant=tenant, number=number, account=account, actor=actor)
+
+    async def take_back(self, at: Moment, tenant: int, grant: int, person: int) -> bool:
+        """End a grant at its giver's wish, with the install that it is of."""
+        actor = ids.show(ids.USER, person)
+        return await self._store.run(installs.take_back, at, tenant=tenant, grant=grant, because="withdrawn", actor=actor)
+
+    async def hand_over(self, deed_at: Moment, tenant: int, number: int, *, account: int, to: int, actor: str) -> None:
+        """Let an install act for a service user of its account; raises `Refused` with the reason why it cannot."""
+
+        async def unit(tx: Tx) -> None:
+            await hand_over(Deed(tx, deed_at, tenant, actor), number, account=account, to=to)
+
+        await self._store.run(unit)
+
+    async def update(
+        self, at: Moment, install: Install, tenant: int, *, granted: frozenset[int], declined: frozenset[int], actor: str
+    ) -> None:
+        """Add what a newer version asks for to what an install has; raises `Refused` where it has ended."""
+        said = updates.Approved(install=install.id, acting=install.acting, version=install.published, granted=granted, declined=declined)
+        await self._store.run(updates.approve_update, at, tenant, said, actor)
 
     async def find(self, tenant: int, number: int) -> Install | None:
         """Return a live install."""

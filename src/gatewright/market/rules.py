@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gatewright.accounts.records import ADMINISTRATOR
 from gatewright.base.check import Fault, Findings, choice
 from gatewright.base.toml import Path
 from gatewright.clients.rules import client_id_fault
@@ -17,10 +18,11 @@ from gatewright.oauth.catalogue import OPENID_SCOPES, Catalogue
 from gatewright.oauth.client import AskedScope, Client, ClientSettings, RedirectMatch
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.oauth.redirect_uri import origin_of
+from gatewright.oauth.visit import Seat
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # Addresses of the server itself begin so, and an app's begin with its id.
-_TAKEN: Final = frozenset({"o", "oauth", "static", "well-known"})
+TAKEN: Final = frozenset({"o", "oauth", "static", "well-known"})
 _WEB: Final = re.compile(r"https://[^/?#@\s]+(?:[/?#]\S*)?|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(?:[/?#]\S*)?")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _OFFLINE: Final = "offline_access"
@@ -48,7 +50,7 @@ def app_id_fault(slug: str) -> str | None:
     """Return why an app cannot have this id, or None. It is a client id, and the first part of the app's addresses."""
     if _SLUG.fullmatch(slug) is None:
         return "an app's id has at most 63 small letters, digits and hyphens, and begins with a letter or digit"
-    if slug in _TAKEN:
+    if slug in TAKEN:
         return f'addresses that begin with "/{slug}/" are the server\'s own: take another id'
     return client_id_fault(slug)
 
@@ -140,6 +142,12 @@ def added_and_left(old: ClientSettings, new: ClientSettings) -> tuple[list[int],
     """Return the scopes that a version asks for and the one before did not, and the other way round."""
     before, after = {one.scope for one in old.asks}, {one.scope for one in new.asks}
     return sorted(after - before), sorted(before - after)
+
+
+def administers(seat: Seat, catalogue: Catalogue) -> bool:
+    """Tell whether a member looks after the account: holds the role that `gatewright init` makes for that."""
+    role = catalogue.roles_by_name.get(ADMINISTRATOR)
+    return role is not None and role.id in seat.roles
 
 
 def each_fault(faults: tuple[Fault, ...]) -> Iterator[dict[str, str]]:

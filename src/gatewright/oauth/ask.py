@@ -114,7 +114,7 @@ class Params:
 class Ask:
     """What came over the wire to one endpoint of one issuer, at one moment. `json` tells of a body that was no form."""
 
-    __slots__ = ("address", "at", "authorization", "issuer", "json", "origin", "params")
+    __slots__ = ("address", "at", "authorization", "issuer", "json", "origin", "params", "path")
 
     def __init__(
         self,
@@ -134,6 +134,7 @@ class Ask:
         self.address = address
         self.origin = origin
         self.json = json
+        self.path = ""
 
 
 @dataclass(slots=True)

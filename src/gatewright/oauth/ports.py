@@ -76,8 +76,8 @@ class Installs(Protocol):
         What an earlier code bought ends in the same transaction.
         """
 
-    async def uninstall(self, tenant: int, number: int, client: Client) -> bool:
-        """End an install at its own app's wish; tell whether there is, or ever was, such an install of it."""
+    async def uninstall(self, tenant: int, number: int, *, app: int, grant: int = 0) -> bool:
+        """End an install at its own app's wish; tell whether there is, or was, such an install of it (with this grant, unless 0)."""
 
 
 class Directory(Protocol):

@@ -17,12 +17,13 @@ from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, is_json, json_pairs, parameters
 from gatewright.web.jsonapi import Media
-from gatewright.web.oauth import ENDPOINTS, Endpoint
+from gatewright.web.oauth import ENDPOINTS, INSTALLS, UNINSTALL, Endpoint
 from gatewright.web.openapi import PREFIX
 from gatewright.web.pages.door import PageDoor
 from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_chosen, send_json, send_raw
 from gatewright.web.rest import RestDoor
 
+EVERY_PRESET: Final[frozenset[str]] = frozenset(PATHS)
 READY: Final = "/-/ready"
 MANAGED: Final = PREFIX + "/"  # itself a page
 STATES: Final = frozenset({"/-/health", READY})
@@ -58,7 +59,7 @@ class Gate:
             # A balancer asks by address, not by a tenant's host.
             await self._state(path, send)
             return
-        found = self._endpoints.get(path)
+        found = self._endpoints.get(path) or _placed(path)
         manner = Manner()
         try:
             site = await self._house.sites.at(head.get(b"host", b""))
@@ -142,6 +143,7 @@ class Gate:
             origin=None if origin is None else origin.decode("latin-1"),
             json=json,
         )
+        ask.path = scope["path"]
         if origin is not None and endpoint.readers is not None:
             manner.cors = await endpoint.readers(ask, self._world)
         reply = await endpoint.run(ask, self._world)
@@ -189,6 +191,11 @@ async def _other_method(endpoint: Endpoint, method: str, send: Send) -> None:
         raise HttpFault(405, f"use {' or '.join(endpoint.methods)} here", ((b"allow", ", ".join(endpoint.methods).encode()),))
     await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _placed(path: str) -> tuple[Endpoint, frozenset[str]] | None:
+    """Return the endpoint of an address that ends in the id of what is asked for."""
+    return (UNINSTALL, EVERY_PRESET) if path.startswith(INSTALLS) else None
 
 
 def _table() -> dict[str, tuple[Endpoint, frozenset[str]]]:

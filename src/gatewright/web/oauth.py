@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from gatewright.market.manifest import json_schema
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.client_auth import named_client
 from gatewright.oauth.grant_types import password
@@ -18,6 +19,7 @@ from gatewright.oauth.metadata import document
 from gatewright.oauth.ports import World
 from gatewright.oauth.revoke import revoke
 from gatewright.oauth.token import token
+from gatewright.oauth.uninstall import uninstall
 from gatewright.oauth.userinfo import userinfo
 from gatewright.oauth.why import why
 from gatewright.web import jsonapi
@@ -77,6 +79,11 @@ async def readers(ask: Ask, world: World) -> list[Header]:
     return cors_for(ask.origin if own else None)
 
 
+async def app_manifest(_ask: Ask, _world: World) -> Reply:
+    """The JSON Schema of an app's manifest, the same at every issuer."""
+    return Reply(json_schema(), 200, _PUBLIC)
+
+
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     "token": Endpoint(token, cors=True, readers=readers, json=True),
     "introspect": Endpoint(introspect),
@@ -86,4 +93,8 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "why": Endpoint(why),
     "jwks": Endpoint(jwks, ("GET", "HEAD"), cors=True),
     "metadata": Endpoint(metadata, ("GET", "HEAD"), cors=True),
+    "app_manifest": Endpoint(app_manifest, ("GET", "HEAD"), cors=True),
 }
+
+INSTALLS: Final = "/-/installs/"  # then the id of one
+UNINSTALL: Final = Endpoint(uninstall, ("DELETE",))

@@ -36,6 +36,12 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.FormPost: "form_post.html",
     views.ApiReference: "api_reference.html",
     views.CodeByHand: "code_by_hand.html",
+    views.Message: "message.html",
+    views.Install: "install.html",
+    views.Installed: "installed.html",
+    views.NoApp: "no_app.html",
+    views.Update: "update.html",
+    views.AccountApps: "account_apps.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -48,6 +54,20 @@ COPY_SCRIPT: Final = (
     "b.addEventListener('click',()=>navigator.clipboard.writeText(document.getElementById('code').value)"
     ".then(()=>{s.textContent='The code is copied.'},()=>{s.textContent='Select the code and copy it yourself.'}))}"
 )
+# The window that asked is told, if it shows the one origin that is named; without it, the answer goes where it would else have gone.
+MESSAGE_SCRIPT: Final = (
+    "(()=>{const box=document.getElementById('answer'),told={};"
+    "for(const field of box.querySelectorAll('input'))told[field.name]=field.value;"
+    "if(window.opener){window.opener.postMessage({type:'authorization_response',response:told},box.dataset.origin);window.close()}"
+    "else location.replace(box.querySelector('a').href)})()"
+)
+# A click that was meant for the page behind must not fall on the button (double-click jacking, `security-rules` 44).
+WAKE_SCRIPT: Final = (
+    "(()=>{const button=document.querySelector('.allow');let timer;"
+    "const sleep=()=>{clearTimeout(timer);button.disabled=true};"
+    "const wake=()=>{sleep();timer=setTimeout(()=>{button.disabled=false},500)};"
+    "addEventListener('focus',wake);addEventListener('blur',sleep);if(document.hasFocus())wake();else sleep()})()"
+)
 
 
 def _source(script: str) -> str:
@@ -56,6 +76,8 @@ def _source(script: str) -> str:
 
 FORM_POST_HASH: Final = _source(FORM_POST_SCRIPT)
 COPY_HASH: Final = _source(COPY_SCRIPT)
+MESSAGE_HASH: Final = _source(MESSAGE_SCRIPT)
+WAKE_HASH: Final = _source(WAKE_SCRIPT)
 
 # Buttons that need script are hidden without it: the text can be copied by hand. A file is made here, so that no address holds a secret.
 SECRET_SCRIPT: Final = """for (const button of document.querySelectorAll('button[data-of]')) {
@@ -189,10 +211,13 @@ def _environment() -> Environment:
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
         COPY_SCRIPT=COPY_SCRIPT,
         SECRET_SCRIPT=SECRET_SCRIPT,
+        MESSAGE_SCRIPT=MESSAGE_SCRIPT,
+        WAKE_SCRIPT=WAKE_SCRIPT,
         Choice=views.Choice,
         Problem=views.SignInProblem,
         SecretProblem=views.SecretProblem,
         Done=views.Done,
+        InstallState=views.InstallState,
     )
     return environment
 
@@ -231,20 +256,19 @@ def csp_source(redirect_uri: str) -> str:
     return origin if _ORIGIN.fullmatch(origin) else f"{parts.scheme}:"
 
 
-def page_csp(*redirect_uris: str) -> str:
-    """The policy of a page; on pages of a running request name the checked redirect URI and the client's further hops."""
+def page_csp(*redirect_uris: str, script: str = "") -> str:
+    """The policy of a page; on pages of a running request name the checked redirect URI and the client's further hops.
+
+    `script` is the hash of its one script.
+    """
     actions = " ".join(dict.fromkeys(("'self'", *map(csp_source, redirect_uris))))
-    return f"{_BASE_CSP}; form-action {actions}"
+    scripts = f"; script-src {script}" if script else ""
+    return f"{_BASE_CSP}{scripts}; form-action {actions}"
 
 
 def form_post_csp(target: str) -> str:
     """The policy of a `FormPost` page: one target, and the one script by its hash."""
     return f"{_BASE_CSP}; script-src {FORM_POST_HASH}; form-action {csp_source(target)}"
-
-
-def copying_csp() -> str:
-    """The policy of a page with something to copy: the one script by its hash."""
-    return f"{_BASE_CSP}; script-src {SECRET_HASH}; form-action 'self'"
 
 
 def code_csp() -> str:

@@ -67,13 +67,14 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class ScopeLine(Struct, frozen=True, kw_only=True):
-    """One scope in words; an optional one can be unticked, a held one was allowed before."""
+    """One scope in words; an optional one can be unticked, a held one was allowed before. `reason` is the developer's own."""
 
     name: str
     text: str
     high_risk: bool = False
     optional: bool = True
     held: bool = False
+    reason: str = ""
 
 
 class ScopeGroup(Struct, frozen=True, kw_only=True):
@@ -83,6 +84,7 @@ class ScopeGroup(Struct, frozen=True, kw_only=True):
     scopes: tuple[ScopeLine, ...]
 
 
+NO_REASONS: Final[Mapping[str, str]] = {}
 OPENID_WORDS: Final[Mapping[str, str]] = {
     "openid": "Sign you in and recognise you next time",
     "profile": "See your name and the rest of your profile",
@@ -93,16 +95,23 @@ OPENID_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def openid_lines(scopes: Iterable[str], held: frozenset[str] = frozenset()) -> tuple[ScopeLine, ...]:
+def openid_lines(
+    scopes: Iterable[str], held: frozenset[str] = frozenset(), reasons: Mapping[str, str] = NO_REASONS
+) -> tuple[ScopeLine, ...]:
     """OpenID scopes in words, in the order of the table (OpenID Connect Core §5.4, §11)."""
     asked = frozenset(scopes)
-    return tuple(ScopeLine(name=name, text=text, optional=False, held=name in held) for name, text in OPENID_WORDS.items() if name in asked)
+    return tuple(
+        ScopeLine(name=name, text=text, optional=False, held=name in held, reason=reasons.get(name, ""))
+        for name, text in OPENID_WORDS.items()
+        if name in asked
+    )
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """What every page has; without a brand it names no tenant."""
+    """What every page has; without a brand it names no tenant. `popup` is the layout of a small window."""
 
     brand: Brand | None
+    popup: bool = False
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -160,11 +169,20 @@ class AccountPicker(Page, frozen=True, kw_only=True):
     chosen: str | None = None
 
 
+class AppCard(Struct, frozen=True, kw_only=True):
+    """An app of the marketplace as its manifest shows it; `icon` is a data: address, `again` tells that it is installed already."""
+
+    description: str
+    icon: str | None = None
+    again: bool = False
+
+
 class Consent(Page, frozen=True, kw_only=True):
     """What an app asks for. Fields: `scope` for each ticked optional scope, `shown`; choices: allow, deny, switch.
 
     `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `by_hand`
-    that nothing is sent there and the person carries a code to the app, `whole` that the app takes everything or nothing.
+    that nothing is sent there and the person carries a code to the app, `whole` that the app takes everything or nothing. With `app` it
+    is an installation.
     """
 
     form: Form
@@ -181,6 +199,7 @@ class Consent(Page, frozen=True, kw_only=True):
     whole: bool = False
     shown: str = ""
     access_page: str
+    app: AppCard | None = None
 
 
 class GrantLine(Struct, frozen=True, kw_only=True):
@@ -194,6 +213,30 @@ class GrantLine(Struct, frozen=True, kw_only=True):
     groups: tuple[ScopeGroup, ...] = ()
     since: int
     last_used: int | None = None
+
+
+class InstallState(StrEnum):
+    """How an installed app stands today; its sentences stand in the template."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    NO_ACCESS = "no_access"
+    BLOCKED = "blocked"
+
+
+class InstallLine(Struct, frozen=True, kw_only=True):
+    """One installed app; `id` is posted as `install`, `update` is where more of it can be allowed, `again` where it is installed anew."""
+
+    id: str
+    app: str
+    account: Account
+    state: InstallState
+    openid: tuple[ScopeLine, ...] = ()
+    groups: tuple[ScopeGroup, ...] = ()
+    more: tuple[str, ...] = ()
+    update: str | None = None
+    again: str | None = None
+    since: int
 
 
 class SessionLine(Struct, frozen=True, kw_only=True):
@@ -211,12 +254,15 @@ class Done(StrEnum):
     """What the last act on the access page did; its sentences stand in the template."""
 
     REMOVED = "removed"
+    UNINSTALLED = "uninstalled"
+    UPDATED = "updated"
+    HANDED_OVER = "handed_over"
     SESSION_ENDED = "session_ended"
     OTHERS_ENDED = "others_ended"
 
 
 class MyAccess(Page, frozen=True, kw_only=True):
-    """The apps with access and the browsers signed in. Fields: `grant`, `session`, each in a form of its own."""
+    """The apps with access and the browsers signed in. Fields: `grant`, `install`, `session`, each in a form of its own."""
 
     person: Person
     now: int
@@ -225,7 +271,11 @@ class MyAccess(Page, frozen=True, kw_only=True):
     end_session: str
     end_others: str
     sign_out: str
+    uninstall: str = ""
     grants: tuple[GrantLine, ...] = ()
+    installs: tuple[InstallLine, ...] = ()
+    administers: tuple[tuple[str, str], ...] = ()
+    """The name of each account whose apps this person looks after, and the page with them."""
     sessions: tuple[SessionLine, ...] = ()
     done: Done | None = None
 
@@ -340,6 +390,86 @@ class FormPost(Page, frozen=True, kw_only=True):
     target: str
     client: str
     fields: tuple[tuple[str, str], ...]
+
+
+class Message(Page, frozen=True, kw_only=True):
+    """The answer as a message to the window that opened this one, if it shows `origin`; `target` is where it goes else."""
+
+    client: str
+    origin: str
+    fields: tuple[tuple[str, str], ...]
+    target: str
+
+
+class NoApp(Page, frozen=True, kw_only=True):
+    """There is no such app here, or it is not offered any more."""
+
+    app: str | None = None
+
+
+class Install(Page, frozen=True, kw_only=True):
+    """An app that asks for nothing is installed by one press. Field: `account`; choices: continue, deny."""
+
+    form: Form
+    app: str
+    card: AppCard
+    person: Person
+    accounts: tuple[AccountChoice, ...]
+    chosen: str | None = None
+
+
+class Installed(Page, frozen=True, kw_only=True):
+    """An app that asked for nothing is installed; `opens` is where it is used."""
+
+    app: str
+    account: Account
+    opens: str | None = None
+    access_page: str
+
+
+class Update(Page, frozen=True, kw_only=True):
+    """A new version asks for more. Fields: `install`, `scope` for each ticked optional scope, `shown`; choices: allow, deny.
+
+    `missing` are required scopes that the role of who the app acts for does not give; with one of them nothing can be allowed.
+    """
+
+    form: Form
+    install: str
+    app: str
+    account: Account
+    acts_for: str
+    openid: tuple[ScopeLine, ...] = ()
+    groups: tuple[ScopeGroup, ...] = ()
+    left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    back: str
+    shown: str = ""
+
+
+class AccountInstall(Struct, frozen=True, kw_only=True):
+    """One app of an account: who installed it, for whom it acts."""
+
+    line: InstallLine
+    installer: str
+    acts_for: str
+    service_user: bool
+
+
+class AccountApps(Page, frozen=True, kw_only=True):
+    """The apps of an account, for its admins. Fields: `account`, `install`, `user`."""
+
+    person: Person
+    account: Account
+    csrf: str
+    uninstall: str
+    hand_over: str
+    sign_out: str
+    access_page: str
+    installs: tuple[AccountInstall, ...] = ()
+    robots: tuple[tuple[str, str], ...] = ()
+    """The service users of the account: what the form posts, and what they are called."""
+    done: Done | None = None
+    refused: str = ""
 
 
 class ApiField(Struct, frozen=True, kw_only=True):

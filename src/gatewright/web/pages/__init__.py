@@ -7,9 +7,25 @@ from typing import Final
 
 from gatewright.oauth.errors import InvalidRequest
 from gatewright.web import csrf
-from gatewright.web.pages import access, account, api, authorize, client_secret, consent, continue_as, going_on, home, sign_in, sign_out
+from gatewright.web.pages import (
+    access,
+    account,
+    api,
+    apps,
+    authorize,
+    client_secret,
+    consent,
+    continue_as,
+    going_on,
+    home,
+    install,
+    own,
+    sign_in,
+    sign_out,
+    update,
+)
 from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
-from gatewright.web.pages.running import ACCESS, CONTINUE
+from gatewright.web.pages.running import ACCESS, CONTINUE, open_running
 
 __all__ = ["NAMED", "PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
 
@@ -37,6 +53,17 @@ def both(path: str, show: Handler, act: Handler) -> Route:
     return ("GET", "HEAD", "POST"), path, either
 
 
+def step(handler: Handler) -> Handler:
+    """A step of a running request: in a popup, it stays beside the window that opened it (`security-rules` 44)."""
+
+    async def in_its_window(page: PageAsk, house: House) -> PageReply:
+        reply = await handler(page, house)
+        running = open_running(page, house)
+        return reply.beside_its_opener() if running is not None and running.popup else reply
+
+    return in_its_window
+
+
 def _from_here(handler: Handler) -> Handler:
     """Refuse a form that the browser says was posted from another site, before anything looks at it."""
 
@@ -51,16 +78,22 @@ def _from_here(handler: Handler) -> Handler:
 ROUTES: Final[tuple[Route, ...]] = (
     shown("/", home.show),
     shown(authorize.POSTED, authorize.posted),
-    shown(CONTINUE, going_on.show),
-    both(sign_in.PATH, sign_in.visit, sign_in.act),
-    posted(account.PATH, account.act),
-    posted(continue_as.PATH, continue_as.act),
-    posted(consent.PATH, consent.act),
+    shown(CONTINUE, step(going_on.show)),
+    both(sign_in.PATH, sign_in.visit, step(sign_in.act)),
+    posted(account.PATH, step(account.act)),
+    posted(continue_as.PATH, step(continue_as.act)),
+    posted(consent.PATH, step(consent.act)),
+    posted(install.PATH, install.act),
+    both(apps.UPDATE, update.show, update.act),
+    shown(apps.ACCOUNT_APPS, apps.show),
+    posted(apps.REMOVE, apps.remove),
+    posted(apps.HAND_OVER, apps.hand_over),
+    posted(apps.UNINSTALL, apps.uninstall),
     shown(ACCESS, access.show),
     posted(access.REMOVE, access.remove),
     posted(access.END_SESSION, access.end_session),
     posted(access.END_OTHERS, access.end_others),
-    both(access.SIGN_OUT, sign_out.show, sign_out.act),
+    both(own.SIGN_OUT, sign_out.show, sign_out.act),
     shown(sign_out.SIGNED_OUT, sign_out.signed_out),
     shown(api.PATH, api.show),
 )
@@ -68,6 +101,8 @@ ROUTES: Final[tuple[Route, ...]] = (
 # Pages with a name in their path: asked in this order when no whole path is the one.
 NAMED: Final[tuple[tuple[re.Pattern[str], Methods, Handler], ...]] = (
     (client_secret.PATHS, client_secret.METHODS, both("", client_secret.show, client_secret.act)[2]),
+    (install.PATHS, ("GET", "HEAD"), install.show),
+    (install.POPUP_PATHS, ("GET", "HEAD"), install.authorize),
 )
 
 # Protocol endpoints that browsers meet: pages of clients lead here, by GET or POST, at the paths of the tenant's presets.

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.signin.browsers import browser_of
-from gatewright.web import csrf, views
+from gatewright.web import views
 from gatewright.web.pages import page as pages
+from gatewright.web.pages.apps import UNINSTALL, line, page_of, seats_of_admin
 from gatewright.web.pages.consent import groups
+from gatewright.web.pages.own import SIGN_OUT, is_own, own_token
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, go, visitor_of
 from gatewright.web.pages.running import ACCESS
 from gatewright.web.pages.sign_in import visit
@@ -24,18 +26,6 @@ if TYPE_CHECKING:
 REMOVE: Final = "/-/access/remove"
 END_SESSION: Final = "/-/access/end-session"
 END_OTHERS: Final = "/-/access/end-others"
-SIGN_OUT: Final = "/-/sign-out"
-_PURPOSE: Final = "own page"
-
-
-def own_token(page: PageAsk, house: House, visitor: Visitor) -> str:
-    """Return the token of the forms on a signed-in user's own pages: good for this session alone."""
-    return csrf.token(house.world.sealer, page.issuer, _PURPOSE, visitor.proof)
-
-
-def is_own(page: PageAsk, house: House, visitor: Visitor) -> bool:
-    """Tell whether a form came back from such a page."""
-    return csrf.fits(page.field("csrf"), house.world.sealer, page.issuer, _PURPOSE, visitor.proof)
 
 
 async def show(page: PageAsk, house: House) -> PageReply:
@@ -47,6 +37,8 @@ async def show(page: PageAsk, house: House) -> PageReply:
     catalogue = await house.world.directory.catalogue(tenant)
     held = await house.grants.of_person(tenant, visitor.person, now)
     sessions = await house.sessions.of_person(tenant, visitor.person, now)
+    installs = await house.market.of_user(tenant, visitor.person)
+    installed = {install.grant for install in installs}
     view = views.MyAccess(
         brand=await brand_of(page, house),
         person=views.Person(name=visitor.name, email=visitor.email),
@@ -56,7 +48,10 @@ async def show(page: PageAsk, house: House) -> PageReply:
         end_session=END_SESSION,
         end_others=END_OTHERS,
         sign_out=SIGN_OUT,
-        grants=tuple([await _grant(grant, catalogue, tenant, house) for grant in held]),
+        uninstall=UNINSTALL,
+        grants=tuple([await _grant(grant, catalogue, tenant, house) for grant in held if grant.id not in installed]),
+        installs=tuple([line(install, catalogue, may_update=True, may_install=True) for install in installs]),
+        administers=tuple([(seat.name, page_of(seat)) for seat in await seats_of_admin(page, house, visitor)]),
         sessions=tuple([_session(row, visitor) for row in sessions]),
         done=next((done for done in Done if done == page.field("done")), None),
     )
@@ -72,8 +67,7 @@ async def remove(page: PageAsk, house: House) -> PageReply:
     tenant = page.issuer.tenant
     held = await house.grants.of_person(tenant, visitor.person, page.at.now)
     if any(grant.id == number for grant in held) and number is not None:
-        user = ids.show(ids.USER, visitor.person)
-        await house.grants.end(page.at, tenant=tenant, number=number, because="withdrawn", actor=user)
+        await house.market.take_back(page.at, tenant, number, visitor.person)
     return go(f"{ACCESS}?done={Done.REMOVED}")
 
 

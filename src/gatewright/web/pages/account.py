@@ -23,6 +23,7 @@ async def show(running: Running, situation: Situation, step: ChooseAccount) -> P
     seats = await running.house.front.consents.all_seats(running.page.issuer.tenant, visitor.person)
     view = views.AccountPicker(
         brand=await brand_of(running.page, running.house),
+        popup=running.popup,
         form=running.form(PATH, visitor.session),
         client=situation.client.settings.client_name,
         person=person_of(visitor),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from gatewright.oauth.answer import Sent, refuse
 from gatewright.oauth.authorize import accept, advance, look
@@ -13,6 +15,9 @@ from gatewright.web.cookies import Cookie
 from gatewright.web.pages.page import House, PageAsk, PageReply, answer, go
 from gatewright.web.pages.running import begin, expired
 
+if TYPE_CHECKING:
+    from gatewright.oauth.ask import Ask
+
 POSTED: Final = "/-/posted"
 
 
@@ -22,11 +27,22 @@ async def show(page: PageAsk, house: House) -> PageReply:
     Raises:
         PageError: a fault that is told to the user, since no address for an answer is proved.
     """
+    return await asked(page, house, page.ask)
+
+
+async def asked(page: PageAsk, house: House, ask: Ask, *, popup: bool = False) -> PageReply:
+    """Answer an authorization request, or begin it; `popup` shows it in a small window of another site's page.
+
+    Raises:
+        PageError: a fault that is told to the user, since no address for an answer is proved.
+    """
     try:
-        request = await accept(page.ask, house.front)
+        request = await accept(ask, house.front)
     except Refused as refused:
-        name = await _name(page.params.need("client_id"), page, house)
+        name = await _name(ask.params.need("client_id"), page, house)
         return await answer(refuse(refused.error, refused.back, page.issuer), name, page, house)
+    if popup:
+        request = replace(request, popup=True)
     if not page.posted:
         return await _answered(page, house, request)
     # A post from another site brings no cookie (SameSite=Lax), so nobody would be signed in; the GET that follows brings them.
@@ -44,8 +60,10 @@ async def _answered(page: PageAsk, house: House, request: AuthorizationRequest) 
     situation = await look(request, Progress(), page.cookie(Cookie.SESSION), page.issuer, house.front, page.at)
     outcome = await advance(situation, page.issuer, house.front, page.at)
     if isinstance(outcome, Sent):
-        return await answer(outcome, situation.client.settings.client_name, page, house)
-    return await begin(page, house, request=request) or await _too_long(page, house, request)
+        reply = await answer(outcome, situation.client.settings.client_name, page, house)
+    else:
+        reply = await begin(page, house, request=request) or await _too_long(page, house, request)
+    return reply.beside_its_opener() if request.popup else reply
 
 
 async def _too_long(page: PageAsk, house: House, request: AuthorizationRequest) -> PageReply:

@@ -27,7 +27,7 @@ from gatewright.web import csrf, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, go, nothing_here, tell, visitor_of
 from gatewright.web.pages.sign_in import visit_fresh
-from gatewright.web.render import copying_csp
+from gatewright.web.render import SECRET_HASH
 from gatewright.web.reply import error_reply
 from gatewright.web.views import Choice, SecretProblem
 
@@ -228,7 +228,7 @@ async def _page(
         refusal=refusal,
     )
     status = 400 if problem is not None else 409 if refusal is not None else 200
-    return pages.show(view, status=status, policy=copying_csp())
+    return pages.show(view, status=status, script=SECRET_HASH)
 
 
 class _Names:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from gatewright.market.rules import reasons
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.next_step import AskConsent, Situation
@@ -16,17 +18,20 @@ from gatewright.web.pages import page as pages
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of
 from gatewright.web.pages.running import ACCESS, Running, again, ends_at, expired, move_on, open_running, say_no
 from gatewright.web.pages.steps import account_of, chosen, person_of, signed_in
+from gatewright.web.render import WAKE_HASH
 
 if TYPE_CHECKING:
     from gatewright.oauth.catalogue import Catalogue
 
 PATH: Final = "/-/consent"
+_NO_REASONS: Final[Mapping[int, str]] = {}
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 async def show(running: Running, situation: Situation, step: AskConsent) -> PageReply:
     """Show what is asked for."""
-    return pages.show(await _view(running, situation, step), ends_at=ends_at(situation))
+    script = WAKE_HASH if running.popup else ""
+    return pages.show(await _view(running, situation, step), ends_at=ends_at(situation), script=script)
 
 
 async def act(page: PageAsk, house: House) -> PageReply:
@@ -47,28 +52,44 @@ async def act(page: PageAsk, house: House) -> PageReply:
 
 async def _view(running: Running, situation: Situation, step: AskConsent) -> views.Consent:
     catalogue, client, uri = situation.catalogue, situation.client, situation.request.back.redirect_uri
-    visitor = signed_in(situation)
+    visitor, why = signed_in(situation), reasons(client)
+    named = {catalogue.scopes[number].name: text for number, text in why.items() if number in catalogue.scopes}
     view = views.Consent(
         brand=await brand_of(running.page, running.house),
+        popup=running.popup,
         form=running.form(PATH, visitor.session),
         client=client.settings.client_name,
         third_party=client.settings.party == "third",
-        returns_to=host_of(uri),
+        # Below a registered address there may be anybody's page, so all of it is told (`security-rules` 42).
+        returns_to=uri if client.settings.redirect_match == "subpath" and uri not in client.settings.redirect_uris else host_of(uri),
         local=is_local(uri),
         by_hand=situation.by_hand,
         person=person_of(visitor),
         account=account_of(step.seat),
-        openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue)),
-        groups=groups(step.asked, catalogue, held=step.held, optional=not client.all_or_nothing),
+        openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue), named),
+        groups=groups(step.asked, catalogue, held=step.held, required=step.asked if client.all_or_nothing else step.required, why=why),
         whole=client.all_or_nothing,
         left_out=tuple([catalogue.scopes[number].text for number in sorted(step.lacking) if number in catalogue.scopes]),
         access_page=ACCESS,
+        app=await _card(running, situation) if client.is_app else None,
     )
     # The brand may change while somebody reads; everything else is what they say yes to.
     told = _encode(
-        (replace(view, brand=None, form=views.Form(action="", csrf="")), situation.request.scopes, situation.request.claims_text)
+        (
+            replace(view, brand=None, form=views.Form(action="", csrf="")),
+            situation.request.scopes,
+            situation.request.claims_text,
+            client.settings.manifest,
+        )
     )
     return replace(view, shown=csrf.token(running.house.world.sealer, running.page.issuer, "shown", told.decode()))
+
+
+async def _card(running: Running, situation: Situation) -> views.AppCard | None:
+    manifest = await running.house.market.manifest(situation.client)
+    seat = situation.seats.seat
+    again = seat is not None and seat.given is not None
+    return None if manifest is None else views.AppCard(description=manifest.description, icon=manifest.icon, again=again)
 
 
 def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
@@ -76,16 +97,28 @@ def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
 
 
 def groups(
-    scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int] = frozenset(), optional: bool = True
+    scopes: frozenset[int],
+    catalogue: Catalogue,
+    *,
+    held: frozenset[int] = frozenset(),
+    required: frozenset[int] = frozenset(),
+    why: Mapping[int, str] = _NO_REASONS,
 ) -> tuple[views.ScopeGroup, ...]:
-    """Return scopes in words, grouped by their APIs."""
+    """Return scopes in words, grouped by their APIs, with the developer's reasons where there are any."""
     known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
     apis = [catalogue.apis[number] for number in dict.fromkeys([scope.api for scope in known]) if number in catalogue.apis]
     return tuple(
         views.ScopeGroup(
             api=api.name,
             scopes=tuple(
-                views.ScopeLine(name=scope.name, text=scope.text, high_risk=scope.risk == "high", optional=optional, held=scope.id in held)
+                views.ScopeLine(
+                    name=scope.name,
+                    text=scope.text,
+                    high_risk=scope.risk == "high",
+                    held=scope.id in held,
+                    optional=scope.id not in required,
+                    reason=why.get(scope.id, ""),
+                )
                 for scope in known
                 if scope.api == api.id
             ),

@@ -21,6 +21,7 @@ async def show(running: Running, situation: Situation, step: ContinueAs) -> Page
     visitor = signed_in(situation)
     view = views.ContinueAs(
         brand=await brand_of(running.page, running.house),
+        popup=running.popup,
         form=running.form(PATH, visitor.session),
         client=situation.client.settings.client_name,
         person=person_of(visitor),

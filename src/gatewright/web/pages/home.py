@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatewright.web import views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages import sign_in
-from gatewright.web.pages.access import SIGN_OUT, own_token
+from gatewright.web.pages.own import SIGN_OUT, own_token
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, visitor_of
 from gatewright.web.pages.running import ACCESS
 

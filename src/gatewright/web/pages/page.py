@@ -15,13 +15,14 @@ from gatewright.oauth.errors import ERRORS, AccessDenied, OAuthError, ServerErro
 from gatewright.oauth.redirect_uri import is_out_of_band
 from gatewright.web import cookies, views
 from gatewright.web.cookies import Cookie
-from gatewright.web.render import code_csp, form_post_csp, page_csp, render
+from gatewright.web.render import MESSAGE_HASH, code_csp, form_post_csp, page_csp, render
 
 if TYPE_CHECKING:
     from gatewright.base.log import Log
     from gatewright.base.moment import Moment
     from gatewright.keys.sealer import Wrapper
     from gatewright.ledger.grants import Grants
+    from gatewright.market.room import Market
     from gatewright.oauth.answer import Sent
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.ports import World
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
 
 Header = tuple[bytes, bytes]
 
+_OPENER: Final = b"cross-origin-opener-policy"
 # Nothing here is kept, framed, told to others by a referrer, or reachable from a window of another site.
 _ALWAYS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
+    (_OPENER, b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
@@ -72,6 +74,8 @@ class House(Protocol):
     def front(self) -> Front: ...
     @property
     def grants(self) -> Grants: ...
+    @property
+    def market(self) -> Market: ...
     @property
     def sessions(self) -> Sessions: ...
     @property
@@ -145,6 +149,11 @@ class PageReply:
         """Where the browser is sent, if anywhere."""
         return next((value.decode() for name, value in self.headers if name == b"location"), None)
 
+    def beside_its_opener(self) -> PageReply:
+        """Return the reply for a window that another site's page opened and waits for (`security-rules` 44)."""
+        kept = tuple([header for header in self.headers if header[0] != _OPENER])
+        return PageReply(self.status, (*kept, (_OPENER, b"unsafe-none")), self.body)
+
     def with_cookies(self, *set_cookies: str) -> PageReply:
         """Return the reply with more cookies to set or drop."""
         return PageReply(self.status, (*self.headers, *((b"set-cookie", text.encode()) for text in set_cookies)), self.body)
@@ -167,14 +176,14 @@ async def visitor_of(page: PageAsk, house: House) -> Visitor | None:
 
 
 def show(
-    view: views.Page, *, status: int = 200, ends_at: tuple[str, ...] = (), headers: tuple[Header, ...] = (), policy: str = ""
+    view: views.Page, *, status: int = 200, ends_at: tuple[str, ...] = (), headers: tuple[Header, ...] = (), script: str = ""
 ) -> PageReply:
     """Return a page; `ends_at` are the checked addresses to which its forms may lead in the end (`security-rules` 53).
 
-    A page with a script of its own brings its `policy`.
+    `script` is the hash of the one script that it holds, if any.
     """
-    heads = (b"content-security-policy", (policy or page_csp(*ends_at[:MOST_HOPS])).encode())
-    return PageReply(status, (_HTML, *_ALWAYS, heads, *headers), render(view))
+    policy = (b"content-security-policy", page_csp(*ends_at[:MOST_HOPS], script=script).encode())
+    return PageReply(status, (_HTML, *_ALWAYS, policy, *headers), render(view))
 
 
 def tell(status: int, body: object, kind: bytes, *headers: Header) -> PageReply:
@@ -201,11 +210,19 @@ def go(location: str) -> PageReply:
 
 
 async def answer(sent: Sent, client: str, page: PageAsk, house: House) -> PageReply:
-    """Return the answer to a client: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode §2)."""
+    """Return the answer to a client: a redirect, a page that posts itself (OAuth 2.0 Form Post Response Mode §2), or one that tells
+    the window which opened it.
+    """
     if sent.form is None:
         return go(sent.target)
     if is_out_of_band(sent.target):
         return await _by_hand(dict(sent.form), client, page, house)
+    if sent.message_to:
+        told = views.Message(
+            brand=await brand_of(page, house), client=client, origin=sent.message_to, fields=sent.form, target=sent.target, popup=True
+        )
+        policy = (b"content-security-policy", page_csp(script=MESSAGE_HASH).encode())
+        return PageReply(200, (_HTML, *_ALWAYS, policy), render(told))
     view = views.FormPost(brand=await brand_of(page, house), target=sent.target, client=client, fields=sent.form)
     return PageReply(200, (_HTML, *_ALWAYS, (b"content-security-policy", form_post_csp(sent.target).encode())), render(view))
 

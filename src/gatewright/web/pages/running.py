@@ -46,6 +46,11 @@ class Running:
         """What the client asked for; None where a page of ours is what the user wants."""
         return self.journey.request
 
+    @property
+    def popup(self) -> bool:
+        """Whether its pages are in a small window of another site's page."""
+        return self.request is not None and self.request.popup
+
     def form(self, action: str, session: int) -> views.Form:
         """Return the hidden fields of a form of this step, for this session and no other."""
         return views.Form(action=action, csrf=self._token(action, session), step=self.text)

@@ -39,7 +39,12 @@ _STATUS: Final = {SignInProblem.THROTTLED: 429, SignInProblem.BUSY: 503}
 
 async def visit(page: PageAsk, house: House) -> PageReply:
     """Begin a sign-in that no client asked for; it leads to the user's own page."""
-    return await begin(page, house, visit=ACCESS) or go("/")
+    return await visiting_to(page, house, ACCESS)
+
+
+async def visiting_to(page: PageAsk, house: House, visit: str) -> PageReply:
+    """Begin a sign-in that leads to a page of ours."""
+    return await begin(page, house, visit=visit) or go("/")
 
 
 async def visit_fresh(page: PageAsk, house: House) -> PageReply:
@@ -142,6 +147,7 @@ async def _page(
 ) -> PageReply:
     view = views.SignIn(
         brand=await brand_of(running.page, running.house),
+        popup=running.popup,
         form=running.form(PATH, 0 if visitor is None else visitor.session),
         client=None if situation is None else situation.client.settings.client_name,
         username=username,

@@ -13,7 +13,7 @@ from gatewright.web import cookies, views
 from gatewright.web.cookies import Cookie
 from gatewright.web.pages import page as pages
 from gatewright.web.pages import sign_in
-from gatewright.web.pages.access import SIGN_OUT, is_own, own_token
+from gatewright.web.pages.own import SIGN_OUT, is_own, own_token
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, go, visitor_of
 from gatewright.web.pages.running import expired
 from gatewright.web.views import Choice
