@@ -21,6 +21,7 @@ SECRETS: Final = {
     "EVENTS_WEB_SECRET": "demo-secret-of-events-web-0123456789",
     "IMAGE_COPIER_SECRET": "demo-secret-of-image-copier-0123456789",
     "ACME_DEMO_SECRET": "demo-secret-that-everybody-may-know-01",
+    "WEEKLY_REPORT_SECRET": "demo-secret-of-weekly-report-0123456789",
     "ORGANIZER_PASSWORD": "organizer-demo",
     "COPIER_PASSWORD": "copier-demo",
 }

@@ -40,7 +40,6 @@ LINKS: Final = "() => [...document.querySelectorAll('[href], [src]')].map(e => e
 
 CONTROLS: Final = "button, a[href], input:not([type=hidden]), summary"
 
-
 # A page that sends itself off stays to be looked at.
 STAY: Final = "HTMLFormElement.prototype.submit = () => {}; window.opener = {postMessage: () => {}}; window.close = () => {}"
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,9 @@ class Shell:
         return self.err
 
     def write(self, text: str, name: str = "platform.toml") -> str:
-        """Write a file and return its name."""
+        """Write a file and return its name; beside a platform with apps, their manifests."""
+        if "[[apps]]" in text:
+            shutil.copytree(EXAMPLE.parent / "apps", self.folder / "apps", dirs_exist_ok=True)
         (self.folder / name).write_text(text)
         return name
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_help_names_every_command_and_loads_none(shell: Shell) -> None:
     said = shell.must("--help")
-    for name in ("init", "serve", "plan", "apply", "users", "clients", "grants", "keys", "audit", "backup", "restore", "settings"):
+    for name in ("init", "serve", "plan", "apply", "users", "clients", "apps", "grants", "keys", "audit", "backup", "restore", "settings"):
         assert f"\n  {name} " in said
     code = "import sys; from gatewright.cli.main import group; group(['--version'], standalone_mode=False); print(sorted(sys.modules))"
     environ = {"PYTHONPATH": "src:guard/src"}
@@ -32,6 +32,8 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     [
         *("users list", "users disable", "users enable", "users roles"),
         *("clients list", "clients secret", "clients disable", "clients enable", "clients who-uses"),
+        *("apps list", "apps validate", "apps publish", "apps withdraw", "apps offer", "apps block", "apps unblock", "apps installs"),
+        *("apps uninstall", "apps hand-over", "apps schema"),
         *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )
@@ -255,7 +257,8 @@ def test_every_command_but_serve_speaks_to_machines() -> None:
             return [found for one, part in inner if part is not None for found in silent(part, f"{name} {one}".strip())]
         return [] if any("--json" in option.opts for option in command.params) else [name]
 
-    assert silent(group, "") == ["serve"]
+    # The second has nothing else to say than JSON.
+    assert silent(group, "") == ["serve", "apps schema"]
 
 
 def test_acts_tell_machines_whether_anything_changed(shell: Shell) -> None:

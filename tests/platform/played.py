@@ -24,6 +24,7 @@ ENVIRON = {
     "EVENTS_WEB_SECRET": "a-secret-of-events-web-0123456789-0123",
     "IMAGE_COPIER_SECRET": "a-secret-of-image-copier-0123456789-01",
     "ACME_DEMO_SECRET": "a-secret-that-everybody-may-know-012345",
+    "WEEKLY_REPORT_SECRET": "a-secret-of-weekly-report-0123456789-0",
 }
 SMALL = """
 [tenant]

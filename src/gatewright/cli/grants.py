@@ -63,11 +63,11 @@ def end(terminal: Terminal, grant_id: str, tenant: str | None, *, as_json: bool)
     """End a grant: every code and token under it is refused from now on."""
 
     async def done() -> bool:
-        from gatewright.ledger.grants import Grants
+        from gatewright.market.installs import take_back
 
         async with terminal.desk(tenant) as desk:
             number, at = _number(grant_id), desk.clock.moment()
-            return await Grants(desk.store).end(at, tenant=desk.tenant.id, number=number, because="by_admin", actor=desk.actor)
+            return await desk.store.run(take_back, at, tenant=desk.tenant.id, grant=number, because="by_admin", actor=desk.actor)
 
     from gatewright.audit.deed import Refused
 

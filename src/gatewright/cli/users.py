@@ -73,7 +73,7 @@ def disable(terminal: Terminal, email: str, tenant: str | None, *, as_json: bool
     """Keep a user out: every session and authorization ends now."""
 
     async def done() -> bool:
-        from gatewright.users.book import disable_user
+        from gatewright.market.leaving import disable_user
 
         async with terminal.desk(tenant) as desk:
             row = await _user(desk, email)

@@ -13,6 +13,7 @@ from gatewright.base.log import Event
 from gatewright.jobs.domains import check_domains
 from gatewright.jobs.lease import take
 from gatewright.jobs.sweep import sweep
+from gatewright.market.settling import settle_all
 from gatewright.store import StoreError
 
 
@@ -46,11 +47,16 @@ async def _domains(house: House) -> object:
     return await check_domains(house)
 
 
+async def _settle(house: House) -> object:
+    return await settle_all(house.store, house.clock)
+
+
 JOBS: Final = (
     Job("usage", 10, shared=False, run=_flush),
     Job("sweep", 300, shared=True, run=_sweep),
     Job("keys", 60, shared=True, run=_rotate),
     Job("domains", 60, shared=True, run=_domains),
+    Job("installs", 60, shared=True, run=_settle),
 )
 
 

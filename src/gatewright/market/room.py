@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gatewright.audit.deed import Deed
 from gatewright.base import ids
@@ -12,6 +12,7 @@ from gatewright.market.apps import VERSION
 from gatewright.market.handover import hand_over
 from gatewright.market.manifest import Manifest, read
 from gatewright.oauth.catalogue import ids_of
+from gatewright.store import NotUnique, StoreBusy
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Clock, Moment
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from gatewright.oauth.client import Client
     from gatewright.oauth.ports import Redemption
     from gatewright.store import Store, Tx
+
+
+_TRIES: Final = 5
 
 
 class Market:
@@ -34,7 +38,13 @@ class Market:
 
     async def open(self, new: NewAuthorization, version: int) -> int:
         """Remember what a user approved for an app; return the install's id."""
-        return await self._store.run(installs.open_install, self._clock.moment(), new, version)
+        for _ in range(_TRIES):
+            try:
+                return await self._store.run(installs.open_install, self._clock.moment(), new, version)
+            except NotUnique:
+                # Another node installed it in the same moment.
+                continue
+        raise StoreBusy("an app is being installed by others again and again")
 
     async def redeem(self, standing: Standing, *, attempt: str, now: int, standing_digest: str | None) -> tuple[Redemption, int]:
         """Use up the code of an app's authorization; what an earlier code bought ends."""
@@ -72,7 +82,12 @@ class Market:
         """Install an app that needs no access; return the install's id."""
         version = client.settings.manifest
         arguments = {"tenant": client.tenant, "app": client.id, "account": account, "person": person, "version": version}
-        return await self._store.run(installs.install_without_access, at, **arguments)
+        for _ in range(_TRIES):
+            try:
+                return await self._store.run(installs.install_without_access, at, **arguments)
+            except NotUnique:
+                continue
+        raise StoreBusy("an app is being installed by others again and again")
 
     async def remove(self, at: Moment, tenant: int, number: int, person: int) -> bool:
         """Uninstall what acts for a user, at that user's wish."""

@@ -1,0 +1,380 @@
+"""`gatewright apps`: the marketplace from the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+
+if TYPE_CHECKING:
+    from gatewright.audit.deed import Deed
+    from gatewright.clients.book import ClientRow
+    from gatewright.market.listing import Install
+    from gatewright.market.manifest import Manifest
+    from gatewright.market.records import AppRow
+    from gatewright.oauth.catalogue import Catalogue
+
+_file = click.argument("file", type=click.Path(path_type=Path))
+_app = click.argument("app")
+
+
+@click.group()
+def apps() -> None:
+    """Check, publish, withdraw and keep out apps; list and end their installs."""
+
+
+@apps.command("list")
+@tenant_option
+@json_option
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
+@click.pass_obj
+@told
+def list_apps(terminal: Terminal, tenant: str | None, count: int, *, as_json: bool) -> None:
+    """List apps in the order in which they were made."""
+
+    async def listed() -> list[dict[str, Any]]:
+        from gatewright.clients.book import BY_ID
+        from gatewright.market.apps import LIST
+
+        async with terminal.desk(tenant) as desk:
+            found = []
+            for row in await desk.store.all(LIST, tenant=desk.tenant.id, after=0, count=count):
+                client = await desk.store.one(BY_ID, id=row.id, tenant=desk.tenant.id)
+                if client is not None:
+                    found.append(await _shown(desk, row, client))
+            return found
+
+    show_rows(["app", "name", "version", "status", "scopes", "weaknesses"], run(listed()), as_json=as_json, nothing="there are no apps")
+
+
+@apps.command()
+@click.option("--for", "slug", metavar="APP", help="As the next version of this app: its name must be a new one.")
+@_file
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def validate(terminal: Terminal, file: Path, slug: str | None, tenant: str | None, *, as_json: bool) -> None:
+    """Check the manifest in FILE against the platform; every fault is told at once, and nothing is changed."""
+
+    async def checked() -> Manifest:
+        async with terminal.desk(tenant) as desk:
+            manifest, _ = await _manifest(desk, file)
+            if slug is not None:
+                await _refuse_twice(desk, (await _find(desk, slug))[0], manifest)
+            return manifest
+
+    manifest = run(checked())
+    say(f"{file} is good: {manifest.name} {manifest.version}", {"name": manifest.name, "version": manifest.version}, as_json=as_json)
+
+
+@apps.command()
+@_app
+@_file
+@click.option("--developer", help="Who made the app (an e-mail address); only for a new one.")
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def publish(terminal: Terminal, app: str, file: Path, developer: str | None, tenant: str | None, *, as_json: bool) -> None:
+    """Publish the manifest in FILE as the next version of APP. A new APP is made, and its secret printed, this once.
+
+    Installs keep what they have; where the version asks for more, their users are told.
+    """
+    version, secret = run(_publish(terminal, app, file, developer, tenant))
+    sentence = f"{app} {version} is published"
+    if secret is not None:
+        sentence += f"\nThe secret of {app}; it is shown this once and kept as a digest:\n  {secret}"
+    document = {"app": app, "version": version, **({} if secret is None else {"client_secret": secret})}
+    say(sentence, document, as_json=as_json)
+
+
+@apps.command()
+@_app
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def withdraw(terminal: Terminal, app: str, tenant: str | None, *, as_json: bool) -> None:
+    """Offer APP to nobody any more. What is installed goes on."""
+    changed = run(_change(terminal, app, tenant, "withdraw"))
+    sentence = f"{app} is withdrawn; what is installed goes on" if changed else f"{app} was withdrawn already"
+    say(sentence, {"app": app, "status": "withdrawn", "changed": changed}, as_json=as_json)
+
+
+@apps.command()
+@_app
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def offer(terminal: Terminal, app: str, tenant: str | None, *, as_json: bool) -> None:
+    """Offer a withdrawn APP again."""
+    changed = run(_change(terminal, app, tenant, "offer"))
+    sentence = f"{app} is offered again" if changed else f"{app} was offered already"
+    say(sentence, {"app": app, "status": "offered", "changed": changed}, as_json=as_json)
+
+
+@apps.command()
+@_app
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def block(terminal: Terminal, app: str, tenant: str | None, *, as_json: bool) -> None:
+    """Keep APP out: every token that it has is dead now, and it is installed nowhere any more."""
+    changed = run(_change(terminal, app, tenant, "block"))
+    sentence = f"{app} is blocked; all that it was given has ended" if changed else f"{app} was blocked already"
+    say(sentence, {"app": app, "status": "blocked", "changed": changed}, as_json=as_json)
+
+
+@apps.command()
+@_app
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def unblock(terminal: Terminal, app: str, tenant: str | None, *, as_json: bool) -> None:
+    """Let APP in again; nothing that was ended comes back, so it is installed anew."""
+    changed = run(_change(terminal, app, tenant, "unblock"))
+    sentence = f"{app} may be installed again" if changed else f"{app} was not blocked"
+    say(sentence, {"app": app, "changed": changed}, as_json=as_json)
+
+
+@apps.command()
+@tenant_option
+@json_option
+@click.option("--app", "slug", help="Only those of this app.")
+@click.option("--account", help="Only those in this account (its slug).")
+@click.option("--before", help="Go on behind this install (its id).")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
+@click.pass_obj
+@told
+def installs(
+    terminal: Terminal, tenant: str | None, slug: str | None, account: str | None, before: str | None, count: int, *, as_json: bool
+) -> None:
+    """List live installs with their state, the latest first."""
+
+    async def listed() -> list[dict[str, Any]]:
+        from gatewright.apis.catalogues import Catalogues
+        from gatewright.market import listing
+
+        async with terminal.desk(tenant) as desk:
+            app = 0 if slug is None else (await _find(desk, slug))[0].id
+            place = 0 if account is None else await _account(desk, account)
+            behind = listing.NEWEST if before is None else _number(before)
+            found = await listing.installs(desk.store, desk.tenant.id, app=app, account=place, before=behind, count=count)
+            catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+            return [_install(one, catalogue) for one in found]
+
+    heads = ["id", "app", "account", "acts_for", "state", "scopes", "update", "made_at"]
+    show_rows(heads, run(listed()), as_json=as_json, nothing="nothing is installed")
+
+
+@apps.command()
+@click.argument("install_id")
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def uninstall(terminal: Terminal, install_id: str, tenant: str | None, *, as_json: bool) -> None:
+    """End an install: its token is dead from now on."""
+
+    async def done() -> bool:
+        from gatewright.market.installs import uninstall_in_account
+
+        async with terminal.desk(tenant) as desk:
+            number, at = _number(install_id), desk.clock.moment()
+            return await desk.store.run(uninstall_in_account, at, tenant=desk.tenant.id, number=number, account=0, actor=desk.actor)
+
+    from gatewright.audit.deed import Refused
+
+    if not run(done()):
+        raise Refused(f"there is no live install {install_id}")
+    say(f"{install_id} is uninstalled", {"id": install_id, "ended": True}, as_json=as_json)
+
+
+@apps.command("hand-over")
+@click.argument("install_id")
+@click.argument("service_user")
+@tenant_option
+@json_option
+@click.pass_obj
+@told
+def hand_over(terminal: Terminal, install_id: str, service_user: str, tenant: str | None, *, as_json: bool) -> None:
+    """Let an install act for SERVICE_USER (an e-mail address) of its account, so that it outlives who installed it."""
+
+    async def done() -> None:
+        from gatewright.audit.deed import Refused
+        from gatewright.market import handover, listing
+
+        async with terminal.desk(tenant) as desk:
+            found = await listing.installs(desk.store, desk.tenant.id, number=_number(install_id), count=1)
+            if not found:
+                raise Refused(f"there is no live install {install_id}")
+            to = await _user(desk, service_user)
+            await desk.act(lambda deed: handover.hand_over(deed, found[0].id, account=found[0].account, to=to))
+
+    run(done())
+    say(f"{install_id} acts for {service_user}", {"id": install_id, "acts_for": service_user}, as_json=as_json)
+
+
+@apps.command()
+def schema() -> None:
+    """Print the JSON Schema of a manifest."""
+    from gatewright.market.manifest import json_schema
+
+    click.echo(json_schema().decode(), nl=False)
+
+
+async def _find(desk: Desk, slug: str) -> tuple[AppRow, ClientRow]:
+    from gatewright.audit.deed import Refused
+    from gatewright.market.apps import app_named
+
+    found = await app_named(desk.store, desk.tenant.id, slug)
+    if found is None:
+        raise Refused(f"there is no app {slug} in the tenant {desk.tenant.slug}")
+    return found
+
+
+async def _manifest(desk: Desk, file: Path) -> tuple[Manifest, dict[str, int]]:
+    """Return the manifest of a file, and the ids of the scopes that it names."""
+    import msgspec
+
+    from gatewright.apis.catalogues import Catalogues
+    from gatewright.base.check import Faults
+    from gatewright.market.files import read_document
+    from gatewright.market.manifest import Manifest, shape_faults
+    from gatewright.market.rules import known_scopes, manifest_faults
+
+    document = read_document(file)
+    faults = shape_faults(document)
+    if faults:
+        raise Faults(faults)
+    manifest = msgspec.convert(document, Manifest)
+    catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+    faults = manifest_faults(manifest, known_scopes(catalogue))
+    if faults:
+        raise Faults(faults)
+    return manifest, {one.scope: catalogue.scopes_by_name[one.scope].id for one in manifest.asked}
+
+
+async def _refuse_twice(desk: Desk, app: AppRow, manifest: Manifest) -> None:
+    from gatewright.audit.deed import Refused
+    from gatewright.market.apps import LABELLED
+
+    if await desk.store.one(LABELLED, app=app.id, tenant=desk.tenant.id, label=manifest.version) is not None:
+        raise Refused(f"version {manifest.version} was published already: give this one another version")
+
+
+async def _publish(terminal: Terminal, slug: str, file: Path, developer: str | None, tenant: str | None) -> tuple[str, str | None]:
+    from gatewright.audit.deed import Refused
+    from gatewright.clients.secrets import make_secret, to_keep
+    from gatewright.market import apps as market
+    from gatewright.market.rules import app_id_fault
+    from gatewright.tenants import credentials
+
+    async with terminal.desk(tenant) as desk:
+        manifest, scopes = await _manifest(desk, file)
+        found = await market.app_named(desk.store, desk.tenant.id, slug)
+        if found is not None:
+            await desk.act(lambda deed: market.publish(deed, *found, manifest, scopes))
+            return manifest.version, None
+        fault = app_id_fault(slug)
+        if fault is not None:
+            raise Refused(fault)
+        owner = 0 if developer is None else await _user(desk, developer)
+        secret = make_secret(desk.clock.moment())
+        kept = to_keep(secret, desk.tenant.id, str)  # a secret of ours is never short, so nothing slow is asked for
+
+        async def made(deed: Deed) -> None:
+            number = await market.make_app(deed, slug, manifest, scopes, owner=owner)
+            await credentials.add(deed, "client", number, slug, method=kept.method, digest=kept.digest, label="terminal")
+
+        await desk.act(made)
+        return manifest.version, secret.reveal()
+
+
+async def _change(terminal: Terminal, slug: str, tenant: str | None, act: str) -> bool:
+    from gatewright.market import apps as market
+
+    acts = {"withdraw": market.withdraw, "offer": market.offer, "block": market.block, "unblock": market.unblock}
+    async with terminal.desk(tenant) as desk:
+        _, client = await _find(desk, slug)
+        return await desk.act(lambda deed: acts[act](deed, client))
+
+
+async def _user(desk: Desk, email: str) -> int:
+    from gatewright.audit.deed import Refused
+    from gatewright.users.book import user_by_email
+
+    row = await user_by_email(desk.store, desk.tenant.id, email)
+    if row is None:
+        raise Refused(f"there is no user {email} in the tenant {desk.tenant.slug}")
+    return row.id
+
+
+async def _account(desk: Desk, slug: str) -> int:
+    from gatewright.accounts.book import account_named
+    from gatewright.audit.deed import Refused
+
+    row = await account_named(desk.store, desk.tenant.id, slug)
+    if row is None:
+        raise Refused(f'there is no account "{slug}" in the tenant {desk.tenant.slug}')
+    return row.id
+
+
+def _number(shown: str) -> int:
+    from gatewright.audit.deed import Refused
+    from gatewright.base import ids
+
+    number = ids.read(ids.INSTALL, shown)
+    if number is None:
+        raise Refused(f'"{shown}" is no install\'s id, which looks like in_… ; `gatewright apps installs` shows them')
+    return number
+
+
+async def _shown(desk: Desk, row: AppRow, client: ClientRow) -> dict[str, Any]:
+    from gatewright.apis.catalogues import Catalogues
+    from gatewright.clients.rules import weaknesses
+    from gatewright.market.apps import VERSION
+    from gatewright.users.book import BY_ID as USER
+
+    terms = client.terms
+    catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+    version = await desk.store.one(VERSION, app=row.id, tenant=row.tenant, number=row.version)
+    owner = await desk.store.one(USER, id=row.owner, tenant=row.tenant) if row.owner else None
+    status = "blocked" if client.disabled_at is not None else "withdrawn" if terms.withdrawn else "offered"
+    asks = {one.scope: one.required for one in terms.asks}
+    return {
+        "app": client.client_id,
+        "name": terms.client_name,
+        "version": None if version is None else version.label,
+        "status": status,
+        "developer": None if owner is None else owner.email,
+        "redirect_uris": list(terms.redirect_uris),
+        "scopes": [f"{catalogue.scopes[one].name}{'' if asks[one] else ' (optional)'}" for one in asks if one in catalogue.scopes],
+        "weaknesses": list(weaknesses(terms)),
+    }
+
+
+def _install(found: Install, catalogue: Catalogue) -> dict[str, Any]:
+    from gatewright.base import ids
+    from gatewright.base.calendar import stamp
+
+    return {
+        "id": ids.show(ids.INSTALL, found.id),
+        "app": found.slug,
+        "account": found.account_slug,
+        "installed_by": found.installer,
+        "acts_for": found.acting_email,
+        "state": found.standing,
+        "scopes": catalogue.names(found.scopes),
+        "declined": catalogue.names(found.declined),
+        "update": [catalogue.scopes[one.scope].name for one in found.update if one.scope in catalogue.scopes],
+        "made_at": stamp(found.made_at),
+        "changed_at": stamp(found.changed_at),
+    }
