@@ -11,7 +11,7 @@ from gatewright.store import Counts
 from tests.protocol.test_client_credentials import ROBOT, a_service
 from tests.protocol.test_password import an_old_client, shown, with_passwords
 from tests.support import builders as b
-from tests.support.world import Playground, open_playground
+from tests.support.world import VERIFIER, Playground, open_playground
 
 JWT_LIMIT = 900
 HANDLE_LIMIT = 200
@@ -151,3 +151,26 @@ async def test_a_wrong_password_costs_no_more_than_at_the_page(ground: Playgroun
     with pytest.raises(InvalidGrant):
         await shown(ground, password="wrong")
     assert cost.spent == {"reads": 4, "units": 2}
+
+
+async def test_an_app_pays_one_read_and_one_unit_for_its_token_and_everybody_else_as_before(ground: Playground) -> None:
+    from gatewright.oauth.authorization import INSTALLED
+
+    asks = [{"scope": b.READ_BALANCE.id}]
+    app = await ground.add(exchange="app", scopes_policy="manifest", pkce="optional", asks=asks)
+    code = await ground.code(app, b.READ_BALANCE.id, opened_by=INSTALLED)
+    standing = await ground.row()
+    await ground.sql(
+        """INSERT INTO install (id, tenant, app, account, person, acting, consent_grant, version, state, made_at, changed_at)
+           VALUES (1, :tenant, :app, :account, :person, :person, :grant, 1, 'approved', 0, 0)""",
+        tenant=b.TENANT,
+        app=app.id,
+        account=b.ACCOUNT,
+        person=b.PERSON,
+        grant=standing.grant,
+    )
+    cost = Cost(ground)
+    bought = await ground.post(code=code, code_verifier=VERIFIER)
+    assert cost.spent == {"reads": 1, "units": 1}
+    assert bought["access_token"].startswith("gwt_")
+    assert bought["install_id"] == "in_0000000000001"
