@@ -79,7 +79,9 @@ async def test_a_body_that_is_cut_off_is_refused(node: Node, path: str) -> None:
 async def test_only_forms_are_read(node: Node, path: str, kind: str) -> None:
     for body in (GRANT, b'{"grant_type":"client_credentials"}'):
         answer = await node.ask("POST", path, headers=(("content-type", kind), COPIER), body=body)
-        assert answer.status == 415
+        # JSON is read where apps of the marketplace may send it; from this client, which is none, it is refused all the same.
+        no_json = (path, kind) == ("/token", "application/json") and body == GRANT
+        assert answer.status == (400 if no_json else 415)
     two = await node.ask("POST", path, headers=(FORM, ("content-type", kind), COPIER), body=GRANT)
     assert two.status == 415, "of two types none is believed"
 

@@ -13,7 +13,7 @@ from tests.support.house import ACME, GLOBEX, Answer, Node, bearer
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 # The issue's own list: where scripts of other sites may read, and nowhere else.
-READ_BY_SCRIPTS = frozenset({"token", "userinfo", "me", "revoke", "metadata", "jwks"})
+READ_BY_SCRIPTS = frozenset({"token", "userinfo", "me", "revoke", "metadata", "jwks", "app_manifest"})
 PROTOCOL = {place: name for paths in PATHS.values() for name, places in paths.items() for place in places if name in ENDPOINTS}
 PAGES = {path: methods for methods, path, _ in ROUTES} | {
     place: ("GET", "POST") for paths in PATHS.values() for name in PROTOCOL_PAGES for place in paths[name]

@@ -1,4 +1,4 @@
-"""An app takes itself out of an account: with its own credentials, or with the token of that very install (`docs/decisions/0011`)."""
+"""An app takes itself out of an account: with its own credentials, or with the token of that very install (`docs/decisions/0012`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from msgspec import Struct
 from gatewright.base import ids
 from gatewright.oauth.access import Access, present
 from gatewright.oauth.ask import Ask, Reply
-from gatewright.oauth.authorization import INSTALLED
 from gatewright.oauth.client_auth import authenticate
 from gatewright.oauth.errors import InvalidClient, InvalidToken
 
@@ -51,6 +50,6 @@ async def _caller(ask: Ask, world: World) -> tuple[int, int]:
     if header[: len(_BEARER)].lower() != _BEARER:
         return (await authenticate(ask, world)).id, 0
     access = await present(header[len(_BEARER) :].strip(), ask.issuer, world, now=ask.at.now, address=ask.address)
-    if not isinstance(access, Access) or access.standing.opened_by != INSTALLED:
+    if not isinstance(access, Access) or not access.client.is_app:
         raise InvalidToken("the access token is unknown, has ended, or is no app's")
     return access.client.id, access.standing.grant
