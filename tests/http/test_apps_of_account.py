@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 import pytest
 
 from gatewright.accounts.book import MEMBERSHIP, account_named, set_roles
-from gatewright.accounts.records import ADMINISTRATOR
 from gatewright.apis.book import make_role
 from gatewright.audit.deed import Deed
 from gatewright.market import leaving
@@ -23,8 +22,8 @@ PAGE = "/-/account-apps?account=acme-prod"
 BEN = ("ben@acme.test", "a staple of no correct horse")
 
 
-async def administrator(node: Node, email: str, slug: str = "acme-prod", *more: str) -> None:
-    """Make somebody an admin of an account."""
+async def administrator(node: Node, email: str, slug: str = "acme-prod") -> None:
+    """Let somebody look after an account."""
     tenant = await node.tenant()
     catalogue = await node.house.world.directory.catalogue(tenant)
     person, account = await user(node, email), await account_named(node.house.store, tenant, slug)
@@ -33,8 +32,9 @@ async def administrator(node: Node, email: str, slug: str = "acme-prod", *more: 
     assert held is not None
 
     async def unit(deed: Deed) -> None:
-        known = catalogue.roles_by_name.get(ADMINISTRATOR)
-        role = known.id if known is not None else await make_role(deed, ADMINISTRATOR, frozenset())
+        known = catalogue.roles_by_name.get("Account admin")
+        rights = frozenset([catalogue.scopes_by_name["gw:access:write"].id])
+        role = known.id if known is not None else await make_role(deed, "Account admin", rights)
         await set_roles(deed, held, held.role_ids | {role})
 
     await node.manage(tenant, unit)

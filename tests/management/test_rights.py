@@ -12,6 +12,7 @@ from tests.support.house import GLOBEX, Node, basic, bearer
 PLACES = {
     "client_id": "budget-buddy", "account": "acme-dev", "user": "ann@acme.test", "role": "Organizer", "scope": "read:balance",
     "api": "https%3A%2F%2Fbank.acme.test", "host": "id.acme.test", "grant": "gr_0000000000000", "secret_id": "cs_0000000000000", "kid": "k",
+    "app": "reporter", "install": "in_0000000000000",
 }  # fmt: skip
 
 
@@ -120,7 +121,7 @@ async def test_another_account_is_to_an_account_admin_like_one_that_does_not_exi
 def _body(name: str) -> tuple[object, dict[str, str]]:
     bodies = {
         "members.add": {"user": "ben@acme.test"}, "members.change": {"roles": []}, "access.end_all": {},
-        "service_users.create": {"email": "x@acme.test"},
+        "service_users.create": {"email": "x@acme.test"}, "account_apps.hand_over": {"user": "robot@service.acme.test"},
     }  # fmt: skip
     return bodies.get(name), {"if-match": "*"}
 

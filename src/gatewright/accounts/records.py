@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from gatewright.oauth.catalogue import ids_of
-
-ADMINISTRATOR: Final = "Administrator"  # the role whose holders look after an account
 
 
 class AccountRow(Struct, frozen=True):

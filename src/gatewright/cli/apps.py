@@ -12,7 +12,7 @@ from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
     from gatewright.clients.book import ClientRow
-    from gatewright.market.listing import Install
+    from gatewright.market.listing import App, Install
     from gatewright.market.manifest import Manifest
     from gatewright.market.records import AppRow
     from gatewright.oauth.catalogue import Catalogue
@@ -29,23 +29,20 @@ def apps() -> None:
 @apps.command("list")
 @tenant_option
 @json_option
+@click.option("--after", default="", help="Go on behind this app.")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
 @told
-def list_apps(terminal: Terminal, tenant: str | None, count: int, *, as_json: bool) -> None:
-    """List apps in the order in which they were made."""
+def list_apps(terminal: Terminal, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
+    """List apps by id."""
 
     async def listed() -> list[dict[str, Any]]:
-        from gatewright.clients.book import BY_ID
-        from gatewright.market.apps import LIST
+        from gatewright.apis.catalogues import Catalogues
+        from gatewright.market import listing
 
         async with terminal.desk(tenant) as desk:
-            found = []
-            for row in await desk.store.all(LIST, tenant=desk.tenant.id, after=0, count=count):
-                client = await desk.store.one(BY_ID, id=row.id, tenant=desk.tenant.id)
-                if client is not None:
-                    found.append(await _shown(desk, row, client))
-            return found
+            catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+            return [_shown(one, catalogue) for one in await listing.apps(desk.store, desk.tenant.id, after=after, count=count)]
 
     show_rows(["app", "name", "version", "status", "scopes", "weaknesses"], run(listed()), as_json=as_json, nothing="there are no apps")
 
@@ -337,26 +334,18 @@ def _number(shown: str) -> int:
     return number
 
 
-async def _shown(desk: Desk, row: AppRow, client: ClientRow) -> dict[str, Any]:
-    from gatewright.apis.catalogues import Catalogues
+def _shown(found: App, catalogue: Catalogue) -> dict[str, Any]:
     from gatewright.clients.rules import weaknesses
-    from gatewright.market.apps import VERSION
-    from gatewright.users.book import BY_ID as USER
 
-    terms = client.terms
-    catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
-    version = await desk.store.one(VERSION, app=row.id, tenant=row.tenant, number=row.version)
-    owner = await desk.store.one(USER, id=row.owner, tenant=row.tenant) if row.owner else None
-    status = "blocked" if client.disabled_at is not None else "withdrawn" if terms.withdrawn else "offered"
-    asks = {one.scope: one.required for one in terms.asks}
+    terms, known = found.settings, catalogue.scopes
     return {
-        "app": client.client_id,
+        "app": found.slug,
         "name": terms.client_name,
-        "version": None if version is None else version.label,
-        "status": status,
-        "developer": None if owner is None else owner.email,
+        "version": found.label,
+        "status": found.status,
+        "developer": found.owner,
         "redirect_uris": list(terms.redirect_uris),
-        "scopes": [f"{catalogue.scopes[one].name}{'' if asks[one] else ' (optional)'}" for one in asks if one in catalogue.scopes],
+        "scopes": [f"{known[one.scope].name}{'' if one.required else ' (optional)'}" for one in terms.asks if one.scope in known],
         "weaknesses": list(weaknesses(terms)),
     }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gatewright.settings import Loaded
     from gatewright.store import Store, Tx
 
+ADMINISTRATOR: Final = "Administrator"
 
 _SETTINGS_TEXT: Final = """\
 # What the operator sets before the server starts. Every setting, its default and its reason: docs/reference/settings.md,
@@ -162,7 +163,6 @@ async def _make(tx: Tx, at: Moment, first: First, digest: str, actor: str) -> li
 
 async def _administrator(deed: Deed, first: First, digest: str) -> list[str]:
     from gatewright.accounts.book import account_named, join, make_account
-    from gatewright.accounts.records import ADMINISTRATOR
     from gatewright.apis.book import make_role, roles_of
     from gatewright.oauth.catalogue import MANAGEMENT_IDS
     from gatewright.users.book import make_user, user_by_email

@@ -201,6 +201,8 @@ def _out_of_band_fault(name: str, settings: ClientSettings) -> str | None:
 
 
 def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
+    if settings.scopes_policy == "manifest" and settings.exchange != "app":
+        yield "scopes_policy", "only an app of the marketplace asks for what its manifest says: name it under [[apps]]"
     if settings.type == "service" and not OPENID_IDS.isdisjoint(settings.scopes):
         yield "scopes", "the scopes of OpenID Connect tell of a user, and a service has none"
     if settings.denied == "refuse" and settings.scopes_policy == "all_allowed":

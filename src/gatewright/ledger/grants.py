@@ -22,7 +22,10 @@ Source = Literal["user", "account_admin", "first_party", "operator"]
 
 
 class Grant(Struct, frozen=True):
-    """The live record of what a client was given; `person` and `account` are 0 where there is none."""
+    """The live record of what a client was given; `person` and `account` are 0 where there is none.
+
+    `acting` is the service user to whom it was handed over, 0 where its own giver acts.
+    """
 
     id: int
     tenant: int
@@ -36,6 +39,7 @@ class Grant(Struct, frozen=True):
     made_at: int
     changed_at: int
     expires_at: int | None
+    acting: int = 0
 
     @property
     def scopes(self) -> frozenset[int]:
@@ -112,7 +116,7 @@ class _Ended(Struct, frozen=True):
     account: int
 
 
-_COLUMNS: Final = "id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at"
+_COLUMNS: Final = "id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at, acting"
 FIND: Final = Query(
     Grant,
     f"""SELECT {_COLUMNS} FROM consent_grant
@@ -190,7 +194,7 @@ async def give(tx: Tx, at: Moment, giving: Giving) -> Grant:
         if old is not None and giving.source in _SILENT and old.says_like(new):
             # Nobody was asked and nothing is new, so nothing happened.
             return old
-        if await _written(tx, old, new, giving.acting, at):
+        if await _written(tx, old, new, at):
             act = Act.GRANT_MADE if old is None else Act.GRANT_CHANGED
             await record(tx, at, tenant=new.tenant, actor=giving.actor, act=act, subject=ids.show(ids.GRANT, new.id), detail=_told(new))
             return new
@@ -217,10 +221,11 @@ def _merged(old: Grant | None, giving: Giving, at: Moment) -> Grant:
         made_at=at.now if old is None else old.made_at,
         changed_at=at.now,
         expires_at=giving.expires_at,
+        acting=giving.acting,
     )
 
 
-async def _written(tx: Tx, old: Grant | None, new: Grant, acting: int, at: Moment) -> bool:
+async def _written(tx: Tx, old: Grant | None, new: Grant, at: Moment) -> bool:
     if old is None:
         return (
             await tx.do(
@@ -230,7 +235,7 @@ async def _written(tx: Tx, old: Grant | None, new: Grant, acting: int, at: Momen
                 client=new.client,
                 account=new.account,
                 person=new.person,
-                acting=acting,
+                acting=new.acting,
                 granted=new.granted,
                 declined=new.declined,
                 claims=new.claims,
@@ -323,6 +328,7 @@ async def narrow(tx: Tx, at: Moment, grant: Grant, scopes: frozenset[int], actor
         actor=actor,
         person=grant.person,
         account=grant.account,
+        acting=grant.acting,
         granted=grant.scopes & scopes,
         declined=grant.declined_scopes,
         claims=grant.claims,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NEWEST: Final = (1 << 63) - 1
 LIST: Final = Query(
     Grant,
-    """SELECT id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at
+    """SELECT id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at, acting
          FROM consent_grant
         WHERE tenant = :tenant AND ended_at IS NULL AND id < :before
           AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:person AS BIGINT) = 0 OR person = :person)

@@ -94,6 +94,34 @@ class Held(Struct, frozen=True):
     used_at: int | None
 
 
+class Published(Struct, frozen=True):
+    """An app with what is published of it; `settings` and `manifest` are documents."""
+
+    id: int
+    slug: str
+    settings: str
+    disabled_at: int | None
+    owner: str | None
+    version: int
+    label: str
+    manifest: str
+    created_at: int
+    changed_at: int
+
+
+PUBLISHED: Final = Query(
+    Published,
+    """SELECT a.id, c.client_id, c.settings, c.disabled_at, p.email, a.version, v.label, v.manifest, a.created_at,
+              CASE WHEN c.changed_at > a.changed_at THEN c.changed_at ELSE a.changed_at END
+         FROM app AS a
+              JOIN client AS c ON c.id = a.id
+              JOIN app_version AS v ON v.app = a.id AND v.number = a.version
+              LEFT JOIN person AS p ON p.id = a.owner
+        WHERE a.tenant = :tenant AND c.client_id > :after AND (:slug = '' OR c.client_id = :slug)
+     ORDER BY c.client_id LIMIT :count""",
+)
+
+
 class Installed(Struct, frozen=True):
     """A live install as its user, its account's admin or its app's developer sees it listed; `settings` is the client's document.
 

@@ -19,6 +19,7 @@ from gatewright.management.names import Known, account_at, known, place, user_at
 from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, form, patch, record
 from gatewright.management.users import make_user
+from gatewright.market import leaving
 from gatewright.oauth.catalogue import ids_of
 from gatewright.platform.document import AccountPart, Name, UserPart
 from gatewright.users import book as users
@@ -128,7 +129,7 @@ async def change_account(errand: Errand, where: AccountAt, body: Struct) -> Stru
 
 async def disable_account(errand: Errand, where: AccountAt) -> Struct:
     """End all access through an account."""
-    await book.disable_account(errand.deed, await account_at(errand, where.account))
+    await leaving.disable_account(errand.deed, await account_at(errand, where.account))
     return await show_account(errand, where)
 
 
@@ -140,7 +141,7 @@ async def enable_account(errand: Errand, where: AccountAt) -> Struct:
 
 async def delete_account(errand: Errand, where: AccountAt) -> None:
     """Take an account away for good, with its memberships."""
-    await book.delete_account(errand.deed, await account_at(errand, where.account))
+    await leaving.delete_account(errand.deed, await account_at(errand, where.account))
 
 
 def _told(row: AccountRow) -> Struct:
@@ -186,7 +187,7 @@ async def end_member(errand: Errand, where: MemberAt) -> None:
     _, user, held = await _membership(errand, where)
     if user.kind == "service":
         raise Refused("a service user belongs to its account for as long as there is one; disable it or delete it instead")
-    await book.end_membership(errand.deed, held)
+    await leaving.end_membership(errand.deed, held)
 
 
 async def _place(errand: Errand, account: AccountRow, user: UserRow, roles: tuple[str, ...], present: frozenset[int]) -> None:
@@ -236,7 +237,7 @@ async def create_service_user(errand: Errand, where: AccountAt, body: NewService
 
 async def disable_service_user(errand: Errand, where: MemberAt) -> MemberRecord:
     """Stop a service user of an account: every authorization of it ends now."""
-    await users.disable_user(errand.deed, await _service_user(errand, where))
+    await leaving.disable_user(errand.deed, await _service_user(errand, where))
     return await show_member(errand, where)
 
 
@@ -251,7 +252,7 @@ async def enable_service_user(errand: Errand, where: MemberAt) -> MemberRecord:
 
 async def delete_service_user(errand: Errand, where: MemberAt) -> None:
     """Take a service user away for good."""
-    await users.delete_user(errand.deed, await _service_user(errand, where))
+    await leaving.delete_user(errand.deed, await _service_user(errand, where))
 
 
 async def _service_user(errand: Errand, where: MemberAt) -> UserRow:

@@ -98,13 +98,11 @@ async def explain(errand: Errand, where: Question) -> Explanation:
         _may_read_members(errand)
     if where.user and held is None and errand.caller.account:
         raise NotThere(f"there is no user {where.user}")  # or none here, which is the same to whose rights end here
-    grant = await errand.source.one(
-        ledger.FIND,
-        tenant=errand.tenant,
-        client=client.id,
-        person=0 if user is None else user.id,
-        account=0 if account is None else account.id,
-    )
+    parties = {"person": 0 if user is None else user.id, "account": 0 if account is None else account.id}
+    grant = await errand.source.one(ledger.FIND, tenant=errand.tenant, client=client.id, acting=0, **parties)
+    if grant is None and user is not None and user.kind == "service":
+        # An app that was handed over to this service user.
+        grant = await errand.source.one(ledger.FIND, tenant=errand.tenant, client=client.id, acting=user.id, **parties)
     if grant is not None and grant.over(errand.at.now):
         grant = None
     wanted = tuple(dict.fromkeys(where.scope.split())) or tuple(catalogue.names(client.scopes))

@@ -18,6 +18,8 @@ from gatewright.ledger.standing import GIVEN, Given
 from gatewright.management.accounts import AccountName, UserName
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, account_at, client_at, known, number_of, place, user_at
+from gatewright.market.installs import take_back
+from gatewright.market.settling import settle
 from gatewright.oauth.catalogue import ids_of
 from gatewright.platform.document import Name
 from gatewright.store import Query
@@ -149,8 +151,7 @@ async def narrow_grant(errand: Errand, where: GrantAt, body: Kept) -> GrantRecor
     ]
     if wrong:
         raise Faults(tuple(wrong))
-    client = await client_at(errand, row.client_id)
-    grant = await errand.source.one(ledger.FIND, tenant=errand.tenant, client=client.id, person=row.person, account=row.account)
+    grant = await errand.source.one(ledger.OF_ID, id=row.id, tenant=errand.tenant)
     assert grant is not None  # noqa: S101 - it was just read
     kept = frozenset([catalogue.scopes_by_name[name].id for name in body.scopes])
     if kept != held:
@@ -233,7 +234,8 @@ async def _one(errand: Errand, shown: str, account: int) -> Given:
 
 
 async def _end(errand: Errand, row: Given) -> None:
-    await ledger.end(errand.deed.tx, errand.at, tenant=errand.tenant, number=row.id, because="by_admin", actor=errand.caller.by)
+    # What an app was given is its installation, which ends with it.
+    await take_back(errand.deed.tx, errand.at, tenant=errand.tenant, grant=row.id, because="by_admin", actor=errand.caller.by)
 
 
 async def _end_all(errand: Errand, parties: dict[str, int]) -> Ended:
@@ -248,6 +250,7 @@ async def _end_all(errand: Errand, parties: dict[str, int]) -> Ended:
         because="by_admin",
         actor=errand.caller.by,
     )
+    await settle(errand.deed.tx, errand.at, tenant=errand.tenant, app=client, account=account, acting=person, actor=errand.caller.by)
     return Ended(count)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatewright.base.operation import Operation
-from gatewright.management import accounts, apis, clients, explain, grants, keys, log, roles, tenant, users, weaknesses
+from gatewright.management import accounts, apis, apps, clients, explain, grants, keys, log, roles, tenant, users, weaknesses
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tenant.OPERATIONS,
@@ -14,6 +14,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *accounts.OPERATIONS,
     *users.OPERATIONS,
     *clients.OPERATIONS,
+    *apps.OPERATIONS,
     *weaknesses.OPERATIONS,
     *grants.OPERATIONS,
     *keys.OPERATIONS,

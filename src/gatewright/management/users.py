@@ -21,6 +21,7 @@ from gatewright.management.errand import Errand, NotHeld
 from gatewright.management.names import Known, known, place, user_at
 from gatewright.management.parts import carry_out, part
 from gatewright.management.records import filled, form, patch, record
+from gatewright.market import leaving
 from gatewright.platform.document import UserPart
 from gatewright.platform.steps import SlowWork, user_key
 from gatewright.users import book
@@ -158,7 +159,7 @@ async def change_user(errand: Errand, where: UserAt, body: Struct) -> Struct:
 
 async def disable_user(errand: Errand, where: UserAt) -> Struct:
     """Keep a user out: every session and authorization ends now."""
-    await book.disable_user(errand.deed, await user_at(errand, where.user))
+    await leaving.disable_user(errand.deed, await user_at(errand, where.user))
     return await show_user(errand, where)
 
 
@@ -172,7 +173,7 @@ async def enable_user(errand: Errand, where: UserAt) -> Struct:
 
 async def delete_user(errand: Errand, where: UserAt) -> None:
     """Take a user away for good, with password, profile, memberships and grants."""
-    await book.delete_user(errand.deed, await user_at(errand, where.user))
+    await leaving.delete_user(errand.deed, await user_at(errand, where.user))
 
 
 async def set_password(errand: Errand, where: UserAt, body: NewPassword) -> None:

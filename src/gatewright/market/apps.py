@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
 BY_ID: Final = Query(AppRow, "SELECT id, tenant, owner, version, created_at, changed_at FROM app WHERE id = :id AND tenant = :tenant")
-LIST: Final = Query(
-    AppRow,
-    """SELECT id, tenant, owner, version, created_at, changed_at FROM app
-        WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :count""",
-)
 VERSION: Final = Query(
     VersionRow,
     """SELECT id, app, number, label, manifest, published_at, published_by FROM app_version

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from gatewright.ledger.standing import INSTALLED, Installed
+from gatewright.ledger.standing import INSTALLED, PUBLISHED, Installed, Published
 from gatewright.market.rules import Asked
 from gatewright.oauth.catalogue import ids_of
 from gatewright.oauth.client import ClientSettings
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 NEWEST: Final = (1 << 63) - 1
 Standing = Literal["waiting", "active", "no_access", "blocked"]
 _settings: Final = msgspec.json.Decoder(ClientSettings).decode
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """An app as it is published today."""
+
+    id: int
+    slug: str
+    settings: ClientSettings
+    status: Literal["offered", "withdrawn", "blocked"]
+    owner: str | None
+    version: int
+    label: str
+    manifest: str
+    created_at: int
+    changed_at: int
 
 
 class Install(Struct, frozen=True, kw_only=True):
@@ -48,6 +63,27 @@ class Install(Struct, frozen=True, kw_only=True):
     update: tuple[Asked, ...]
     made_at: int
     changed_at: int
+
+
+async def apps(store: Store | Tx, tenant: int, *, slug: str = "", after: str = "", count: int = 100) -> list[App]:
+    """Return apps by their ids, or the one of this id."""
+    return [_app(row) for row in await store.all(PUBLISHED, tenant=tenant, slug=slug, after=after, count=count)]
+
+
+def _app(row: Published) -> App:
+    settings = _settings(row.settings)
+    return App(
+        id=row.id,
+        slug=row.slug,
+        settings=settings,
+        status="blocked" if row.disabled_at is not None else "withdrawn" if settings.withdrawn else "offered",
+        owner=row.owner,
+        version=row.version,
+        label=row.label,
+        manifest=row.manifest,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+    )
 
 
 async def installs(

@@ -9,13 +9,13 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gatewright.accounts.records import ADMINISTRATOR
 from gatewright.base.check import Fault, Findings, choice
 from gatewright.base.toml import Path
 from gatewright.clients.rules import client_id_fault
 from gatewright.market.manifest import Manifest
-from gatewright.oauth.catalogue import OPENID_SCOPES, Catalogue
+from gatewright.oauth.catalogue import MANAGEMENT_API, MANAGEMENT_SCOPES, OPENID_SCOPES, Catalogue
 from gatewright.oauth.client import AskedScope, Client, ClientSettings, RedirectMatch
+from gatewright.oauth.decision import Party, decide
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.oauth.redirect_uri import origin_of
 from gatewright.oauth.visit import Seat
@@ -25,6 +25,7 @@ _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 TAKEN: Final = frozenset({"o", "oauth", "static", "well-known"})
 _WEB: Final = re.compile(r"https://[^/?#@\s]+(?:[/?#]\S*)?|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?(?:[/?#]\S*)?")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ACCESS_WRITE: Final = next(scope.id for scope in MANAGEMENT_SCOPES if scope.name == "gw:access:write")
 _OFFLINE: Final = "offline_access"
 
 Known = Mapping[str, str]
@@ -41,7 +42,7 @@ class Asked(Struct, frozen=True):
 
 def known_scopes(catalogue: Catalogue) -> Known:
     """Return the scopes of a tenant."""
-    apis = catalogue.apis
+    apis = {number: api for number, api in catalogue.apis.items() if number != MANAGEMENT_API}
     named = {scope.name: apis[scope.api].audience for scope in catalogue.scopes.values() if scope.api in apis}
     return {**{scope.name: "" for scope in OPENID_SCOPES}, **named}
 
@@ -145,9 +146,16 @@ def added_and_left(old: ClientSettings, new: ClientSettings) -> tuple[list[int],
 
 
 def administers(seat: Seat, catalogue: Catalogue) -> bool:
-    """Tell whether a member looks after the account: holds the role that `gatewright init` makes for that."""
-    role = catalogue.roles_by_name.get(ADMINISTRATOR)
-    return role is not None and role.id in seat.roles
+    """Tell whether a member looks after an account's apps: by the scope with which the management API lets an admin do it."""
+    held = frozenset[int]().union(*[catalogue.roles[role].scopes for role in seat.roles if role in catalogue.roles])
+    return _ACCESS_WRITE in catalogue.implied(held)
+
+
+def beyond(scopes: frozenset[int], catalogue: Catalogue, client: Client, giver: Party, taker: Party) -> list[str]:
+    """Return the names of the scopes that somebody would give to an app through a user's roles and does not hold (`security-rules` 36)."""
+    names = catalogue.names(scopes)
+    given, held = decide(names, catalogue, client, taker).ids, decide(names, catalogue, client, giver).ids
+    return catalogue.names(given - held)
 
 
 def each_fault(faults: tuple[Fault, ...]) -> Iterator[dict[str, str]]:

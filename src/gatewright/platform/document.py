@@ -165,7 +165,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redirect_match: RedirectMatch = "exact"
     post_logout_redirect_uris: tuple[Uri, ...] = ()
     scopes: tuple[Name, ...] = ()
-    scopes_policy: Literal["required", "all_allowed"] = "required"
+    scopes_policy: Literal["required", "all_allowed", "manifest"] = "required"
     unknown_scopes: Literal["refuse", "ignore"] = "refuse"
     denied: Literal["drop", "refuse"] = "drop"
     roles: tuple[Name, ...] = ()

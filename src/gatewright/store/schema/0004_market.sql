@@ -9,7 +9,7 @@ CREATE TABLE app (
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL
 );
-CREATE INDEX app_tenant ON app (tenant, id);
+CREATE INDEX app_tenant ON app (tenant);
 
 -- Every manifest that was published, as it was; `label` is what its developer calls the version.
 CREATE TABLE app_version (

@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from gatewright.audit.deed import Refused
 from gatewright.base import ids
-from gatewright.market.rules import administers
-from gatewright.oauth.catalogue import OPENID_API
+from gatewright.market.rules import administers, beyond
+from gatewright.oauth.catalogue import OPENID_API, ids_of
+from gatewright.oauth.decision import Party
 from gatewright.web import views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.consent import groups
@@ -147,11 +148,27 @@ async def hand_over(page: PageAsk, house: House) -> PageReply:
     visitor, seat = found
     number, robot = ids.read(ids.INSTALL, page.field("install")) or 0, ids.read(ids.USER, page.field("user")) or 0
     actor = ids.show(ids.USER, visitor.person)
+    lacking = await _lacking(page, house, seat, number, robot)
+    if lacking:
+        sentence = f"nobody gives what they do not hold, and you do not hold {', '.join(lacking)} in this account"
+        return await _shown(page, house, visitor, seat, sentence)
     try:
         await house.market.hand_over(page.at, page.issuer.tenant, number, account=seat.account, to=robot, actor=actor)
     except Refused as refused:
         return await _shown(page, house, visitor, seat, str(refused))
     return go(f"{page_of(seat)}&done={Done.HANDED_OVER}")
+
+
+async def _lacking(page: PageAsk, house: House, seat: Seat, number: int, robot: int) -> list[str]:
+    """Return what an app would get through a service user's roles and the admin's own do not give (`security-rules` 36)."""
+    tenant = page.issuer.tenant
+    install = await house.market.find(tenant, number)
+    client = None if install is None else await house.world.directory.client_by_row(tenant, install.app)
+    roles = next((ids_of(one.roles) for one in await house.market.robots(tenant, seat.account) if one.id == robot), None)
+    if install is None or client is None or roles is None:
+        return []  # refused with its own sentence
+    catalogue = await house.world.directory.catalogue(tenant)
+    return beyond(install.scopes, catalogue, client, seat.party, Party(user=True, member=True, roles=roles))
 
 
 async def _admin(page: PageAsk, house: House) -> tuple[Visitor, Seat] | None:

@@ -24,7 +24,7 @@ from gatewright.web.views import Choice, Done
 if TYPE_CHECKING:
     from gatewright.market.listing import Install
     from gatewright.oauth.catalogue import Catalogue
-    from gatewright.oauth.visit import Visitor
+    from gatewright.oauth.visit import Seat, Visitor
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -83,8 +83,10 @@ async def _offer(page: PageAsk, house: House, visitor: Visitor) -> _Offer | None
     if install is None or not install.update:
         return None
     back: str | None = ACCESS if install.acting == visitor.person else None
+    giver: Seat | None = None
     if install.service_user:
-        back = next((page_of(seat) for seat in await seats_of_admin(page, house, visitor) if seat.account == install.account), None)
+        giver = next((seat for seat in await seats_of_admin(page, house, visitor) if seat.account == install.account), None)
+        back = None if giver is None else page_of(giver)
     roles = await house.market.roles_of(install, tenant)
     client = await house.world.directory.client_by_row(tenant, install.app)
     if back is None or roles is None or client is None:
@@ -93,6 +95,9 @@ async def _offer(page: PageAsk, house: House, visitor: Visitor) -> _Offer | None
     asked = frozenset([one.scope for one in install.update])
     names = catalogue.names(asked | catalogue.implied(asked & client.scopes))
     possible = decide(names, catalogue, client, Party(user=True, member=True, roles=roles)).ids
+    if giver is not None:
+        # Nobody gives what he does not hold (`security-rules` 36).
+        possible &= decide(names, catalogue, client, giver.party).ids
     return _Offer(install, asked, frozenset([one.scope for one in install.update if one.required]), possible, back)
 
 
