@@ -557,3 +557,34 @@ async def test_the_schema_of_manifests_is_published_at_every_issuer(node: Node) 
         assert answer.header("access-control-allow-origin") == "*"
         assert answer.header("cache-control") == "public, max-age=300"
         assert set(answer.json["$defs"]["Manifest"]["required"]) == {"name", "description", "version"}
+
+
+async def test_an_app_withdrawn_while_its_page_is_read_is_not_installed(node: Node) -> None:
+    await add_app(node)
+    window = await signed_in(node)
+    page = await window.open("/reporter/install?account=acme-dev")
+    await manage(node, withdraw)
+    answer = await window.submit(page, {"choice": "allow"})
+    assert (answer.status, "was withdrawn meanwhile" in answer.text) == (400, True)
+    assert await node.number("SELECT COUNT(*) FROM install") == 0
+
+
+async def test_a_version_published_while_its_page_is_read_is_shown_again(node: Node) -> None:
+    await add_app(node)
+    window = await signed_in(node)
+    page = await window.open("/reporter/install?account=acme-dev")
+    await publish(node, description="Something else altogether")
+    again = await window.submit(page, {"choice": "allow"})
+    assert "Something else altogether" in again.text
+    assert await node.number("SELECT COUNT(*) FROM consent_grant") == 0
+
+
+async def test_the_token_given_back_leaves_an_install_that_says_so(node: Node) -> None:
+    await add_app(node)
+    window = await signed_in(node)
+    bought = await installed(node, window)
+    await node.post("/revoke", {"token": bought["access_token"]}, basic("reporter"))
+    assert await scope_of(node, bought["access_token"]) is None
+    page = await window.open("/-/access")
+    assert "has no access at present" in page.text
+    assert "/reporter/install" in page.text

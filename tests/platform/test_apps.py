@@ -206,3 +206,13 @@ async def test_the_client_of_an_app_is_not_described_twice(played: Played) -> No
     more = '[[clients]]\nclient_id = "report"\nclient_name = "R"\nredirect_uris = ["https://r.example/"]\n'
     assert [fault for fault in await played.faults(SMALL + more) if "name it under [[apps]]" in fault]
     assert [fault for fault in await played.faults(text + more) if "there is a client of this id" in fault]
+
+
+async def test_only_an_app_asks_for_what_its_manifest_says(played: Played) -> None:
+    text = SMALL.replace('client_name = "Web"', 'client_name = "Web"\nscopes_policy = "manifest"')
+    assert [fault for fault in await played.faults(text) if "clients[0].scopes_policy: only an app" in fault]
+
+
+async def test_no_app_asks_for_the_management_api(played: Played) -> None:
+    text = written(played, auth={**AUTH, "scopes": ["gw:users:read"]})
+    assert [fault for fault in await played.faults(text) if 'there is no scope "gw:users:read"' in fault]

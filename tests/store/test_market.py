@@ -326,7 +326,7 @@ async def a_settling(ground: Playground) -> Act:
     await installed(ground)
     await ground.sql("UPDATE account SET disabled_at = 1, epoch = epoch + 1")
     at = ground.clock.moment()
-    return lambda store: store.run(settling.settle, at)
+    return lambda store: store.run(settling.settle, at, tenant=b.TENANT, account=b.ACCOUNT, actor="os:admin")
 
 
 @act

@@ -209,11 +209,11 @@ def hand_over(terminal: Terminal, install_id: str, service_user: str, tenant: st
         from gatewright.market import handover, listing
 
         async with terminal.desk(tenant) as desk:
-            found = await listing.installs(desk.store, desk.tenant.id, number=_number(install_id), count=1)
-            if not found:
+            found = await listing.install(desk.store, desk.tenant.id, _number(install_id))
+            if found is None:
                 raise Refused(f"there is no live install {install_id}")
-            to = await _user(desk, service_user)
-            await desk.act(lambda deed: handover.hand_over(deed, found[0].id, account=found[0].account, to=to))
+            number, account, to = found.id, found.account, await _user(desk, service_user)
+            await desk.act(lambda deed: handover.hand_over(deed, number, account=account, to=to))
 
     run(done())
     say(f"{install_id} acts for {service_user}", {"id": install_id, "acts_for": service_user}, as_json=as_json)

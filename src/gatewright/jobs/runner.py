@@ -56,7 +56,7 @@ JOBS: Final = (
     Job("sweep", 300, shared=True, run=_sweep),
     Job("keys", 60, shared=True, run=_rotate),
     Job("domains", 60, shared=True, run=_domains),
-    Job("installs", 60, shared=True, run=_settle),
+    Job("installs", 300, shared=True, run=_settle),
 )
 
 

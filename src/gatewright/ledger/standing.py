@@ -150,10 +150,8 @@ class Installed(Struct, frozen=True):
     tokens: int
 
 
-INSTALLED: Final = Query(
-    Installed,
-    """SELECT i.id, i.app, c.client_id, c.settings, c.disabled_at, i.account, t.slug, t.name, p.email, i.acting, q.email, q.kind,
-              i.consent_grant, i.version, i.state, i.made_at, i.changed_at, g.granted, g.declined,
+_INSTALLED: Final = """SELECT i.id, i.app, c.client_id, c.settings, c.disabled_at, i.account, t.slug, t.name, p.email, i.acting, q.email,
+              q.kind, i.consent_grant, i.version, i.state, i.made_at, i.changed_at, g.granted, g.declined,
               (SELECT count(*) FROM authorization_row AS a
                 WHERE a.consent_grant = i.consent_grant AND a.ended_at IS NULL AND a.code_used_by IS NOT NULL
                   AND a.client_epoch = c.epoch AND a.person_epoch = q.epoch AND a.account_epoch = t.epoch
@@ -164,11 +162,16 @@ INSTALLED: Final = Query(
               JOIN person AS p ON p.id = i.person
               JOIN person AS q ON q.id = i.acting
               LEFT JOIN consent_grant AS g ON g.id = i.consent_grant
-        WHERE i.tenant = :tenant AND i.ended_at IS NULL AND i.id < :before
-          AND (CAST(:app AS BIGINT) = 0 OR i.app = :app) AND (CAST(:account AS BIGINT) = 0 OR i.account = :account)
-          AND (CAST(:acting AS BIGINT) = 0 OR i.acting = :acting) AND (CAST(:id AS BIGINT) = 0 OR i.id = :id)
-     ORDER BY i.id DESC LIMIT :count""",
-)
+        WHERE i.tenant = :tenant AND i.ended_at IS NULL AND"""
+_OF_APP: Final = "(CAST(:app AS BIGINT) = 0 OR i.app = :app)"
+_OF_ACCOUNT: Final = "(CAST(:account AS BIGINT) = 0 OR i.account = :account)"
+_PAGE: Final = "i.id < :before ORDER BY i.id DESC LIMIT :count"
+# One for each index by which they are found; what else is asked for is looked at in what that finds.
+INSTALLED_ONE: Final = Query(Installed, f"{_INSTALLED} i.id = :id")
+INSTALLED_OF_USER: Final = Query(Installed, f"{_INSTALLED} i.acting = :acting AND {_OF_APP} AND {_OF_ACCOUNT} AND {_PAGE}")
+INSTALLED_OF_ACCOUNT: Final = Query(Installed, f"{_INSTALLED} i.account = :account AND {_OF_APP} AND {_PAGE}")
+INSTALLED_OF_APP: Final = Query(Installed, f"{_INSTALLED} i.app = :app AND {_PAGE}")
+INSTALLED: Final = Query(Installed, f"{_INSTALLED} {_PAGE}")
 
 
 class Robot(Struct, frozen=True):
@@ -204,9 +207,7 @@ class Lapsed(Struct, frozen=True):
 
 # Whatever ends a grant, a user, an account, a membership or a client ends the access by the joins above; this finds what is left of
 # it, so that installs end too.
-LAPSED: Final = Query(
-    Lapsed,
-    """SELECT i.id, i.tenant,
+_LAPSED: Final = """SELECT i.id, i.tenant,
               CASE WHEN c.disabled_at IS NOT NULL THEN 'client_disabled'
                    WHEN q.deleted_at IS NOT NULL THEN 'user_deleted'
                    WHEN q.disabled_at IS NOT NULL THEN 'user_disabled'
@@ -220,14 +221,13 @@ LAPSED: Final = Query(
               LEFT JOIN membership AS m ON m.person = i.acting AND m.account = i.account AND m.ended_at IS NULL
               LEFT JOIN consent_grant AS g ON g.id = i.consent_grant
         WHERE i.ended_at IS NULL
-          AND (CAST(:tenant AS BIGINT) = 0 OR i.tenant = :tenant)
-          AND (CAST(:app AS BIGINT) = 0 OR i.app = :app) AND (CAST(:account AS BIGINT) = 0 OR i.account = :account)
-          AND (CAST(:acting AS BIGINT) = 0 OR i.acting = :acting)
           AND (c.disabled_at IS NOT NULL OR q.disabled_at IS NOT NULL OR q.deleted_at IS NOT NULL
                OR t.disabled_at IS NOT NULL OR t.deleted_at IS NOT NULL OR m.id IS NULL
-               OR (i.consent_grant <> 0 AND (g.id IS NULL OR g.ended_at IS NOT NULL)))
-     ORDER BY i.id LIMIT :count""",
-)
+               OR (i.consent_grant <> 0 AND (g.id IS NULL OR g.ended_at IS NOT NULL)))"""
+LAPSED_OF_USER: Final = Query(Lapsed, f"{_LAPSED} AND i.acting = :acting AND {_OF_ACCOUNT} LIMIT :count")
+LAPSED_OF_ACCOUNT: Final = Query(Lapsed, f"{_LAPSED} AND i.account = :account LIMIT :count")
+LAPSED_OF_APP: Final = Query(Lapsed, f"{_LAPSED} AND i.tenant = :tenant AND i.app = :app LIMIT :count")
+LAPSED: Final = Query(Lapsed, f"{_LAPSED} LIMIT :count")
 
 
 HELD: Final = Query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatewright.base.operation import Operation
-from gatewright.management import accounts, apis, apps, clients, explain, grants, keys, log, roles, tenant, users, weaknesses
+from gatewright.management import accounts, apis, apps, clients, explain, grants, installs, keys, log, roles, tenant, users, weaknesses
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tenant.OPERATIONS,
@@ -15,6 +15,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *users.OPERATIONS,
     *clients.OPERATIONS,
     *apps.OPERATIONS,
+    *installs.OPERATIONS,
     *weaknesses.OPERATIONS,
     *grants.OPERATIONS,
     *keys.OPERATIONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gatewright.accounts import book as accounts
 from gatewright.market.settling import settle
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from gatewright.accounts.records import AccountRow, MembershipRow
     from gatewright.audit.deed import Deed
     from gatewright.users.records import UserRow
-
-MOST: Final = 1000  # installs that one such transaction ends; what is left of more is dead all the same, and is settled by the job
 
 
 async def disable_user(deed: Deed, user: UserRow) -> bool:
@@ -47,5 +45,5 @@ async def end_membership(deed: Deed, membership: MembershipRow) -> bool:
 
 
 async def _settled(deed: Deed, *, acting: int = 0, account: int = 0) -> bool:
-    await settle(deed.tx, deed.at, tenant=deed.tenant, acting=acting, account=account, actor=deed.actor, count=MOST)
+    await settle(deed.tx, deed.at, tenant=deed.tenant, acting=acting, account=account, actor=deed.actor)
     return True

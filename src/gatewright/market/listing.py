@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from gatewright.ledger.standing import INSTALLED, PUBLISHED, Installed, Published
+from gatewright.ledger.standing import (
+    INSTALLED,
+    INSTALLED_OF_ACCOUNT,
+    INSTALLED_OF_APP,
+    INSTALLED_OF_USER,
+    INSTALLED_ONE,
+    PUBLISHED,
+    Installed,
+    Published,
+)
 from gatewright.market.rules import Asked
 from gatewright.oauth.catalogue import ids_of
 from gatewright.oauth.client import ClientSettings
@@ -87,19 +96,25 @@ def _app(row: Published) -> App:
 
 
 async def installs(
-    store: Store | Tx,
-    tenant: int,
-    *,
-    app: int = 0,
-    account: int = 0,
-    acting: int = 0,
-    number: int = 0,
-    before: int = NEWEST,
-    count: int = 100,
+    store: Store | Tx, tenant: int, *, app: int = 0, account: int = 0, acting: int = 0, before: int = NEWEST, count: int = 100
 ) -> list[Install]:
-    """Return live installs of an app, an account, a user, or the one of this number, the latest first; 0 stands for every one."""
-    rows = await store.all(INSTALLED, tenant=tenant, app=app, account=account, acting=acting, id=number, before=before, count=count)
+    """Return live installs of an app, an account, a user, or of those that are named together, the latest first; 0 is every one."""
+    page = {"tenant": tenant, "before": before, "count": count}
+    if acting:
+        rows = await store.all(INSTALLED_OF_USER, acting=acting, app=app, account=account, **page)
+    elif account:
+        rows = await store.all(INSTALLED_OF_ACCOUNT, account=account, app=app, **page)
+    elif app:
+        rows = await store.all(INSTALLED_OF_APP, app=app, **page)
+    else:
+        rows = await store.all(INSTALLED, **page)
     return [listed(row) for row in rows]
+
+
+async def install(store: Store | Tx, tenant: int, number: int) -> Install | None:
+    """Return a live install."""
+    row = await store.one(INSTALLED_ONE, tenant=tenant, id=number)
+    return None if row is None else listed(row)
 
 
 def listed(row: Installed) -> Install:

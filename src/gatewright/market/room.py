@@ -119,5 +119,4 @@ class Market:
 
     async def find(self, tenant: int, number: int) -> Install | None:
         """Return a live install."""
-        found = await listing.installs(self._store, tenant, number=number, count=1)
-        return found[0] if found else None
+        return await listing.install(self._store, tenant, number)

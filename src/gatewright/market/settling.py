@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from gatewright.ledger.standing import LAPSED
+from gatewright.ledger.standing import LAPSED, LAPSED_OF_ACCOUNT, LAPSED_OF_APP, LAPSED_OF_USER, Lapsed
 from gatewright.market.installs import BY_ID, end_install
 
 if TYPE_CHECKING:
@@ -16,27 +16,39 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause
     from gatewright.store import Store, Tx
 
-BATCH: Final = 100  # installs a transaction
+BATCH: Final = 100  # installs a transaction of the job
 ROUNDS: Final = 100
+MOST: Final = 1000  # installs that one act ends with itself
 BY_ITSELF: Final = "gatewright"  # the actor of what nobody did
 
 
 async def settle_all(store: Store, clock: Clock) -> int:
-    """End every install of which a party has ended; return how many. A job."""
+    """End every install of which a party has ended; return how many. A job: what there is to do is looked for where nobody waits."""
     total = 0
     for _ in range(ROUNDS):
-        ended = await store.run(settle, clock.moment())
-        total += ended
-        if ended < BATCH:
+        lapsed = await store.all(LAPSED, count=BATCH)
+        total += await store.run(end_lapsed, clock.moment(), lapsed, BY_ITSELF)
+        if len(lapsed) < BATCH:
             break
     return total
 
 
-async def settle(
-    tx: Tx, at: Moment, *, tenant: int = 0, app: int = 0, account: int = 0, acting: int = 0, actor: Actor = BY_ITSELF, count: int = BATCH
-) -> int:
-    """End the installs of an app, an account or a user of which a party has ended; return how many. A unit of work, or a part of one."""
-    lapsed = await tx.all(LAPSED, tenant=tenant, app=app, account=account, acting=acting, count=count)
+async def settle(tx: Tx, at: Moment, *, tenant: int, app: int = 0, account: int = 0, acting: int = 0, actor: Actor) -> int:
+    """End the installs of a user (in an account), of an account, or of an app, of which a party has ended; return how many.
+
+    A part of the unit of work of the act that ended it.
+    """
+    if acting:
+        lapsed = await tx.all(LAPSED_OF_USER, acting=acting, account=account, count=MOST)
+    elif account:
+        lapsed = await tx.all(LAPSED_OF_ACCOUNT, account=account, count=MOST)
+    else:
+        lapsed = await tx.all(LAPSED_OF_APP, tenant=tenant, app=app, count=MOST)
+    return await end_lapsed(tx, at, [one for one in lapsed if one.tenant == tenant], actor)
+
+
+async def end_lapsed(tx: Tx, at: Moment, lapsed: list[Lapsed], actor: Actor) -> int:
+    """End installs that were found to have lapsed; return how many were live. A unit of work, or a part of one."""
     ended = 0
     for one in lapsed:
         install = await tx.one(BY_ID, id=one.id, tenant=one.tenant)

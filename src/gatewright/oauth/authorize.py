@@ -55,6 +55,8 @@ async def look(request: AuthorizationRequest, progress: Progress, cookie: str, i
     client = await directory.client(tenant, request.client_id)
     if client is None or client.disabled:
         raise PageError(InvalidRequest("no active client is registered here under this client_id"))
+    if client.settings.withdrawn:
+        raise PageError(InvalidRequest("this app was withdrawn meanwhile: it is not installed any more"))
     if match(request.back.redirect_uri, client) is None:
         raise PageError(InvalidRequest("the parameter 'redirect_uri' is no longer registered for this client"))
     catalogue = await directory.catalogue(tenant)
