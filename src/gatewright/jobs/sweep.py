@@ -55,7 +55,7 @@ SWEEPS: Final = (
     ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
     ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
-    ("install", _oldest("install", "id", "ended_at < :now"), ENDED_KEPT),
+    ("install", _oldest("install", "id", "install.ended_at < :now"), ENDED_KEPT),
     ("consent_grant", _oldest("consent_grant", "id", f"ended_at < :now AND {_EMPTY}"), ENDED_KEPT),
     ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY}"), ENDED_KEPT),
 )
