@@ -14,6 +14,7 @@ from gatewright.clients.book import client_named
 from gatewright.store import Query
 from tests.http.talk import exchange
 from tests.http.window import Window, asking, form_of
+from tests.support import apps
 from tests.support.approving import authorized, sign_in, user
 from tests.support.house import ENVIRON, GLOBEX, Answer, Node, basic
 
@@ -92,6 +93,11 @@ async def _texts(node: Node) -> tuple[list[tuple[str, str]], dict[str, str]]:
         form = {**exchange(code), **(portal if scope == "vault" else {"redirect_uri": None})}
         got = _reply(await node.post("/token", form, basic(client, SECRET), host=GLOBEX))
         texts += [(f"{kind} of {scope}", got[kind]) for kind in ("access_token", "refresh_token", "id_token")]
+    await apps.add_app(node, "globex-reporter", host=GLOBEX, scopes=["open:vault"])
+    visitor = await apps.signed_in(node, host=GLOBEX)
+    left, taken = [(await apps.install(visitor, "globex-reporter", "globex-prod"))["code"] for _ in range(2)]
+    app = _reply(await apps.exchange(node, taken, "globex-reporter", host=GLOBEX))
+    texts += [("code of an app", left), ("token of an app", app["access_token"])]
     window = Window(node, GLOBEX)
     page = await window.open(asking(scope="openid"))
     fields = {one.name: one.value for one in form_of(page).controls}
@@ -127,11 +133,14 @@ async def _names(node: Node) -> list[tuple[str, str, tuple[str, ...]]]:
         ids.GRANT: await _newest(node, "consent_grant", tenant),
         ids.AUTHORIZATION: await _newest(node, "authorization_row", tenant),
         ids.SESSION: await _newest(node, "session", tenant),
+        ids.INSTALL: await _newest(node, "install", tenant),
     }
-    everywhere = ("account", "client_id", "grant", "session", "username", "login_hint", "scope", "resource", "token", "logout_hint")
+    signing_in = ("client_id", "username", "login_hint", "logout_hint", "scope", "resource", "token")
+    everywhere = (*signing_in, "account", "grant", "session", "install", "user")
     shown = [(f"id {prefix}", ids.show(prefix, number), everywhere) for prefix, number in numbers.items()]
     return [
         *shown,
+        ("app", "globex-reporter", ("client_id", "account", "token", "step")),
         ("client id", "globex-portal", ("client_id", "account", "token")),
         ("account", "globex-prod", ("account",)),
         ("user", "ben@globex.test", ("login_hint", "account", "client_id")),

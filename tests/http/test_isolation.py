@@ -21,7 +21,8 @@ from tests.support.house import ACME, ENVIRON, GLOBEX, Answer, Form, Node, basic
 FINGERPRINT = """SELECT CAST((SELECT COALESCE(SUM(generation), 0) FROM authorization_row) + (SELECT COUNT(*) FROM authorization_row) * 3
                         + (SELECT COUNT(ended_at) FROM authorization_row) * 7 + (SELECT COUNT(code_used_by) FROM authorization_row) * 11
                         + (SELECT COUNT(*) FROM mark) * 13 + (SELECT COUNT(ended_at) FROM consent_grant) * 17
-                        + (SELECT COUNT(*) FROM consent_grant) * 19 + (SELECT COUNT(*) FROM audit) * 23 AS BIGINT)"""
+                        + (SELECT COUNT(*) FROM consent_grant) * 19 + (SELECT COUNT(*) FROM audit) * 23
+                        + (SELECT COUNT(*) FROM install) * 29 + (SELECT COUNT(ended_at) FROM install) * 31 AS BIGINT)"""
 # What differs between two requests that are the same: ids of incidents, what is sealed or drawn anew each time.
 VARIES = re.compile(r"\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b|gw_flow=[^;]*|gwx_[A-Za-z0-9_-]+|(?<=name=\"csrf\" value=\")[^\"]*")
 # What a request to an endpoint needs beside the value that is tried, so that the value is looked at.

@@ -23,7 +23,7 @@ SCANS: Final = {
     ("gatewright.platform.impact", "membership"): "a plan counts who holds a role, and roles are held as lists",
     ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
-    ("gatewright.ledger.standing", "i"): "the job asks once in five minutes, on one node and of a reader, which installs' parties have ended",
+    ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }
 ENDS: Final = [

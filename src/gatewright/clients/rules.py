@@ -215,32 +215,20 @@ def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
 
 def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
     """Return what makes a client less safe than its defaults, in the words of the vocabulary."""
-    found = []
-    if settings.pkce == "optional":
-        found.append("pkce_optional")
-    if settings.redirect_match == "subpath":
-        found.append("redirect_subpath")
-    if settings.exchange == "app":
-        found.append("token_until_revoked")
-    if settings.scopes_policy == "all_allowed":
-        found.append("scopes_all_allowed")
-    if settings.secret_readable:
-        found.append("secret_readable")
-    if settings.party == "first" and settings.token_endpoint_auth_method == "none":
-        found.append("first_party_without_secret")
-    if settings.third_party_management:
-        found.append("third_party_management")
-    if (
-        settings.refresh_absolute is None
-        and settings.party == "third"
-        and settings.refresh_idle is not None
-        and settings.refresh_idle > 90 * 86_400
-    ):
-        found.append("long_refresh")
-    if "password" in settings.grant_types:
-        found.append("password_grant_for_people" if settings.internal else "password_grant")
-    if settings.out_of_band:
-        found.append("out_of_band")
-    if settings.type == "demo":
-        found.append("published_credentials" if settings.demo_scopes == "marked" else "published_credentials_for_all_scopes")
-    return tuple(found)
+    long_refresh = settings.refresh_absolute is None and settings.party == "third" and (settings.refresh_idle or 0) > 90 * 86_400
+    words = {
+        "pkce_optional": settings.pkce == "optional",
+        "redirect_subpath": settings.redirect_match == "subpath",
+        "token_until_revoked": settings.exchange == "app",
+        "scopes_all_allowed": settings.scopes_policy == "all_allowed",
+        "secret_readable": settings.secret_readable,
+        "first_party_without_secret": settings.party == "first" and settings.token_endpoint_auth_method == "none",
+        "third_party_management": settings.third_party_management,
+        "long_refresh": long_refresh,
+        "password_grant": "password" in settings.grant_types and not settings.internal,
+        "password_grant_for_people": "password" in settings.grant_types and settings.internal,
+        "out_of_band": settings.out_of_band,
+        "published_credentials": settings.type == "demo" and settings.demo_scopes == "marked",
+        "published_credentials_for_all_scopes": settings.type == "demo" and settings.demo_scopes != "marked",
+    }
+    return tuple([word for word, holds in words.items() if holds])

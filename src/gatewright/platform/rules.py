@@ -255,9 +255,8 @@ def _other_accounts(examiner: Examiner, part: Part[UserPart]) -> int:
 
 def _client(examiner: Examiner, part: Part[ClientPart]) -> None:
     client, found, current = part.value, examiner.found, examiner.current
-    sentence = client_id_fault(client.client_id)
-    if client.client_id in current.apps:
-        sentence = "this is the client of an app, which is made from its manifest: name it under [[apps]]"
+    of_app = "this is the client of an app, which is made from its manifest: name it under [[apps]]"
+    sentence = of_app if client.client_id in current.apps else client_id_fault(client.client_id)
     if sentence is not None:
         found.add((*part.keys, "client_id"), sentence)
     row = current.clients.get(client.client_id)
