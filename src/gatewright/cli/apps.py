@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.derived import DerivedGroup
 from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 _app = click.argument("app")
 
 
-@click.group()
+@click.group(cls=DerivedGroup)
 def apps() -> None:
-    """Check, publish, withdraw and keep out apps; list and end their installs."""
+    """Check, publish, change, withdraw and keep out apps; list and end their installs."""
 
 
 @apps.command("list")

@@ -30,6 +30,8 @@ _COMMANDS: Final = {
     "scopes": (_MADE, "List, make and change scopes of APIs."),
     "clients": ("clients:clients", "List, register and change clients, keep one out or let one in, make secrets."),
     "apps": ("apps:apps", "Check, publish, withdraw and keep out apps; list and end their installs."),
+    "installs": (_MADE, "List installs of apps, end them, hand them to service users."),
+    "account-apps": (_MADE, "The same for the apps of one account."),
     "weaknesses": (_MADE, "List which clients and users still need what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
     "access": (_MADE, "List what clients were given for an account, and end it."),
