@@ -6,12 +6,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gatewright.web.app_views import AccountApps, AccountInstall, Install, Installed, NoApp, Update
 from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
-    AccountApps,
     AccountChoice,
-    AccountInstall,
     AccountPicker,
     AppCard,
     Brand,
@@ -28,14 +27,11 @@ from gatewright.web.views import (
     FormPost,
     GrantLine,
     Home,
-    Install,
-    Installed,
     InstallLine,
     InstallState,
     Login,
     Message,
     MyAccess,
-    NoApp,
     OperatorNotice,
     Page,
     Person,
@@ -48,7 +44,6 @@ from gatewright.web.views import (
     SignedOut,
     SignIn,
     SignInProblem,
-    Update,
     openid_lines,
 )
 

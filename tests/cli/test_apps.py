@@ -79,11 +79,11 @@ def test_an_app_is_withdrawn_and_offered_blocked_and_let_in(shell: Shell) -> Non
 
 def test_what_is_not_there_is_a_sentence(shell: Shell) -> None:
     shell.settled()
-    assert "nothing is installed" in shell.must("apps", "installs")
-    assert "is no install's id" in shell.refused("apps", "uninstall", "x")
-    assert "there is no live install" in shell.refused("apps", "uninstall", "in_0000000000000")
-    assert "there is no live install" in shell.refused("apps", "hand-over", "in_0000000000000", "u@acme.test")
-    assert "there is no account" in shell.refused("apps", "installs", "--account", "nowhere")
+    assert "there is none" in shell.must("installs", "list")
+    assert "is no install's id" in shell.refused("installs", "end", "x")
+    assert "there is no live install" in shell.refused("installs", "end", "in_0000000000000")
+    assert "there is no live install" in shell.refused("installs", "hand-over", "in_0000000000000", "--user", "u@acme.test")
+    assert "there is no account" in shell.refused("account-apps", "list", "nowhere")
     assert "are the server's own" in shell.refused("apps", "publish", "oauth", written(shell))
     assert "there is a client web already" in shell.refused("apps", "publish", "web", "report.json")
     assert msgspec.json.decode(shell.must("apps", "schema"))["title"] == "App manifest"

@@ -22,6 +22,8 @@ from gatewright.web.rest import routes
 ISSUER = Issuer(url="https://id.acme.test", tenant=1, host="id.acme.test", policy=Policy(), paths=("standard",), name="Acme")
 # Of the deployment, not of a tenant: who can read key and store is the operator (`security-rules` 36).
 OF_THE_DEPLOYMENT = {"init", "serve", "plan", "apply", "backup", "restore", "migrate", "settings", "keys init", "domains free"}
+# A file is looked at and nothing is changed: over HTTP that is a preview, and a document that everybody may read.
+OF_FILES = {"apps validate", "apps schema"}
 # An operation's older, shorter name, or what it is called where the operator is asked and needs no proof.
 ALSO = {
     "domains claim": "domains.add",
@@ -36,6 +38,7 @@ HAPPENS = {
     Act.TENANT_MADE, Act.PLATFORM_APPLIED, Act.PASSWORD_CHANGED, Act.KEY_MADE, Act.SIGNED_IN, Act.SIGN_IN_FAILED, Act.SIGN_IN_THROTTLED,
     Act.SESSION_ENDED, Act.GRANT_MADE, Act.AUTHORIZATION_ENDED, Act.CODE_REPLAYED, Act.REFRESH_REPLAYED, Act.TOKEN_REVOKED,
     Act.WEAKNESS_USED, Act.SECRET_READ, Act.DOMAIN_FREED,
+    Act.INSTALL_APPROVED, Act.INSTALL_ACTIVATED, Act.INSTALL_REPLACED, Act.INSTALL_UPDATED,
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -69,7 +72,7 @@ def test_every_operation_is_a_command_and_every_command_an_operation() -> None:
     assert set(by_words.values()) == set(BY_NAME)
     missing = [name for words, name in by_words.items() if words not in found and name not in ALSO.values()]
     assert missing == []
-    assert set(found) - set(by_words) == OF_THE_DEPLOYMENT
+    assert set(found) - set(by_words) == OF_THE_DEPLOYMENT | OF_FILES
 
 
 def test_every_operation_is_a_route_and_is_described() -> None:

@@ -15,6 +15,7 @@ from gatewright.management.table import OPERATIONS
 from gatewright.store import SCHEMA, Query
 from tests.management.desk import administration
 from tests.management.samples import BODIES, PLACES
+from tests.support import apps
 from tests.support.crash import crash_everywhere
 from tests.support.house import Node, basic
 
@@ -73,6 +74,19 @@ async def secret_of(node: Node, kind: str, place: dict[str, str]) -> str:
     return str((await perform(listing, Asked(where=where), await office_of(node))).value[0].id)
 
 
+async def market_of(node: Node, operation: Operation, places: dict[str, str]) -> dict[str, object] | None:
+    """Make what an operation on an app or an install is about; the body where the usual one would change nothing."""
+    if not {"app", "install"}.intersection(operation.places):
+        return None
+    await apps.add_app(node)
+    first = {"apps.offer": "apps.withdraw", "apps.unblock": "apps.block"}.get(operation.name)
+    if first is not None:
+        await perform(next(one for one in OPERATIONS if one.name == first), Asked(where={"app": places["app"]}), await office_of(node))
+    if "install" in operation.places:
+        places["install"] = (await apps.installed(node, await apps.signed_in(node), places["account"]))["install_id"]
+    return {"redirect_match": "subpath", "developer": "ben@acme.test"} if operation.name == "apps.change" else None
+
+
 @pytest.mark.parametrize("operation", CHANGES, ids=lambda operation: operation.name)
 async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operation: Operation) -> None:
     if operation.name == "domains.check":
@@ -82,6 +96,7 @@ async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operatio
     if "grant" in operation.places:
         places["grant"], places["account"] = await grant_of(both)
         body = {"scopes": ["read:reports"]} if operation.name == "grants.narrow" else body
+    body = await market_of(both, operation, places) or body
     if "secret_id" in operation.places:
         places["secret_id"] = await secret_of(both, operation.name.partition(".")[0], places)
     if operation.name in ("users.set_password", "members.end"):

@@ -91,9 +91,9 @@ async def test_an_admin_decides_on_the_developer_and_on_paths_below(played: Play
     more = 'redirect_match = "subpath"\ndeveloper = "U@acme.test"\n'
     found = await played.apply(text + more)
     assert "weakness: app report: redirect_subpath" in found.plan.notices
-    app, settings = await kept(played)
-    assert app.owner
-    assert settings.redirect_match == "subpath"
+    row = (await apps.app_named(played.store, await played.tenant(), "report") or [])[1]
+    assert row.owner_person
+    assert row.terms.redirect_match == "subpath"
     assert (await played.apply(text + more)).plan.changes == ()
     assert (await played.apply(text)).plan.changes == (), "what is not named stays"
 

@@ -52,7 +52,7 @@ LEFT = Query(
                         || COALESCE(ended_because, 'live') FROM authorization_row
        UNION ALL SELECT 'install ' || id || ' ' || acting || ' ' || state || ' ' || version || ' ' || consent_grant || ' '
                         || COALESCE(ended_because, 'live') FROM install
-       UNION ALL SELECT 'app ' || id || ' ' || version || ' ' || owner FROM app
+       UNION ALL SELECT 'app ' || id || ' ' || version FROM app
        UNION ALL SELECT 'version ' || app || ' ' || number FROM app_version
        UNION ALL SELECT 'client ' || client_id || ' ' || settings || ' ' || COALESCE(disabled_at, 0) FROM client
        UNION ALL SELECT 'user ' || id || ' ' || epoch || ' ' || COALESCE(disabled_at, 0) FROM person

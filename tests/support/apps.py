@@ -16,6 +16,7 @@ from gatewright.market.manifest import Manifest, shape_faults
 from gatewright.market.rules import known_scopes, manifest_faults
 from gatewright.oauth.client import RedirectMatch
 from gatewright.tenants import credentials
+from gatewright.tenants.credentials import NewCredential
 from tests.http.window import Window
 from tests.support.house import ACME, CLIENT_SECRET, Answer, Node
 
@@ -57,7 +58,7 @@ async def add_app(
     async def unit(deed: Deed) -> None:
         number = await apps.make_app(deed, slug, made, scopes, redirect_match=redirect_match)
         kept = to_keep(Secret(CLIENT_SECRET), deed.tenant, str)
-        await credentials.add(deed, "client", number, slug, method=kept.method, digest=kept.digest)
+        await credentials.add(deed, "client", number, slug, NewCredential(method=kept.method, digest=kept.digest))
 
     await node.manage(tenant, unit)
     await node.hear()

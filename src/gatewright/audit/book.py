@@ -65,7 +65,6 @@ class Act(StrEnum):
     CLIENT_OWNER_SET = "client.owner_set"
     CLIENT_ACCESS_ENDED = "client.access_ended"
     APP_MADE = "app.made"
-    APP_CHANGED = "app.changed"
     APP_PUBLISHED = "app.published"
     APP_WITHDRAWN = "app.withdrawn"
     APP_OFFERED = "app.offered"

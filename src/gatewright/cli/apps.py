@@ -13,7 +13,7 @@ from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
     from gatewright.clients.book import ClientRow
-    from gatewright.market.listing import App, Install
+    from gatewright.market.listing import App
     from gatewright.market.manifest import Manifest
     from gatewright.market.records import AppRow
     from gatewright.oauth.catalogue import Catalogue
@@ -24,7 +24,7 @@ _app = click.argument("app")
 
 @click.group(cls=DerivedGroup)
 def apps() -> None:
-    """Check, publish, change, withdraw and keep out apps; list and end their installs."""
+    """Check, publish, change, withdraw and keep out apps."""
 
 
 @apps.command("list")
@@ -143,84 +143,6 @@ def unblock(terminal: Terminal, app: str, tenant: str | None, *, as_json: bool) 
 
 
 @apps.command()
-@tenant_option
-@json_option
-@click.option("--app", "slug", help="Only those of this app.")
-@click.option("--account", help="Only those in this account (its slug).")
-@click.option("--before", help="Go on behind this install (its id).")
-@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
-@click.pass_obj
-@told
-def installs(
-    terminal: Terminal, tenant: str | None, slug: str | None, account: str | None, before: str | None, count: int, *, as_json: bool
-) -> None:
-    """List live installs with their state, the latest first."""
-
-    async def listed() -> list[dict[str, Any]]:
-        from gatewright.apis.catalogues import Catalogues
-        from gatewright.market import listing
-
-        async with terminal.desk(tenant) as desk:
-            app = 0 if slug is None else (await _find(desk, slug))[0].id
-            place = 0 if account is None else await _account(desk, account)
-            behind = listing.NEWEST if before is None else _number(before)
-            found = await listing.installs(desk.store, desk.tenant.id, app=app, account=place, before=behind, count=count)
-            catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
-            return [_install(one, catalogue) for one in found]
-
-    heads = ["id", "app", "account", "acts_for", "state", "scopes", "update", "made_at"]
-    show_rows(heads, run(listed()), as_json=as_json, nothing="nothing is installed")
-
-
-@apps.command()
-@click.argument("install_id")
-@tenant_option
-@json_option
-@click.pass_obj
-@told
-def uninstall(terminal: Terminal, install_id: str, tenant: str | None, *, as_json: bool) -> None:
-    """End an install: its token is dead from now on."""
-
-    async def done() -> bool:
-        from gatewright.market.installs import uninstall_in_account
-
-        async with terminal.desk(tenant) as desk:
-            number, at = _number(install_id), desk.clock.moment()
-            return await desk.store.run(uninstall_in_account, at, tenant=desk.tenant.id, number=number, account=0, actor=desk.actor)
-
-    from gatewright.audit.deed import Refused
-
-    if not run(done()):
-        raise Refused(f"there is no live install {install_id}")
-    say(f"{install_id} is uninstalled", {"id": install_id, "ended": True}, as_json=as_json)
-
-
-@apps.command("hand-over")
-@click.argument("install_id")
-@click.argument("service_user")
-@tenant_option
-@json_option
-@click.pass_obj
-@told
-def hand_over(terminal: Terminal, install_id: str, service_user: str, tenant: str | None, *, as_json: bool) -> None:
-    """Let an install act for SERVICE_USER (an e-mail address) of its account, so that it outlives who installed it."""
-
-    async def done() -> None:
-        from gatewright.audit.deed import Refused
-        from gatewright.market import handover, listing
-
-        async with terminal.desk(tenant) as desk:
-            found = await listing.install(desk.store, desk.tenant.id, _number(install_id))
-            if found is None:
-                raise Refused(f"there is no live install {install_id}")
-            number, account, to = found.id, found.account, await _user(desk, service_user)
-            await desk.act(lambda deed: handover.hand_over(deed, number, account=account, to=to))
-
-    run(done())
-    say(f"{install_id} acts for {service_user}", {"id": install_id, "acts_for": service_user}, as_json=as_json)
-
-
-@apps.command()
 def schema() -> None:
     """Print the JSON Schema of a manifest."""
     from gatewright.market.manifest import json_schema
@@ -274,6 +196,7 @@ async def _publish(terminal: Terminal, slug: str, file: Path, developer: str | N
     from gatewright.market import apps as market
     from gatewright.market.rules import app_id_fault
     from gatewright.tenants import credentials
+    from gatewright.tenants.credentials import NewCredential
 
     async with terminal.desk(tenant) as desk:
         manifest, scopes = await _manifest(desk, file)
@@ -290,7 +213,7 @@ async def _publish(terminal: Terminal, slug: str, file: Path, developer: str | N
 
         async def made(deed: Deed) -> None:
             number = await market.make_app(deed, slug, manifest, scopes, owner=owner)
-            await credentials.add(deed, "client", number, slug, method=kept.method, digest=kept.digest, label="terminal")
+            await credentials.add(deed, "client", number, slug, NewCredential(method=kept.method, digest=kept.digest, label="terminal"))
 
         await desk.act(made)
         return manifest.version, secret.reveal()
@@ -315,26 +238,6 @@ async def _user(desk: Desk, email: str) -> int:
     return row.id
 
 
-async def _account(desk: Desk, slug: str) -> int:
-    from gatewright.accounts.book import account_named
-    from gatewright.audit.deed import Refused
-
-    row = await account_named(desk.store, desk.tenant.id, slug)
-    if row is None:
-        raise Refused(f'there is no account "{slug}" in the tenant {desk.tenant.slug}')
-    return row.id
-
-
-def _number(shown: str) -> int:
-    from gatewright.audit.deed import Refused
-    from gatewright.base import ids
-
-    number = ids.read(ids.INSTALL, shown)
-    if number is None:
-        raise Refused(f'"{shown}" is no install\'s id, which looks like in_… ; `gatewright apps installs` shows them')
-    return number
-
-
 def _shown(found: App, catalogue: Catalogue) -> dict[str, Any]:
     from gatewright.clients.rules import weaknesses
 
@@ -348,23 +251,4 @@ def _shown(found: App, catalogue: Catalogue) -> dict[str, Any]:
         "redirect_uris": list(terms.redirect_uris),
         "scopes": [f"{known[one.scope].name}{'' if one.required else ' (optional)'}" for one in terms.asks if one.scope in known],
         "weaknesses": list(weaknesses(terms)),
-    }
-
-
-def _install(found: Install, catalogue: Catalogue) -> dict[str, Any]:
-    from gatewright.base import ids
-    from gatewright.base.calendar import stamp
-
-    return {
-        "id": ids.show(ids.INSTALL, found.id),
-        "app": found.slug,
-        "account": found.account_slug,
-        "installed_by": found.installer,
-        "acts_for": found.acting_email,
-        "state": found.standing,
-        "scopes": catalogue.names(found.scopes),
-        "declined": catalogue.names(found.declined),
-        "update": [catalogue.scopes[one.scope].name for one in found.update if one.scope in catalogue.scopes],
-        "made_at": stamp(found.made_at),
-        "changed_at": stamp(found.changed_at),
     }

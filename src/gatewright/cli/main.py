@@ -29,7 +29,7 @@ _COMMANDS: Final = {
     "apis": ("apis:apis", "List, make and change APIs, make their secrets."),
     "scopes": (_MADE, "List, make and change scopes of APIs."),
     "clients": ("clients:clients", "List, register and change clients, keep one out or let one in, make secrets."),
-    "apps": ("apps:apps", "Check, publish, withdraw and keep out apps; list and end their installs."),
+    "apps": ("apps:apps", "Check, publish, withdraw and keep out apps."),
     "installs": (_MADE, "List installs of apps, end them, hand them to service users."),
     "account-apps": (_MADE, "The same for the apps of one account."),
     "weaknesses": (_MADE, "List which clients and users still need what weakens security."),

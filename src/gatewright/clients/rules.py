@@ -54,6 +54,7 @@ def settings_faults(settings: ClientSettings) -> Iterator[Finding]:
     yield from _exception_faults(settings)
     yield from _demo_faults(settings)
     yield from _proof_faults(settings)
+    yield from _subpath_faults(settings)
     yield from _address_faults(settings)
     yield from _network_faults(settings)
     yield from _scope_faults(settings)
@@ -130,10 +131,6 @@ def _proof_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "token_endpoint_auth_method", f'a {settings.type} client proves itself: "none" is for spa, native and device clients'
     if (method == "none" or settings.type == "demo") and settings.pkce == "optional":
         yield "pkce", "a client without a secret of its own has nothing but PKCE to prove that it is the one that asked (RFC 9700 §2.1.1)"
-    if (method == "none" or settings.type == "demo") and settings.redirect_match == "subpath":
-        yield "redirect_match", "a path below the registered address is for clients that prove themselves"
-    if settings.redirect_match == "subpath" and settings.pkce == "optional" and settings.exchange != "app":
-        yield "redirect_match", "a path below the registered address needs PKCE"
     if method == "none" and settings.introspects:
         yield "introspects", "introspection is for clients that prove themselves (RFC 7662 §2.1)"
     if settings.secret_readable and method not in SECRET_METHODS:
@@ -155,6 +152,15 @@ def _key_set_faults(text: str) -> Iterator[str]:
         return
     if any(part in key for key in keys for part in ("d", "p", "q", "k")):
         yield "this holds a private or secret key: make a new pair, and write only the public half here"
+
+
+def _subpath_faults(settings: ClientSettings) -> Iterator[Finding]:
+    if settings.redirect_match != "subpath":
+        return
+    if settings.token_endpoint_auth_method == "none" or settings.type == "demo":
+        yield "redirect_match", "a path below the registered address is for clients that prove themselves"
+    if settings.pkce == "optional" and settings.exchange != "app":
+        yield "redirect_match", "a path below the registered address needs PKCE"
 
 
 def _address_faults(settings: ClientSettings) -> Iterator[Finding]:

@@ -116,7 +116,7 @@ PUBLISHED: Final = Query(
          FROM app AS a
               JOIN client AS c ON c.id = a.id
               JOIN app_version AS v ON v.app = a.id AND v.number = a.version
-              LEFT JOIN person AS p ON p.id = a.owner
+              LEFT JOIN person AS p ON p.id = c.owner_person
         WHERE a.tenant = :tenant AND c.client_id > :after AND (:slug = '' OR c.client_id = :slug)
      ORDER BY c.client_id LIMIT :count""",
 )

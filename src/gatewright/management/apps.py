@@ -24,6 +24,7 @@ from gatewright.market.records import AppRow, VersionRow
 from gatewright.market.rules import app_id_fault, known_scopes, manifest_faults
 from gatewright.oauth.client import RedirectMatch
 from gatewright.tenants import credentials
+from gatewright.tenants.credentials import NewCredential
 
 READ: Final = "gw:clients:read"
 WRITE: Final = "gw:clients:write"
@@ -123,7 +124,9 @@ async def create_app(errand: Errand, where: object, body: NewApp) -> MadeApp:
     number = await book.make_app(errand.deed, body.app, body.manifest, scopes, owner=owner, redirect_match=body.redirect_match)
     secret = make_secret(errand.at)
     kept = to_keep(secret, errand.tenant, str)  # a secret of ours is never short, so nothing slow is asked for
-    await credentials.add(errand.deed, "client", number, body.app, method=kept.method, digest=kept.digest, label="management")
+    await credentials.add(
+        errand.deed, "client", number, body.app, NewCredential(method=kept.method, digest=kept.digest, label="management")
+    )
     told = msgspec.to_builtins(await show_app(errand, AppAt(body.app)))
     return msgspec.convert({**told, "client_secret": secret.reveal()}, MadeApp)
 
@@ -137,12 +140,12 @@ async def publish_app(errand: Errand, where: AppAt, body: NewVersion) -> AppReco
 
 async def change_app(errand: Errand, where: AppAt, body: AppChange) -> AppRecord:
     """Change what an admin decides on an app: whose it is, and whether it may be answered below its address."""
-    app, client = await _app(errand, where.app)
-    owner = app.owner
+    _, client = await _app(errand, where.app)
+    owner = client.owner_person
     if body.developer is not UNSET:
         owner = 0 if body.developer is None else (await user_at(errand, body.developer)).id
     match = client.terms.redirect_match if body.redirect_match is UNSET else body.redirect_match
-    await book.set_terms(errand.deed, app, client, owner=owner, redirect_match=match)
+    await book.set_terms(errand.deed, client, owner=owner, redirect_match=match)
     return await show_app(errand, where)
 
 
@@ -222,8 +225,8 @@ def _version(row: VersionRow) -> VersionRecord:
 
 
 _BLOCKS: Final = "Every token that the app has is dead from then on, and it is installed nowhere any more."
-_MADE: Final = (Act.APP_MADE, Act.CLIENT_MADE, Act.SECRET_ADDED)
-_CHANGED: Final = (Act.APP_CHANGED, Act.CLIENT_CHANGED)
+_MADE: Final = (Act.APP_MADE, Act.CLIENT_MADE, Act.CLIENT_OWNER_SET, Act.SECRET_ADDED)
+_CHANGED: Final = (Act.CLIENT_OWNER_SET, Act.CLIENT_CHANGED)
 
 
 def _on_app(name: str, run: Any, *acts: Act, warns: str = "") -> Operation:  # noqa: ANN401 - a function of the shape that operations have

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
-from gatewright.clients.book import ClientRow, change_client, client_named, disable_client, enable_client, make_client
+from gatewright.clients.book import ClientRow, change_client, client_named, disable_client, enable_client, make_client, set_owner
 from gatewright.market.manifest import Manifest
 from gatewright.market.records import AppRow, VersionRow
 from gatewright.market.rules import added_and_left, client_settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.client import RedirectMatch
     from gatewright.store import Store, Tx
 
-BY_ID: Final = Query(AppRow, "SELECT id, tenant, owner, version, created_at, changed_at FROM app WHERE id = :id AND tenant = :tenant")
+BY_ID: Final = Query(AppRow, "SELECT id, tenant, version, created_at, changed_at FROM app WHERE id = :id AND tenant = :tenant")
 VERSION: Final = Query(
     VersionRow,
     """SELECT id, app, number, label, manifest, published_at, published_by FROM app_version
@@ -39,9 +39,9 @@ VERSIONS: Final = Query(
 )
 _MAKE: Final = Query(
     None,
-    """INSERT INTO app (id, tenant, owner, version, created_at, changed_at) VALUES (:id, :tenant, :owner, :version, :now, :now)""",
+    "INSERT INTO app (id, tenant, version, created_at, changed_at) VALUES (:id, :tenant, :version, :now, :now)",
 )
-_MOVE: Final = Query(None, "UPDATE app SET version = :version, owner = :owner, changed_at = :now WHERE id = :id AND tenant = :tenant")
+_MOVE: Final = Query(None, "UPDATE app SET version = :version, changed_at = :now WHERE id = :id AND tenant = :tenant")
 _PUBLISH: Final = Query(
     None,
     """INSERT INTO app_version (id, tenant, app, number, label, manifest, published_at, published_by)
@@ -66,9 +66,11 @@ async def make_app(
     """
     settings = client_settings(manifest, 1, scopes, None, redirect_match)
     number = await make_client(deed, slug, settings)
-    await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, owner=owner, version=1, now=deed.at.now)
+    await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, version=1, now=deed.at.now)
     await _add_version(deed, number, 1, manifest)
-    await deed.note(Act.APP_MADE, slug, version=manifest.version, owner=ids.show(ids.USER, owner) if owner else "")
+    await deed.note(Act.APP_MADE, slug, version=manifest.version)
+    if owner:
+        await set_owner(deed, number, slug, person=owner)
     return number
 
 
@@ -86,7 +88,7 @@ async def publish(deed: Deed, app: AppRow, client: ClientRow, manifest: Manifest
     number = app.version + 1
     settings = client_settings(manifest, number, scopes, client.terms, client.terms.redirect_match)
     await _add_version(deed, app.id, number, manifest)
-    await deed.tx.do(_MOVE, id=app.id, tenant=deed.tenant, version=number, owner=app.owner, now=deed.at.now)
+    await deed.tx.do(_MOVE, id=app.id, tenant=deed.tenant, version=number, now=deed.at.now)
     await change_client(deed, client, settings)
     added, left = [[ids.show(ids.SCOPE, one) for one in part] for part in added_and_left(client.terms, settings)]
     await deed.note(Act.APP_PUBLISHED, client.client_id, version=manifest.version, asks_for=added, no_longer_asks_for=left)
@@ -107,13 +109,12 @@ async def _add_version(deed: Deed, app: int, number: int, manifest: Manifest) ->
     )
 
 
-async def set_terms(deed: Deed, app: AppRow, client: ClientRow, *, owner: int, redirect_match: RedirectMatch) -> bool:
+async def set_terms(deed: Deed, client: ClientRow, *, owner: int, redirect_match: RedirectMatch) -> bool:
     """Set what an admin decides on an app: its developer, and whether it may be answered below its address. Tell whether that is new."""
-    if (owner, redirect_match) == (app.owner, client.terms.redirect_match):
+    if (owner, redirect_match) == (client.owner_person, client.terms.redirect_match):
         return False
-    if owner != app.owner:
-        await deed.tx.do(_MOVE, id=app.id, tenant=deed.tenant, version=app.version, owner=owner, now=deed.at.now)
-        await deed.note(Act.APP_CHANGED, client.client_id, owner=ids.show(ids.USER, owner) if owner else "")
+    if owner != client.owner_person:
+        await set_owner(deed, client.id, client.client_id, person=owner, account=client.owner_account)
     if redirect_match != client.terms.redirect_match:
         await change_client(deed, client, replace(client.terms, redirect_match=redirect_match))
     return True

@@ -11,11 +11,10 @@ State = Literal["approved", "active", "ended"]
 
 
 class AppRow(Struct, frozen=True):
-    """An app as stored; its id is its client's. `owner` is its developer, 0 for the operator; `version` the number last published."""
+    """An app as stored; its id is its client's, and so is its owner, who is its developer; `version` the number last published."""
 
     id: int
     tenant: int
-    owner: int
     version: int
     created_at: int
     changed_at: int

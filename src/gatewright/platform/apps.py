@@ -115,7 +115,7 @@ def _changed(part: Part[AppPart], manifest: Manifest, app: AppRow, row: ClientRo
         change = Change("~", "app", slug, details(_shown(read(published.manifest)), _shown(manifest)))
         yield Step(change, partial(_publish, slug, manifest))
     wanted = _terms(part.value)
-    developer = next((user.email for user in current.users.values() if user.id == app.owner), None)
+    developer = next((user.email for user in current.users.values() if user.id == row.owner_person), None)
     present = {"redirect_match": row.terms.redirect_match, "developer": developer}
     after = {**present, **{name: value for name, value in wanted.items() if name in part.given}}
     if user_key(after["developer"] or "") == user_key(present["developer"] or ""):
@@ -164,13 +164,13 @@ async def _publish(slug: str, manifest: Manifest, work: Work) -> None:
 
 
 async def _set_terms(part: Part[AppPart], slug: str, work: Work) -> None:
-    app, row = await _app(slug, work)
-    owner, match = app.owner, row.terms.redirect_match
+    _, row = await _app(slug, work)
+    owner, match = row.owner_person, row.terms.redirect_match
     if "developer" in part.given and part.value.developer is not None:
         owner = id_in(work.names.users, email_key(part.value.developer))
     if "redirect_match" in part.given:
         match = part.value.redirect_match
-    await apps.set_terms(work.deed, app, row, owner=owner, redirect_match=match)
+    await apps.set_terms(work.deed, row, owner=owner, redirect_match=match)
 
 
 async def _offer(slug: str, work: Work) -> None:

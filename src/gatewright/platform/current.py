@@ -185,6 +185,7 @@ async def _apps(source: Store | Tx, reading: Reading, found: Current, tenant: in
         if row is not None:
             found.clients[slug] = row
             found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+            await _referred(source, row, found, tenant)
         if app is not None:
             found.apps[slug] = app
             kept = await source.all(VERSIONS, app=app.id, tenant=tenant, count=MOST_VERSIONS)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gatewright.base import calendar
-from gatewright.web import views
+from gatewright.web import app_views, views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
 _HERE: Final = Path(__file__).parent
@@ -37,11 +37,11 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.ApiReference: "api_reference.html",
     views.CodeByHand: "code_by_hand.html",
     views.Message: "message.html",
-    views.Install: "install.html",
-    views.Installed: "installed.html",
-    views.NoApp: "no_app.html",
-    views.Update: "update.html",
-    views.AccountApps: "account_apps.html",
+    app_views.Install: "install.html",
+    app_views.Installed: "installed.html",
+    app_views.NoApp: "no_app.html",
+    app_views.Update: "update.html",
+    app_views.AccountApps: "account_apps.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}

@@ -10,7 +10,7 @@ from gatewright.base import ids
 from gatewright.market.rules import administers, beyond
 from gatewright.oauth.catalogue import OPENID_API, ids_of
 from gatewright.oauth.decision import Party
-from gatewright.web import views
+from gatewright.web import app_views, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.consent import groups
 from gatewright.web.pages.own import SIGN_OUT, is_own, own_token
@@ -100,7 +100,7 @@ async def _shown(page: PageAsk, house: House, visitor: Visitor, seat: Seat, refu
     tenant = page.issuer.tenant
     catalogue = await house.world.directory.catalogue(tenant)
     robots = await house.market.robots(tenant, seat.account)
-    view = views.AccountApps(
+    view = app_views.AccountApps(
         brand=await brand_of(page, house),
         person=views.Person(name=visitor.name, email=visitor.email),
         account=views.Account(name=seat.name, slug=seat.slug),
@@ -111,7 +111,7 @@ async def _shown(page: PageAsk, house: House, visitor: Visitor, seat: Seat, refu
         access_page=ACCESS,
         installs=tuple(
             [
-                views.AccountInstall(
+                app_views.AccountInstall(
                     line=line(install, catalogue, may_update=install.service_user, may_install=False),
                     installer=install.installer,
                     acts_for=install.acting_email,

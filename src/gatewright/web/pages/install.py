@@ -10,7 +10,7 @@ from gatewright.market.rules import TAKEN
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.client import Client
 from gatewright.oauth.visit import Seat, Visitor
-from gatewright.web import csrf, views
+from gatewright.web import app_views, csrf, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.authorize import asked
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, go, visitor_of
@@ -62,9 +62,9 @@ async def _app(page: PageAsk, house: House) -> Client | PageReply:
     """Return the app of an address if it may be installed, else the page that says that it may not."""
     client = await house.world.directory.client(page.issuer.tenant, _slug(page))
     if client is None or not client.is_app:
-        return pages.show(views.NoApp(brand=await brand_of(page, house)), status=404)
+        return pages.show(app_views.NoApp(brand=await brand_of(page, house)), status=404)
     if client.disabled or client.settings.withdrawn:
-        return pages.show(views.NoApp(brand=await brand_of(page, house), app=client.settings.client_name), status=410)
+        return pages.show(app_views.NoApp(brand=await brand_of(page, house), app=client.settings.client_name), status=410)
     return client
 
 
@@ -82,7 +82,7 @@ async def _offered(page: PageAsk, house: House, client: Client, visitor: Visitor
     manifest = await house.market.manifest(client)
     seats = await house.front.consents.all_seats(page.issuer.tenant, visitor.person)
     roles = (await house.world.directory.catalogue(page.issuer.tenant)).roles
-    view = views.Install(
+    view = app_views.Install(
         brand=await brand_of(page, house),
         form=views.Form(action=PATH, csrf=_token(page, house, visitor), step=client.client_id),
         app=client.settings.client_name,
@@ -129,7 +129,7 @@ async def act(page: PageAsk, house: House) -> PageReply:
         return go(f"/{client.client_id}/install")
     await house.market.add(page.at, client, account=seat.account, person=visitor.person)
     manifest = await house.market.manifest(client)
-    view = views.Installed(
+    view = app_views.Installed(
         brand=await brand_of(page, house),
         app=client.settings.client_name,
         account=views.Account(name=seat.name, slug=seat.slug),

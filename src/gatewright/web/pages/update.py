@@ -11,7 +11,7 @@ from gatewright.audit.deed import Refused
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.decision import Party, decide
-from gatewright.web import csrf, views
+from gatewright.web import app_views, csrf, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.apps import UPDATE, page_of, seats_of_admin
 from gatewright.web.pages.consent import groups
@@ -101,12 +101,12 @@ async def _offer(page: PageAsk, house: House, visitor: Visitor) -> _Offer | None
     return _Offer(install, asked, frozenset([one.scope for one in install.update if one.required]), possible, back)
 
 
-async def _view(page: PageAsk, house: House, visitor: Visitor, offer: _Offer) -> views.Update:
+async def _view(page: PageAsk, house: House, visitor: Visitor, offer: _Offer) -> app_views.Update:
     catalogue = await house.world.directory.catalogue(page.issuer.tenant)
     install, known = offer.install, catalogue.scopes
     why = {one.scope: one.reason for one in install.update if one.reason}
     given = offer.asked & offer.possible
-    view = views.Update(
+    view = app_views.Update(
         brand=await brand_of(page, house),
         form=views.Form(action=UPDATE, csrf=own_token(page, house, visitor)),
         install=ids.show(ids.INSTALL, install.id),

@@ -1,10 +1,9 @@
--- Apps of the marketplace. An app is a client with a manifest, so its id is the client's; what it is called, whether it is offered and
--- whether it is kept out stand in the client's row.
+-- Apps of the marketplace. An app is a client with a manifest, so its id is the client's; what it is called, whose it is, whether it
+-- is offered and whether it is kept out stand in the client's row.
 
 CREATE TABLE app (
     id ID,
     tenant BIGINT NOT NULL,
-    owner BIGINT NOT NULL,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     changed_at BIGINT NOT NULL
