@@ -23,6 +23,7 @@ from examples.demo.budget_buddy import BudgetBuddy
 from examples.demo.events_web import EventsWeb
 from examples.demo.image_copier import ImageCopier
 from examples.demo.layout import BASE_PORT, PLATFORM, SECRETS, Layout
+from examples.demo.weekly_report import WeeklyReport, manifest
 
 START_SECONDS = 30
 LAST_PORT = 65_500
@@ -101,6 +102,7 @@ def run(layout: Layout, folder: Path, workers: int) -> int:
     shutil.copy(PLATFORM.with_name("acme.svg"), logos)
     platform = folder / "platform.toml"
     platform.write_text(layout.platform(), encoding="utf-8")
+    publish_first(layout, folder)
     if not (folder / "root.key").exists():
         if (folder / "gatewright.sqlite3").exists():
             raise Trouble(f"{folder} holds a store without its root.key. Put the key back, or choose another folder with --data.")
@@ -113,7 +115,7 @@ def run(layout: Layout, folder: Path, workers: int) -> int:
     )
     try:
         wait(layout, server)
-        asyncio.run(apps(layout, server))
+        asyncio.run(apps(layout, folder, env, server))
     finally:
         if server.poll() is None:
             server.send_signal(signal.SIGTERM)
@@ -136,12 +138,28 @@ def wait(layout: Layout, server: subprocess.Popen[bytes]) -> None:
     raise Trouble(f"the server did not answer within {START_SECONDS} s.")
 
 
-async def apps(layout: Layout, server: subprocess.Popen[bytes]) -> None:
+def publish_first(layout: Layout, folder: Path) -> None:
+    """Lay the app's manifest beside the platform file, unless a later version of it was published in an earlier run."""
+    place = folder / "apps"
+    place.mkdir(exist_ok=True)
+    shutil.copy(PLATFORM.parent / "apps" / "weekly-report.svg", place)
+    kept = place / "weekly-report.json"
+    if not kept.exists() or kept.read_text(encoding="utf-8") not in (manifest(layout, 1), manifest(layout, 2)):
+        kept.write_text(manifest(layout, 1), encoding="utf-8")
+
+
+async def apps(layout: Layout, folder: Path, env: dict[str, str], server: subprocess.Popen[bytes]) -> None:
     """Serve the apps and APIs in this process until a signal, or until the server is gone."""
+
+    def publish() -> None:
+        (folder / "apps" / "weekly-report.json").write_text(manifest(layout, 2), encoding="utf-8")
+        command("apply", str(folder / "platform.toml"), "--yes", env=env)
+
     parts: dict[str, Any] = {
         "Budget Buddy": BudgetBuddy(layout).app(),
         "Acme Events": EventsWeb(layout).app(),
         "Image copier": ImageCopier(layout).app(),
+        "Weekly Report": WeeklyReport(layout, folder, publish).app(),
         "bank API": bank_api(layout),
         "events API": events_api(layout),
         "imaging API": imaging_api(layout),
@@ -187,6 +205,7 @@ Gatewright is running with a demo platform, on this machine only.
 
   Acme Events, the platform's own front end (roles decide)   {layout.app("Acme Events")}
   Image copier, a back-end service without a user            {layout.app("Image copier")}
+  Weekly Report, an app of the marketplace to be installed   {layout.app("Weekly Report")}
   Acme demo, a client whose credentials everybody knows      {layout.demo_client}
   The server's metadata                                      {layout.issuer}/.well-known/openid-configuration
 

@@ -27,7 +27,7 @@ class ImageCopier:
 
     def show(self, body: str) -> HTMLResponse:
         """Return a page."""
-        others = {name: self.layout.app(name) for name in ("Budget Buddy", "Acme Events", "Image copier")}
+        others = {name: self.layout.app(name) for name in ("Budget Buddy", "Acme Events", "Image copier", "Weekly Report")}
         return HTMLResponse(page("Image copier", f"<h1>Image copier</h1>{body}", others))
 
     async def front(self, _request: Request) -> Response:

@@ -41,6 +41,7 @@ class Layout:
             "Budget Buddy": self.base + 1,
             "Acme Events": self.base + 2,
             "Image copier": self.base + 3,
+            "Weekly Report": self.base + 4,
             "bank API": self.base + 11,
             "events API": self.base + 12,
             "imaging API": self.base + 13,

@@ -74,7 +74,7 @@ class WebApp:
 
     def show(self, body: str) -> HTMLResponse:
         """Return a page of the app."""
-        others = {name: self.layout.app(name) for name in ("Budget Buddy", "Acme Events", "Image copier")}
+        others = {name: self.layout.app(name) for name in ("Budget Buddy", "Acme Events", "Image copier", "Weekly Report")}
         return HTMLResponse(
             page(self.name, f"<h1>{self.name}</h1>{body}", {**others, "Acme: your access": f"{self.layout.issuer}/-/access"})
         )

@@ -186,3 +186,41 @@ def test_a_back_end_service_needs_no_user_and_gets_no_more_than_it_asked_for(pag
     page.get_by_role("button", name="Delete with a token for reading").click()
     expect(page.locator("#refused")).to_contain_text("403")
     expect(page.locator("#refused")).to_contain_text("delete:images")
+
+
+def test_an_app_of_the_marketplace_is_installed_asks_for_more_and_is_uninstalled(page: Page, place: Place) -> None:
+    home = place.layout.app("Weekly Report")
+    page.goto(home)
+    page.get_by_role("link", name="Install Weekly Report").click()
+    sign_in(page)
+    pick(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Install Weekly Report")
+    expect(page.locator("main")).to_contain_text("To put the balance of your account into the report")
+    clean(page)
+    page.get_by_role("button", name="Allow").click()
+    expect(page.locator(".report")).to_contain_text("1,234.56")
+    page.get_by_role("button", name="Have it printed").click()
+    expect(page.locator("#refused")).to_contain_text("transfer:funds")
+
+    page.goto(home)
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.locator("#done")).to_contain_text("Version 2 is published")
+    update = page.get_by_role("link", name="Review the update")
+    for _ in range(50):  # the server hears of it within a second
+        page.goto(f"{place.layout.issuer}/-/access")
+        if update.count():
+            break
+    update.click()
+    expect(page.locator("main")).to_contain_text("To pay for reports that you have printed")
+    clean(page)
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("status")).to_contain_text("may do more from now on")
+    page.goto(home)
+    page.get_by_role("button", name="Have it printed").click()
+    expect(page.locator("#done")).to_contain_text("25.00 went from acme-dev")
+
+    page.goto(f"{place.layout.issuer}/-/access")
+    page.locator("li.card", has_text="Weekly Report").get_by_role("button", name="Uninstall").click()
+    expect(page.get_by_role("status")).to_contain_text("uninstalled")
+    page.goto(home)
+    expect(page.locator("#refused")).to_contain_text("401")
