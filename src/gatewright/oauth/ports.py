@@ -186,6 +186,14 @@ class FetchFailed(Exception):
     """A document could not be fetched; the text says why, for our log only."""
 
 
+class NotAllowed(FetchFailed):
+    """The address is none that we may call (`security-rules` 48)."""
+
+
+class TooSlow(FetchFailed):
+    """There was no answer in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """All that a pipeline of the core may await."""
