@@ -86,6 +86,7 @@ class Act(StrEnum):
     EVENTS_DISABLED = "events.disabled"
     EVENTS_ENABLED = "events.enabled"
     EVENTS_REPLAYED = "events.replayed"
+    EVENTS_TESTED = "events.tested"
     INSTALL_CLEANUP_OPENED = "install_cleanup.opened"
     INSTALL_CLEANUP_ENDED = "install_cleanup.ended"
     PLATFORM_APPLIED = "platform.applied"

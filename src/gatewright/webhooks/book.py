@@ -10,6 +10,7 @@ from gatewright.base import ids
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
 from gatewright.store.query import Query
+from gatewright.webhooks.outbox import record_event
 from gatewright.webhooks.ports import Wraps
 from gatewright.webhooks.records import AttemptRow, EndpointRow, EventRow, EventType, SecretRow
 from gatewright.webhooks.rules import new_secret
@@ -123,6 +124,14 @@ async def replay(deed: Deed, client: int, client_id: str, number: int) -> bool:
     if not await deed.tx.do(_REPLAY, id=number, client=client, tenant=deed.tenant, now=deed.at.now):
         return False
     await deed.note(Act.EVENTS_REPLAYED, client_id, event=ids.show(ids.EVENT, number))
+    return True
+
+
+async def test(deed: Deed, client: int, client_id: str) -> bool:
+    """Tell a client nothing but that it can be told; tell whether there is an address to tell it to."""
+    if not await record_event(deed.tx, deed.at, tenant=deed.tenant, client=client, type=EventType.TEST, data={}):
+        return False
+    await deed.note(Act.EVENTS_TESTED, client_id)
     return True
 
 
