@@ -86,4 +86,4 @@ async def test_an_installation_is_ended_with_or_without_a_clean_up(node: Node) -
         await ops.must("DELETE", f"/installs/{bought['install_id']}{query}")
         last = (await ops.must("GET", "/clients/reporter/events"))["items"][0]
         assert last["type"] == type
-    assert (await ops.problem("DELETE", f"/installs/{bought['install_id']}?cleanup=some"))["status"] == 422
+        assert (await ops.problem("DELETE", f"/installs/{bought['install_id']}?cleanup=some"))["status"] == 422
