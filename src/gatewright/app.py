@@ -16,7 +16,7 @@ from gatewright.base.moment import Clock
 from gatewright.clients.registry import Registry
 from gatewright.consents.front import RoomConsents
 from gatewright.keys.book import belongs
-from gatewright.keys.fetch import WebFetch
+from gatewright.keys.fetch import Names, WebFetch
 from gatewright.keys.remote import RemoteFetch
 from gatewright.keys.root import RootKey, read_root_key
 from gatewright.keys.sealer import RootSealer, Wrapper
@@ -42,6 +42,7 @@ from gatewright.tenants.logos import Logos
 from gatewright.tenants.secret_uses import SecretUses
 from gatewright.tenants.sites import Sites
 from gatewright.tenants.txt import DnsTxt, Txt
+from gatewright.webhooks.courier import Courier
 
 SKEW_WARNS_MS: Final = 2_000
 SKEW_STOPS_MS: Final = 5_000
@@ -94,6 +95,7 @@ class House:
     signer: KeySigner
     vault: AnswerVault
     logos: Logos
+    courier: Courier
     trusted_proxies: tuple[Network, ...]
 
     @property
@@ -227,7 +229,11 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     uses = LastUse()
     grants = Grants(store)
     sessions = Sessions(store)
-    fetch = RemoteFetch(WebFetch(private=networks(settings.fetch.private_networks)))
+    private = networks(settings.fetch.private_networks)
+    fetch, names = RemoteFetch(WebFetch(private=private)), Names()
+    stack.callback(names.close)
+    courier = Courier(store, clock, WebFetch(private=private, resolve=names), Wrapper(key), log)
+    stack.push_async_callback(courier.close)
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
     people = RoomPeople(PasswordDoor(store, passwords, throttle, log))
@@ -259,5 +265,6 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         signer=signer,
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),
+        courier=courier,
         trusted_proxies=networks(settings.listen.trusted_proxies),
     )

@@ -157,7 +157,7 @@ class PasswordSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the server itself may fetch: the keys that a client publishes at its jwks_uri."""
+    """Where the server itself may go: for the keys that a client publishes at its jwks_uri, and with events to its event_url."""
 
     private_networks: Annotated[
         tuple[Cidr, ...],
@@ -334,7 +334,7 @@ def weaknesses(settings: Settings) -> tuple[tuple[str, str], ...]:
     if settings.store.synchronous == "normal":
         found.append(("store.synchronous", "the last acknowledged writes may be lost when the power fails"))
     if settings.fetch.private_networks:
-        found.append(("fetch.private_networks", "a client's jwks_uri may reach into these networks"))
+        found.append(("fetch.private_networks", "a client's jwks_uri or event_url may reach into these networks"))
     return tuple(found)
 
 

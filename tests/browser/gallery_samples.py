@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gatewright.web.app_views import AccountApps, AccountInstall, Install, Installed, NoApp, Update
+from gatewright.web.app_views import AccountApps, AccountInstall, Install, Installed, NoApp, Uninstall, Update
 from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
@@ -326,6 +326,22 @@ def update(**changes: object) -> Update:
     return Update(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
 
 
+def uninstall(**changes: object) -> Uninstall:
+    """The usual page before an app goes with some fields changed."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "form": Form(action="/-/access/uninstall", csrf="csrf-token"),
+        "install": "in_1",
+        "app": "Weekly Report",
+        "account": DEV,
+        "acts_for": "organizer@acme.test",
+        "cleanup": ("Delete the calendars that it made", "Take its files back"),
+        "minutes": 15,
+        "back": "/-/access",
+    }
+    return Uninstall(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
 SAMPLES: Final[dict[str, Page]] = {
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
     "sign_in-hint": SignIn(brand=LOGO, form=FORM, client="Ward Rounds", username="doctor@contoso.test", keep=True),
@@ -513,6 +529,11 @@ SAMPLES: Final[dict[str, Page]] = {
     ),
     "installed": Installed(brand=ACME, app="Notes", account=DEV, opens="https://notes.example/", access_page="/-/access"),
     "installed-nowhere": Installed(brand=LONG_BRAND, app=UNBROKEN, account=ODD, opens="javascript:alert(1)", access_page="/-/access"),
+    "uninstall": uninstall(),
+    "uninstall-plain": uninstall(cleanup=(), brand=YELLOW),
+    "uninstall-hostile": uninstall(
+        brand=HOSTILE, app=SCRIPT, account=ODD, acts_for=QUOTES, cleanup=(SCRIPT, OVERRIDE, LONG), install=QUOTES
+    ),
     "update": update(),
     "update-missing": update(missing=("Create events",), groups=(), brand=YELLOW),
     "update-hostile": update(

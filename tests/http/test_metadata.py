@@ -43,7 +43,8 @@ async def test_what_the_standards_ask_for_is_said_and_what_is_off_is_said_to_be_
     assert required | {"id_token_signing_alg_values_supported", "scopes_supported", "claims_supported"} <= set(told)
     for name in ("request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"):
         assert told[name] is False
-    assert told["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    cleanup = "urn:gatewright:params:oauth:grant-type:install-cleanup"
+    assert told["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials", cleanup]
     assert told["response_types_supported"] == ["code"]
     assert told["code_challenge_methods_supported"] == ["S256"]
     assert told["authorization_response_iss_parameter_supported"] is True

@@ -9,6 +9,7 @@ NEW: Final = {"client_id": "new-app", "client_name": "New", "redirect_uris": ["h
 PLACES: Final = {
     "client_id": "image-copier", "account": "acme-prod", "user": "robot@service.acme.test", "role": "Organizer", "scope": "read:balance",
     "api": quote("https://bank.acme.test", safe=""), "host": "login.acme.test", "grant": "gr_0000000000000",
+    "event": "ev_0000000000000",
     "secret_id": "cs_0000000000000", "kid": "k", "app": "reporter", "install": "in_0000000000000",
 }  # fmt: skip
 BODIES: Final[dict[str, Any]] = {
@@ -22,6 +23,7 @@ BODIES: Final[dict[str, Any]] = {
     "users.create": {"email": "x@acme.test", "password": "a password"}, "users.change": {"name": "X"},
     "users.set_password": {"password": "a password"},
     "clients.create": NEW, "clients.change": {"client_name": "X"}, "clients.secrets.create": {}, "clients.secrets.leaked": {},
+    "events.secrets.create": {},
     "apps.create": {"app": "x", "manifest": {"name": "X", "description": "X", "version": "1"}}, "apps.change": {},
     "apps.publish": {"manifest": {"name": "X", "description": "X", "version": "1"}},
     "installs.hand_over": {"user": "robot@service.acme.test"}, "account_apps.hand_over": {"user": "robot@service.acme.test"},

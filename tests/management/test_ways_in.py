@@ -29,6 +29,7 @@ ALSO = {
     "domains claim": "domains.add",
     "domains drop": "domains.remove",
     "clients secret": "clients.secrets.create",
+    "events secret": "events.secrets.create",
     "users roles": "members.change",
     "audit": "audit.list",
     "clients who-uses": "weaknesses.list",
@@ -38,6 +39,7 @@ HAPPENS = {
     Act.TENANT_MADE, Act.PLATFORM_APPLIED, Act.PASSWORD_CHANGED, Act.KEY_MADE, Act.SIGNED_IN, Act.SIGN_IN_FAILED, Act.SIGN_IN_THROTTLED,
     Act.SESSION_ENDED, Act.GRANT_MADE, Act.AUTHORIZATION_ENDED, Act.CODE_REPLAYED, Act.REFRESH_REPLAYED, Act.TOKEN_REVOKED,
     Act.WEAKNESS_USED, Act.SECRET_READ, Act.DOMAIN_FREED,
+    Act.EVENT_SECRET_READ, Act.EVENTS_DISABLED, Act.INSTALL_CLEANUP_OPENED, Act.INSTALL_CLEANUP_ENDED,
     Act.INSTALL_APPROVED, Act.INSTALL_ACTIVATED, Act.INSTALL_REPLACED, Act.INSTALL_UPDATED,
 }  # fmt: skip
 

@@ -7,12 +7,17 @@ from functools import cache
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from gatewright.audit.deed import Deed
+from gatewright.base import ids
 from gatewright.base.operation import Operation
+from gatewright.clients.book import change_client, client_named
 from gatewright.management.errand import Caller
 from gatewright.management.perform import Asked, Office, perform
 from gatewright.management.table import OPERATIONS
 from gatewright.store import SCHEMA, Query
+from gatewright.webhooks import book
 from tests.management.desk import administration
 from tests.management.samples import BODIES, PLACES
 from tests.support import apps
@@ -87,6 +92,27 @@ async def market_of(node: Node, operation: Operation, places: dict[str, str]) ->
     return {"redirect_match": "subpath", "developer": "ben@acme.test"} if operation.name == "apps.change" else None
 
 
+_GIVEN_UP = Query(None, "UPDATE webhook_event SET state = 'given_up', next_at = NULL")
+_GONE = Query(None, "UPDATE webhook_endpoint SET disabled_at = 1, disabled_because = 'gone'")
+
+
+async def events_of(node: Node, operation: Operation, places: dict[str, str]) -> None:
+    """Let the client have what an operation on events is about: an address, an event that was given up, or one that is gone."""
+    if not operation.name.startswith("events."):
+        return
+
+    async def unit(deed: Deed) -> None:
+        row = await client_named(deed.tx, deed.tenant, places["client_id"])
+        assert row is not None
+        await change_client(deed, row, replace(row.terms, event_url="https://copier.example/events"))
+        await book.test(deed, row.id, row.client_id)
+        (event,) = await deed.tx.all(book.LIST, client=row.id, tenant=deed.tenant, state="", type="", before=book.NEWEST, count=1)
+        places["event"] = ids.show(ids.EVENT, event.id)
+        await deed.tx.do(_GONE if operation.name == "events.enable" else _GIVEN_UP)
+
+    await node.manage(await node.tenant(), unit)
+
+
 @pytest.mark.parametrize("operation", CHANGES, ids=lambda operation: operation.name)
 async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operation: Operation) -> None:
     if operation.name == "domains.check":
@@ -97,6 +123,7 @@ async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operatio
         places["grant"], places["account"] = await grant_of(both)
         body = {"scopes": ["read:reports"]} if operation.name == "grants.narrow" else body
     body = await market_of(both, operation, places) or body
+    await events_of(both, operation, places)
     if "secret_id" in operation.places:
         places["secret_id"] = await secret_of(both, operation.name.partition(".")[0], places)
     if operation.name in ("users.set_password", "members.end"):

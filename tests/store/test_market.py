@@ -191,9 +191,9 @@ async def test_an_uninstall_against_an_exchange_leaves_no_token_that_lives(groun
     other = await nodes()
     for _ in range(6):
         made, install = await opened(ground)
-        arguments = {"tenant": b.TENANT, "number": install, "person": b.PERSON}
+        at = ground.clock.moment()
         ended, answer = await asyncio.gather(
-            other.run(installs.uninstall_own, ground.clock.moment(), **arguments),
+            other.run(installs.uninstall_own, at, tenant=b.TENANT, number=install, person=b.PERSON),
             redeem(ground, made.id, f"attempt {made.id}"),
         )
         assert ended is True

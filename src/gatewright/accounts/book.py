@@ -11,6 +11,8 @@ from gatewright.base import ids
 from gatewright.base.change import sides
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
+from gatewright.webhooks.outbox import record_mass
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -67,7 +69,7 @@ _END_ALL: Final = Query(None, "UPDATE membership SET ended_at = :now WHERE accou
 _END_GRANTS: Final = Query(
     None,
     """UPDATE consent_grant SET ended_at = :now, ended_because = 'membership_ended'
-        WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL""",
+        WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL AND source <> 'cleanup'""",
 )
 _END_AUTHORIZATIONS: Final = Query(
     None,
@@ -108,6 +110,7 @@ async def disable_account(deed: Deed, account: AccountRow) -> bool:
     """End all access through an account; tell whether it was active until now."""
     if not await deed.tx.do(_DISABLE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DISABLED, account=account.id)
     await deed.note(Act.ACCOUNT_DISABLED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
 
@@ -125,6 +128,7 @@ async def delete_account(deed: Deed, account: AccountRow) -> bool:
     if not await deed.tx.do(_DELETE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
     await deed.tx.do(_END_ALL, account=account.id, tenant=deed.tenant, now=deed.at.now)
+    await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DELETED, account=account.id)
     await deed.note(Act.ACCOUNT_DELETED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
 
@@ -157,6 +161,7 @@ async def end_membership(deed: Deed, membership: MembershipRow) -> bool:
     parties = {"person": membership.person, "account": membership.account}
     await deed.tx.do(_END_AUTHORIZATIONS, **parties, tenant=deed.tenant, now=deed.at.now)
     await deed.tx.do(_END_GRANTS, **parties, tenant=deed.tenant, now=deed.at.now)
+    await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.GRANT_REVOKED, because="membership_ended", **parties)
     await deed.note(Act.MEMBERSHIP_ENDED, ids.show(ids.MEMBERSHIP, membership.id), **_parties(membership.person, membership.account))
     return True
 

@@ -43,6 +43,7 @@ class ScopeRow(Struct, frozen=True):
     demo: int
     retired_at: int | None
     place: int
+    cleanup: int
 
 
 class RoleRow(Struct, frozen=True):
@@ -59,7 +60,8 @@ APIS: Final = Query(
     "SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at FROM api WHERE tenant = :tenant ORDER BY id",
 )
 SCOPES: Final = Query(
-    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place FROM scope WHERE tenant = :tenant ORDER BY id"
+    ScopeRow,
+    "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup FROM scope WHERE tenant = :tenant ORDER BY id",
 )
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
@@ -77,17 +79,18 @@ _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = 
 _ENABLE_API: Final = Query(None, "UPDATE api SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
 _MAKE_SCOPE: Final = Query(
     None,
-    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, demo, created_at, place)
-       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :demo, :now,
+    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, demo, cleanup, created_at, place)
+       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :demo, :cleanup, :now,
                (SELECT COALESCE(MAX(o.place) + 1, 0) FROM scope AS o WHERE o.api = :api))""",
 )
 _CHANGE_SCOPE: Final = Query(
     None,
-    """UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies, demo = :demo
+    """UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies, demo = :demo, cleanup = :cleanup
         WHERE id = :id AND tenant = :tenant""",
 )
 _SCOPE: Final = Query(
-    ScopeRow, "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place FROM scope WHERE id = :id AND tenant = :tenant"
+    ScopeRow,
+    "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup FROM scope WHERE id = :id AND tenant = :tenant",
 )
 _RETIRE_SCOPE: Final = Query(None, "UPDATE scope SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
 _MAKE_ROLE: Final = Query(None, "INSERT INTO role (id, tenant, name, scopes, created_at) VALUES (:id, :tenant, :name, :scopes, :now)")
@@ -121,6 +124,7 @@ class ScopeTerms(Struct, frozen=True, kw_only=True):
     risk: str
     reach: str
     demo: int = 0
+    cleanup: bool = False
 
 
 async def apis_of(store: Store | Tx, tenant: int) -> list[ApiRow]:
@@ -207,6 +211,7 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
         reach=terms.reach,
         implies="",
         demo=terms.demo,
+        cleanup=int(terms.cleanup),
         now=deed.at.now,
     )
     await deed.note(Act.SCOPE_MADE, ids.show(ids.SCOPE, number), name=name)
@@ -217,7 +222,10 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
 async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, implies: frozenset[int]) -> None:
     """Set what may change of a scope. A new implication counts for consents given from now on, and in roles at once."""
     row = await deed.tx.one(_SCOPE, id=scope, tenant=deed.tenant)
-    old = {} if row is None else _sides(ScopeTerms(text=row.text, risk=row.risk, reach=row.reach, demo=row.demo), ids_of(row.implies))
+    old: dict[str, object] = {}
+    if row is not None:
+        was = ScopeTerms(text=row.text, risk=row.risk, reach=row.reach, demo=row.demo, cleanup=row.cleanup == 1)
+        old = _sides(was, ids_of(row.implies))
     changed = sides(old, _sides(terms, implies))
     await deed.tx.do(
         _CHANGE_SCOPE,
@@ -228,13 +236,15 @@ async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, imp
         reach=terms.reach,
         implies=text_of(implies),
         demo=terms.demo,
+        cleanup=int(terms.cleanup),
     )
     await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 
 def _sides(terms: ScopeTerms, implies: frozenset[int]) -> dict[str, object]:
-    return {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "implies": _shown(implies)}
+    flags = {"demo": bool(terms.demo), "cleanup": terms.cleanup}
+    return {"text": terms.text, "risk": terms.risk, "reach": terms.reach, **flags, "implies": _shown(implies)}
 
 
 async def retire_scope(deed: Deed, scope: ScopeRow) -> bool:

@@ -81,7 +81,8 @@ def _api(row: ApiRow) -> Api:
 
 def _scope(row: ScopeRow) -> Scope:
     document = {"id": row.id, "name": row.name, "api": row.api, "text": row.text, "risk": row.risk, "reach": row.reach}
-    return msgspec.convert({**document, "implies": sorted(ids_of(row.implies)), "place": row.place, "demo": bool(row.demo)}, Scope)
+    flags = {"place": row.place, "demo": bool(row.demo), "cleanup": row.cleanup == 1}
+    return msgspec.convert({**document, "implies": sorted(ids_of(row.implies)), **flags}, Scope)
 
 
 def _role(row: RoleRow) -> Role:

@@ -65,6 +65,8 @@ class Event(Enum):
     SIGN_IN_THROTTLED = ("sign_in.throttled", Level.WARNING, "Sign-ins of one name or network are slowed down.")
     PASSWORD_QUEUE_FULL = ("password_queue.full", Level.WARNING, "More sign-ins than can be hashed in time; some were answered 503.")
     FETCH_FAILED = ("fetch.failed", Level.INFO, "A document of somebody else could not be fetched.")
+    EVENT_UNDELIVERED = ("event.undelivered", Level.INFO, "An event for an app was not taken; it is sent again, or given up.")
+    EVENTS_DISABLED = ("events.disabled", Level.WARNING, "An app's address for events answered 410; nothing more is sent there.")
     JOB_DONE = ("job.done", Level.DEBUG, "A periodic job finished.")
     JOB_FAILED = ("job.failed", Level.ERROR, "A periodic job failed; it is tried again.")
     DOMAIN_MOVED = ("domain.moved", Level.WARNING, "The proof of whose a domain is appeared, is missing, or has been for too long.")

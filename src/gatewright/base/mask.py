@@ -25,6 +25,7 @@ _OURS: Final = "|".join(sorted(re.escape(kind.value) for kind in Kind))
 _LOOKS_SECRET: Final = re.compile(
     rf"""(?: (?<![A-Za-z0-9]) gw[a-z]_ [A-Za-z0-9_-]{{6,}}
         | (?: {_OURS} ) [A-Za-z0-9_-]{{6,}}
+        | whsec_ [A-Za-z0-9+/=]{{6,}}
         | eyJ [A-Za-z0-9_-]{{4,}} \. [A-Za-z0-9_-]* (?: \. [A-Za-z0-9_-]* )*
         | -----BEGIN\ [A-Z0-9 ]*PRIVATE\ KEY-----
         | \$argon2[a-z]{{1,2}}\$ [^\s"']+

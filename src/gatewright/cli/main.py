@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "weaknesses": (_MADE, "List which clients and users still need what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
     "access": (_MADE, "List what clients were given for an account, and end it."),
+    "events": ("events:events", "What clients are told: what became of it, telling it again, what signs it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
     "audit": ("audit:audit", "Show what happened, by whom and when; export it."),
     "backup": ("backup:backup", "Copy the store into a file while it runs."),

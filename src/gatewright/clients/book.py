@@ -15,6 +15,7 @@ from gatewright.clients.rules import weaknesses
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
 from gatewright.tenants import credentials
+from gatewright.webhooks import book as webhooks
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -95,6 +96,7 @@ async def make_client(deed: Deed, client_id: str, settings: ClientSettings) -> i
     number = deed.at.id()
     document = msgspec.json.encode(settings).decode()
     await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, client_id=client_id, settings=document, now=deed.at.now)
+    await webhooks.follow(deed, number, client_id, None, settings.event_url)
     await deed.note(Act.CLIENT_MADE, client_id, row=ids.show(ids.CLIENT, number), party=settings.party, weaknesses=weaknesses(settings))
     await deed.announce(CLIENT_KIND, number)
     return number
@@ -102,6 +104,7 @@ async def make_client(deed: Deed, client_id: str, settings: ClientSettings) -> i
 
 async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings) -> None:
     """Set a client's settings; they hold for what is already given from the next check on."""
+    await webhooks.follow(deed, client.id, client.client_id, client.terms.event_url, settings.event_url)
     changed = sides(_told(client.terms), _told(settings))
     document = msgspec.json.encode(settings).decode()
     await deed.tx.do(_CHANGE, id=client.id, tenant=deed.tenant, settings=document, now=deed.at.now)
@@ -155,6 +158,7 @@ async def disable_client(deed: Deed, client: ClientRow) -> bool:
     """Refuse a client and end all that it was given; tell whether it was active until now."""
     if not await deed.tx.do(_DISABLE, id=client.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await webhooks.block(deed, client.id)
     await deed.note(Act.CLIENT_DISABLED, client.client_id)
     await deed.announce(CLIENT_KIND, client.id)
     return True
@@ -164,6 +168,7 @@ async def enable_client(deed: Deed, client: ClientRow) -> bool:
     """Answer a client again; nothing that was ended is revived. Tell whether it was disabled until now."""
     if not await deed.tx.do(_ENABLE, id=client.id, tenant=deed.tenant):
         return False
+    await webhooks.unblock(deed, client.id)
     await deed.note(Act.CLIENT_ENABLED, client.client_id)
     await deed.announce(CLIENT_KIND, client.id)
     return True

@@ -15,6 +15,7 @@ from gatewright.oauth.client import PUBLIC_TYPES, SECRET_METHODS, ClientSettings
 from gatewright.oauth.redirect_uri import OUT_OF_BAND, is_out_of_band
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.tenants.rules import BadOrigin, parse_origin
+from gatewright.webhooks.rules import url_fault
 
 SHORT_SECRET: Final = 32  # characters: what others chose below this is kept as a slow digest (`decisions` §4)
 LONGEST_SECRET: Final = 1024
@@ -58,6 +59,9 @@ def settings_faults(settings: ClientSettings) -> Iterator[Finding]:
     yield from _address_faults(settings)
     yield from _network_faults(settings)
     yield from _scope_faults(settings)
+    sentence = None if settings.event_url is None else url_fault(settings.event_url)
+    if sentence is not None:
+        yield "event_url", sentence
 
 
 def _type_faults(settings: ClientSettings) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from gatewright.base.log import Event
 from gatewright.jobs.domains import check_domains
 from gatewright.jobs.lease import take
 from gatewright.jobs.sweep import sweep
+from gatewright.ledger.cleanup import CleanUps
+from gatewright.ledger.telling import fan_out
 from gatewright.market.settling import settle_all
 from gatewright.store import StoreError
 
@@ -51,12 +53,25 @@ async def _settle(house: House) -> object:
     return await settle_all(house.store, house.clock)
 
 
+async def _tell(house: House) -> object:
+    """Write down what is still to be told: of acts that concerned many, and of installations whose minutes are over."""
+    return await fan_out(house.store, house.clock) + await CleanUps(house.store).end_due(house.clock)
+
+
+async def _deliver(house: House) -> object:
+    return await house.courier.round()
+
+
 JOBS: Final = (
     Job("usage", 10, shared=False, run=_flush),
     Job("sweep", 300, shared=True, run=_sweep),
     Job("keys", 60, shared=True, run=_rotate),
     Job("domains", 60, shared=True, run=_domains),
     Job("installs", 300, shared=True, run=_settle),
+    # Every process looks, at the price of a read or two; each piece of the work guards itself, and each address is leased by itself, so
+    # that nodes share the work, none waits for another's lease, and an address that hangs holds up nobody.
+    Job("tell", 2, shared=False, run=_tell),
+    Job("deliver", 2, shared=False, run=_deliver),
 )
 
 

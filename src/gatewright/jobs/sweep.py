@@ -6,6 +6,7 @@ from typing import Final
 
 from gatewright.store import Query, Store, Tx
 from gatewright.tenants.records import HOLD
+from gatewright.webhooks.rules import GIVE_UP_AFTER
 
 BATCH: Final = 500  # rows a transaction: some milliseconds of the writer's time
 ROUNDS: Final = 200
@@ -43,6 +44,15 @@ _POSTPONE: Final = Query(
 
 _EMPTY: Final = "NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)"
 
+# What waited for three days is given up, also where nothing could be tried: the address was quiet, or the client disabled.
+_GIVE_UP: Final = Query(
+    None,
+    f"""
+    UPDATE webhook_event SET state = 'given_up', next_at = NULL
+     WHERE id IN (SELECT id FROM webhook_event WHERE next_at IS NOT NULL AND since < :now LIMIT {BATCH})
+    """,  # noqa: S608 - our own words
+)
+
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
@@ -58,6 +68,9 @@ SWEEPS: Final = (
     ("install", _oldest("install", "id", "install.ended_at < :now"), ENDED_KEPT),
     ("consent_grant", _oldest("consent_grant", "id", f"ended_at < :now AND {_EMPTY}"), ENDED_KEPT),
     ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY}"), ENDED_KEPT),
+    ("webhook_attempt", _oldest("webhook_attempt", "id", "at < :now"), ENDED_KEPT),
+    ("webhook_event", _oldest("webhook_event", "id", "since < :now AND next_at IS NULL"), ENDED_KEPT),
+    ("webhook_secret", _oldest("webhook_secret", "id", "expires_at <= :now"), ENDED_KEPT),
 )
 
 # A secret that ran out is no more to be read than one that was ended.
@@ -72,9 +85,9 @@ _FORGET_TEXTS: Final = Query(
 async def sweep(store: Store, now: int) -> dict[str, int]:
     """Delete what is past its time; return how many rows of each table went."""
     gone: dict[str, int] = {}
-    for query in (_POSTPONE, _FORGET_TEXTS):
+    for query, kept in ((_POSTPONE, 0), (_FORGET_TEXTS, 0), (_GIVE_UP, GIVE_UP_AFTER)):
         for _ in range(ROUNDS):
-            if await store.run(_batch, query, now) < BATCH:
+            if await store.run(_batch, query, now - kept) < BATCH:
                 break
     for table, query, kept in SWEEPS:
         for _ in range(ROUNDS):

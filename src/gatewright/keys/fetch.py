@@ -1,4 +1,5 @@
-"""The one way out of the house: fetches a JSON document from an address that a client named, and trusts neither of them.
+"""The one way out of the house: fetches a JSON document from an address that a client named, or posts an event there, and trusts
+neither the client nor the address.
 
 The name is resolved once and the connection goes to that very address, so that a second answer of the name server changes nothing.
 No redirect is followed, no proxy of the environment is used, nothing is unpacked.
@@ -10,7 +11,9 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,10 +21,14 @@ import httptools
 import msgspec
 
 from gatewright.keys.reach import Network, may_call
-from gatewright.oauth.ports import FetchFailed
+from gatewright.oauth.ports import FetchFailed, NotAllowed, TooSlow
+from gatewright.webhooks.ports import Answered
 
 LIMIT: Final = 64 * 1024  # bytes of a document
 SECONDS: Final = 3.0
+POST_SECONDS: Final = 10.0  # what a receiver of events has for its answer
+NAME_THREADS: Final = 32
+_GOODBYE: Final = 0.5  # seconds for the rest of an answer that nobody reads, so that its sender sees no broken connection
 _HEAD_LIMIT: Final = 16 * 1024
 _AT_ONCE: Final = 8
 _LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
@@ -51,15 +58,15 @@ def target_of(url: str, *, loopback: bool = False) -> Target:
     """Return where a URL points; plain http is for this machine alone, and only where the operator allows that.
 
     Raises:
-        FetchFailed: it is no https URL without user information and fragment, in visible ASCII.
+        NotAllowed: it is no https URL without user information and fragment, in visible ASCII.
     """
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise FetchFailed("the address has characters that no URL has")
+        raise NotAllowed("the address has characters that no URL has")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as fault:
-        raise FetchFailed(f"the address is no URL: {fault}") from fault
+        raise NotAllowed(f"the address is no URL: {fault}") from fault
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     if (
@@ -68,7 +75,7 @@ def target_of(url: str, *, loopback: bool = False) -> Target:
         or parts.fragment
         or not (secure or (parts.scheme == "http" and loopback and host in _LOOPBACK))
     ):
-        raise FetchFailed("the address is not an https URL with a host and without user and fragment")
+        raise NotAllowed("the address is not an https URL with a host and without user and fragment")
     return Target(secure, host, port or _PORTS[parts.scheme], _path(parts))
 
 
@@ -77,8 +84,8 @@ def _path(parts: SplitResult) -> str:
 
 
 class WebFetch:
-    """GETs documents over TLS. `private` are networks that the operator allows besides the public Internet; with a loopback one
-    among them, plain http to this machine is allowed too.
+    """GETs documents and posts events over TLS. `private` are networks that the operator allows besides the public Internet; with a
+    loopback one among them, plain http to this machine is allowed too.
     """
 
     def __init__(
@@ -88,12 +95,14 @@ class WebFetch:
         tls: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
         seconds: float = SECONDS,
+        post_seconds: float = POST_SECONDS,
     ) -> None:
         self._private = private
         self._loopback = any(network.is_loopback for network in private)
         self._tls = tls
         self._resolve = resolve or _resolve
         self._seconds = seconds
+        self._post_seconds = post_seconds
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def json(self, url: str) -> object:
@@ -105,7 +114,7 @@ class WebFetch:
             async with self._room, asyncio.timeout(self._seconds):
                 body = await self._get(target)
         except TimeoutError as fault:
-            raise FetchFailed(f"{target.host} did not answer within {self._seconds:g} s") from fault
+            raise TooSlow(f"{target.host} did not answer within {self._seconds:g} s") from fault
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
             raise FetchFailed(f"{target.host} cannot be read: {type(fault).__name__}") from fault
         try:
@@ -113,6 +122,38 @@ class WebFetch:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise FetchFailed(f"{target.host} answered with something that is not JSON") from fault
         return document
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        """Post a body and return status and wish of the answer; what else the answer says is not kept (`security-rules` 48).
+
+        How many are on their way at once is the caller's to bound.
+
+        Raises:
+            NotAllowed: we do not call that address.
+            TooSlow: there was no answer in time.
+            FetchFailed: there was no connection, or no answer that is HTTP.
+        """
+        target = target_of(url, loopback=self._loopback)
+        try:
+            async with asyncio.timeout(self._post_seconds):
+                return await self._send(target, body, headers)
+        except TimeoutError as fault:
+            raise TooSlow(f"{target.host} did not answer within {self._post_seconds:g} s") from fault
+        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
+            raise FetchFailed(f"{target.host} cannot be read: {type(fault).__name__}") from fault
+
+    async def _send(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Answered:
+        reader, writer = await self._connect(target)
+        try:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            writer.write(
+                f"POST {target.path} HTTP/1.1\r\nhost: {target.host_header}\r\n{lines}content-length: {len(body)}\r\n"
+                "accept-encoding: identity\r\nuser-agent: gatewright\r\nconnection: close\r\n\r\n".encode()
+                + body
+            )
+            return await _answered(reader, target.host)
+        finally:
+            writer.transport.abort()
 
     async def _get(self, target: Target) -> bytes:
         reader, writer = await self._connect(target)
@@ -143,13 +184,34 @@ class WebFetch:
         addresses = await self._resolve(target.host, target.port)
         near = target.secure or all(address in _LOOPBACK for address in addresses)
         if not addresses or not near or not all(may_call(address, self._private) for address in addresses):
-            raise FetchFailed(f"{target.host} has no address that may be called")
+            raise NotAllowed(f"{target.host} has no address that may be called")
         return addresses
 
 
 async def _resolve(host: str, port: int) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _looked_up(host: str, port: int) -> list[str]:
+    return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+
+
+class Names:
+    """Resolves names in threads of its own: a name server that hangs for some names holds up neither the loop's other work nor a
+    client's jwks_uri.
+    """
+
+    def __init__(self, threads: int = NAME_THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _looked_up, host, port)
+
+    def close(self) -> None:
+        """Ask no more; who still hangs is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Answer:
@@ -192,6 +254,59 @@ async def _read(reader: asyncio.StreamReader, host: str) -> bytes:
             raise FetchFailed(f"{host} answered with more than {LIMIT} bytes")
     _check(answer, parser.get_status_code() if read else 0, host)
     return bytes(answer.body)
+
+
+class _Head:
+    """What is wanted of the answer to an event: the first status that is final, and its `Retry-After`."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._retry_after: str | None = None
+        self.found: Answered | None = None
+        self.done = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take a piece of what came; what is wrong with it matters only until the head is there."""
+        try:
+            self._parser.feed_data(piece)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.done = True
+            if self.found is None:
+                raise
+
+    def on_message_begin(self) -> None:
+        self._retry_after = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"retry-after":
+            self._retry_after = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self.found is None and status >= 200:
+            self.found = Answered(status, self._retry_after)
+
+    def on_message_complete(self) -> None:
+        self.done = self.found is not None
+
+
+async def _answered(reader: asyncio.StreamReader, host: str) -> Answered:
+    """Read an answer as far as its head; the rest is listened to for a moment, up to a limit, and forgotten."""
+    head, read = _Head(), 0
+    while head.found is None:
+        piece = await reader.read(LIMIT)
+        read += len(piece)
+        if not piece:
+            raise FetchFailed(f"{host} broke off its answer")
+        if read > _HEAD_LIMIT + LIMIT:
+            raise FetchFailed(f"{host} answered with an endless head")
+        head.feed(piece)
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_GOODBYE):
+            while not head.done and read <= LIMIT and (piece := await reader.read(LIMIT)):
+                read += len(piece)
+                head.feed(piece)
+    return head.found
 
 
 def _check(answer: _Answer, status: int, host: str) -> None:

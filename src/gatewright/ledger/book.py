@@ -9,6 +9,7 @@ from gatewright.audit.weaknesses import Use, used
 from gatewright.base import ids
 from gatewright.base.networks import network_of
 from gatewright.ledger.back_end import LIMIT, BackEnd
+from gatewright.ledger.cleanup import CleanUps
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import REDEEMABLE, STANDING
 from gatewright.oauth.handle import mark_of
@@ -119,12 +120,13 @@ async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause
 class Book:
     """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself."""
 
-    __slots__ = ("_back_end", "_clock", "_store")
+    __slots__ = ("_back_end", "_clean_ups", "_clock", "_store")
 
     def __init__(self, store: Store, clock: Clock, limit: int = LIMIT) -> None:
         self._store = store
         self._clock = clock
         self._back_end = BackEnd(store, clock, limit)
+        self._clean_ups = CleanUps(store)
 
     async def standing(self, number: int, *, mark: str = "") -> Standing | None:
         """Read an authorization with all that it depends on."""
@@ -179,6 +181,10 @@ class Book:
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user."""
         return await self._back_end.standing(client, issuer, account=account, person=person, now=now)
+
+    async def cleanup(self, client: Client, issuer: str, install: int, at: Moment) -> Standing | None:
+        """Return what a client may use to clean up after one of its installations."""
+        return await self._clean_ups.standing(client, issuer, install, at)
 
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark, its name being the tenant's own; tell whether this attempt was the first to set it."""

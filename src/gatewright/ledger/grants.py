@@ -9,9 +9,13 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
+from gatewright.ledger import telling
 from gatewright.ledger.standing import HELD, Held
+from gatewright.ledger.telling import Ended
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.store import Query, StoreBusy
+from gatewright.webhooks.outbox import record_mass
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
 Source = Literal["user", "account_admin", "first_party", "operator"]
+Party = Literal["us", "cl", "ac"]
 
 
 class Grant(Struct, frozen=True):
@@ -70,6 +75,7 @@ class Giving(Struct, frozen=True, kw_only=True):
 
     It is merged into what was given before: a scope is given or declined as it was last said. `exact` puts it in the place of all
     that was said before. `acting` is the service user to whom the grant was handed over, 0 where its own giver acts.
+    Of a change its client is told, unless (not `told`) it is told of more than the grant.
     """
 
     tenant: int
@@ -84,6 +90,7 @@ class Giving(Struct, frozen=True, kw_only=True):
     claims: str = ""
     expires_at: int | None = None
     exact: bool = False
+    told: bool = True
 
 
 class HeldGrant(Struct, frozen=True, kw_only=True):
@@ -107,13 +114,6 @@ class HeldGrant(Struct, frozen=True, kw_only=True):
 
 class _Named(Struct, frozen=True):
     client_name: str
-
-
-class _Ended(Struct, frozen=True):
-    id: int
-    client: int
-    person: int
-    account: int
 
 
 _COLUMNS: Final = "id, tenant, client, account, person, granted, declined, claims, source, made_at, changed_at, expires_at, acting"
@@ -146,10 +146,12 @@ OF_ID: Final = Query(
     Grant,
     f"SELECT {_COLUMNS} FROM consent_grant WHERE id = :id AND tenant = :tenant AND ended_at IS NULL",  # noqa: S608 - the columns are ours
 )
+# Also of one that has ended.
+GRANTED: Final = Query(str, "SELECT granted FROM consent_grant WHERE id = :id AND tenant = :tenant")
 END_ONE: Final = Query(
-    _Ended,
+    Ended,
     """UPDATE consent_grant SET ended_at = :now, ended_because = :because
-        WHERE id = :id AND tenant = :tenant AND ended_at IS NULL RETURNING id, client, person, account""",
+        WHERE id = :id AND tenant = :tenant AND ended_at IS NULL RETURNING id, client, person, account, source, acting""",
 )
 END_OF_PERSON: Final = Query(
     None,
@@ -174,6 +176,7 @@ END_MATCHING: Final = Query(
           AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:person AS BIGINT) = 0 OR person = :person)
           AND (CAST(:account AS BIGINT) = 0 OR account = :account)""",
 )
+_PARTY: Final[dict[Party, str]] = {"us": "person", "cl": "client", "ac": "account"}
 _END_OF: Final = {ids.USER: END_OF_PERSON, ids.CLIENT: END_OF_CLIENT, ids.ACCOUNT: END_OF_ACCOUNT}
 
 _read_name: Final = msgspec.json.Decoder(_Named).decode
@@ -197,6 +200,8 @@ async def give(tx: Tx, at: Moment, giving: Giving) -> Grant:
         if await _written(tx, old, new, at):
             act = Act.GRANT_MADE if old is None else Act.GRANT_CHANGED
             await record(tx, at, tenant=new.tenant, actor=giving.actor, act=act, subject=ids.show(ids.GRANT, new.id), detail=_told(new))
+            if giving.told and old is not None and not old.says_like(new):
+                await telling.changed(tx, at, new)
             return new
     raise StoreBusy("a grant was changed by others again and again")
 
@@ -274,8 +279,11 @@ def _told(grant: Grant) -> dict[str, object]:
     }
 
 
-async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: Actor) -> bool:
-    """End one grant and with it everything under it; the first cause wins. Tell whether it was live. A unit of work."""
+async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBecause, actor: Actor, told: bool = True) -> bool:
+    """End one grant and with it everything under it; the first cause wins. Tell whether it was live. A unit of work.
+
+    Its client is told, unless (not `told`) it is told of more than the grant.
+    """
     ended = await tx.one(END_ONE, id=number, tenant=tenant, now=at.now, because=because)
     if ended is None:
         return False
@@ -286,17 +294,19 @@ async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBec
         "account": ids.show(ids.ACCOUNT, ended.account) if ended.account else "",
     }
     await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(ids.GRANT, number), detail=detail)
+    if told:
+        await telling.ended(tx, at, tenant, ended, because)
     return True
 
 
-async def end_of(
-    tx: Tx, at: Moment, *, tenant: int, prefix: Literal["us", "cl", "ac"], number: int, because: EndedBecause, actor: Actor
-) -> int:
+async def end_of(tx: Tx, at: Moment, *, tenant: int, prefix: Party, number: int, because: EndedBecause, actor: Actor) -> int:
     """End every grant of a user, a client or an account (named as its id is shown); return how many were live. A unit of work."""
     count = await tx.do(_END_OF[prefix], party=number, tenant=tenant, now=at.now, because=because)
     if count:
         detail = {"because": because, "grants": count}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(prefix, number), detail=detail)
+        party = {_PARTY[prefix]: number}
+        await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **party)
     return count
 
 
@@ -316,6 +326,8 @@ async def end_matching(
         subjects = [ids.show(prefix, number) for prefix, number in named if number]
         detail = {"because": because, "grants": count, "of": subjects}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=subjects[0], detail=detail)
+        parties = {"person": person, "account": account, "client": client}
+        await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **parties)
     return count
 
 

@@ -33,14 +33,15 @@ _JOINED: Final = """{each} authorization_row AS a
 # The mark is asked for in brackets: joined, PostgreSQL read every mark there is for each row as long as it believed the table small.
 STANDING: Final = Query(
     Standing,
-    f"""SELECT {_COLUMNS}, (SELECT k.until FROM mark AS k WHERE k.name = :mark), a.standing_digest
+    f"""SELECT {_COLUMNS}, (SELECT k.until FROM mark AS k WHERE k.name = :mark), a.standing_digest,
+              CASE WHEN a.opened_by = 'install_cleanup' THEN g.acting END
          FROM {_JOINED}
         WHERE a.id = :id""",  # noqa: S608 - our own columns
     each={"id": int, "mark": str},
 )
 REDEEMABLE: Final = Query(
     Redeemable,
-    f"""SELECT {_COLUMNS}, CAST(NULL AS BIGINT), a.standing_digest,
+    f"""SELECT {_COLUMNS}, CAST(NULL AS BIGINT), a.standing_digest, CAST(NULL AS BIGINT),
               a.nonce, a.code_digest, a.code_expires_at, a.code_challenge, a.redirect_uri, a.code_used_by,
               a.refresh_secret, a.generation, a.rotated_at, a.refresh_idle_until, a.refresh_until
          FROM {_JOINED}
@@ -230,6 +231,40 @@ LAPSED_OF_APP: Final = Query(Lapsed, f"{_LAPSED} AND i.tenant = :tenant AND i.ap
 LAPSED: Final = Query(Lapsed, f"{_LAPSED} LIMIT :count")
 
 
+class Window(Struct, frozen=True):
+    """What is left of an installation for its app, while it may clean up; `person_gone` tells of a user who is not active any more."""
+
+    id: int
+    account: int
+    granted: str
+    client_epoch: int
+    account_epoch: int
+    person_gone: int
+
+
+WINDOW: Final = Query(
+    Window,
+    """SELECT g.id, g.account, g.granted, c.epoch, COALESCE(t.epoch, 0),
+              CASE WHEN g.person <> 0 AND (p.id IS NULL OR p.disabled_at IS NOT NULL OR p.deleted_at IS NOT NULL) THEN 1 ELSE 0 END
+         FROM consent_grant AS g
+              JOIN client AS c ON c.id = g.client AND c.tenant = g.tenant
+              LEFT JOIN person AS p ON p.id = g.person AND p.tenant = g.tenant
+              LEFT JOIN account AS t ON t.id = g.account AND t.tenant = g.tenant
+        WHERE g.tenant = :tenant AND g.client = :client AND g.acting = :install AND g.source = 'cleanup' AND g.ended_at IS NULL
+          AND g.expires_at > :now""",
+)
+
+
+class ScopeName(Struct, frozen=True):
+    """What a scope is called."""
+
+    id: int
+    name: str
+
+
+SCOPE_NAMES: Final = Query(ScopeName, "SELECT s.id, s.name FROM scope AS s WHERE s.tenant = :tenant ORDER BY s.id")
+
+# What an app has for cleaning up after itself is nothing that its user still gives.
 HELD: Final = Query(
     Held,
     """SELECT g.id, g.client, c.client_id, c.settings, g.account, t.slug, t.name, g.granted, g.declined, g.source, g.made_at,
@@ -237,7 +272,8 @@ HELD: Final = Query(
          FROM consent_grant AS g
               JOIN client AS c ON c.id = g.client
               LEFT JOIN account AS t ON t.id = g.account
-        WHERE g.person = :person AND g.tenant = :tenant AND g.ended_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > :now)
+        WHERE g.person = :person AND g.tenant = :tenant AND g.ended_at IS NULL AND g.source <> 'cleanup'
+          AND (g.expires_at IS NULL OR g.expires_at > :now)
      ORDER BY g.changed_at DESC, g.id DESC""",
 )
 

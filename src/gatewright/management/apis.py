@@ -205,6 +205,7 @@ def _scope(row: ScopeRow, names: Known) -> Struct:
             "text": row.text,
             "risk": row.risk,
             "reach": row.reach,
+            "cleanup": row.cleanup == 1,
             "implies": names.scope_names(ids_of(row.implies)),
             "demo": bool(row.demo),
             "status": "active" if row.retired_at is None else "retired",

@@ -116,7 +116,7 @@ class GrantRecord(Struct, frozen=True, kw_only=True):
     account_id: str | None
     scopes: tuple[str, ...]
     declined: tuple[str, ...]
-    source: Annotated[str, Meta(description="`user`, `account_admin`, `first_party` or `operator`.")]
+    source: Annotated[str, Meta(description="`user`, `account_admin`, `first_party`, `operator`; `cleanup` after an uninstallation.")]
     made_at: str
     changed_at: str
     expires_at: str | None

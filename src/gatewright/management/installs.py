@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -24,6 +24,10 @@ WRITE: Final = "gw:grants:write"
 OWN_READ: Final = "gw:access:read"
 OWN_WRITE: Final = "gw:access:write"
 
+Cleanup = Annotated[
+    Literal["offered", "none"],
+    Meta(description="`none`: the app may not clean up after itself for fifteen minutes either, whatever it has for that."),
+]
 InstallId = Annotated[str, Meta(description="The install's id, `in_…`.", max_length=100)]
 
 
@@ -33,11 +37,23 @@ class InstallAt(Struct, frozen=True, forbid_unknown_fields=True):
     install: InstallId
 
 
+class InstallEnd(InstallAt, frozen=True, forbid_unknown_fields=True):
+    """Which install ends, and how."""
+
+    cleanup: Cleanup = "offered"
+
+
 class InstallOfAccount(Struct, frozen=True, forbid_unknown_fields=True):
     """Which install in which account."""
 
     account: AccountName
     install: InstallId
+
+
+class OwnInstallEnd(InstallOfAccount, frozen=True, forbid_unknown_fields=True):
+    """Which install of which account ends, and how."""
+
+    cleanup: Cleanup = "offered"
 
 
 class InstallsWhere(Paged, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -111,15 +127,15 @@ async def show_own_install(errand: Errand, where: InstallOfAccount) -> InstallRe
     return _install(await _one(errand, where.install, account.id), await known(errand))
 
 
-async def end_install(errand: Errand, where: InstallAt) -> None:
+async def end_install(errand: Errand, where: InstallEnd) -> None:
     """Uninstall an app: its token is dead from now on."""
-    await _end(errand, await _one(errand, where.install, 0))
+    await _end(errand, await _one(errand, where.install, 0), where.cleanup)
 
 
-async def end_own_install(errand: Errand, where: InstallOfAccount) -> None:
+async def end_own_install(errand: Errand, where: OwnInstallEnd) -> None:
     """Uninstall an app from an account: its token is dead from now on."""
     account = await account_at(errand, where.account)
-    await _end(errand, await _one(errand, where.install, account.id))
+    await _end(errand, await _one(errand, where.install, account.id), where.cleanup)
 
 
 async def hand_over(errand: Errand, where: InstallAt, body: HandOver) -> InstallRecord:
@@ -145,10 +161,9 @@ async def _pass_on(errand: Errand, install: Install, shown: str) -> None:
     await handover.hand_over(errand.deed, install.id, account=install.account, to=user.id)
 
 
-async def _end(errand: Errand, install: Install) -> None:
-    await uninstall_in_account(
-        errand.deed.tx, errand.at, tenant=errand.tenant, number=install.id, account=install.account, actor=errand.caller.by
-    )
+async def _end(errand: Errand, install: Install, cleanup: str) -> None:
+    where, at_once = {"tenant": errand.tenant, "number": install.id, "account": install.account}, cleanup == "none"
+    await uninstall_in_account(errand.deed.tx, errand.at, **where, actor=errand.caller.by, at_once=at_once)
 
 
 async def _installs(errand: Errand, app: str, account: int, acting: int, after: str, count: int) -> list[InstallRecord]:
@@ -220,7 +235,7 @@ OPERATIONS: Final = (
         path="/installs/{install}",
         scope=WRITE,
         run=end_install,
-        where=InstallAt,
+        where=InstallEnd,
         acts=_GRANTED,
         find=show_install,
         warns=_ENDS,
@@ -265,7 +280,7 @@ OPERATIONS: Final = (
         scope=WRITE,
         delegated=OWN_WRITE,
         run=end_own_install,
-        where=InstallOfAccount,
+        where=OwnInstallEnd,
         acts=_GRANTED,
         find=show_own_install,
         warns=_ENDS,

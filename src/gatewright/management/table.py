@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from gatewright.base.operation import Operation
-from gatewright.management import accounts, apis, apps, clients, explain, grants, installs, keys, log, roles, tenant, users, weaknesses
+from gatewright.management import (
+    accounts,
+    apis,
+    apps,
+    clients,
+    events,
+    explain,
+    grants,
+    installs,
+    keys,
+    log,
+    roles,
+    tenant,
+    users,
+    weaknesses,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tenant.OPERATIONS,
@@ -17,6 +32,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *apps.OPERATIONS,
     *installs.OPERATIONS,
     *weaknesses.OPERATIONS,
+    *events.OPERATIONS,
     *grants.OPERATIONS,
     *keys.OPERATIONS,
     *log.OPERATIONS,

@@ -14,6 +14,8 @@ from gatewright.market.manifest import Manifest
 from gatewright.market.records import AppRow, VersionRow
 from gatewright.market.rules import added_and_left, client_settings
 from gatewright.store import Query
+from gatewright.webhooks.outbox import record_event
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +93,11 @@ async def publish(deed: Deed, app: AppRow, client: ClientRow, manifest: Manifest
     await deed.tx.do(_MOVE, id=app.id, tenant=deed.tenant, version=number, now=deed.at.now)
     await change_client(deed, client, settings)
     added, left = [[ids.show(ids.SCOPE, one) for one in part] for part in added_and_left(client.terms, settings)]
+    names = {one: name for name, one in scopes.items()}
+    more = [names[one] for one in added_and_left(client.terms, settings)[0]]
+    if more:
+        data = {"version": manifest.version, "added_scopes": more}
+        await record_event(deed.tx, deed.at, tenant=deed.tenant, client=app.id, type=EventType.APP_UPDATE_AVAILABLE, data=data)
     await deed.note(Act.APP_PUBLISHED, client.client_id, version=manifest.version, asks_for=added, no_longer_asks_for=left)
     return number
 

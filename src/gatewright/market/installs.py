@@ -12,6 +12,7 @@ from gatewright.ledger import grants
 from gatewright.ledger.book import REDEEM_FOR_GOOD, REPLACE
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import STANDING
+from gatewright.market import telling
 from gatewright.market.records import InstallEvent, InstallRow
 from gatewright.oauth.ports import Redemption
 from gatewright.store import NotUnique, Query
@@ -102,6 +103,7 @@ async def move(
         **detail,
     }
     await record(tx, at, tenant=after.tenant, actor=actor, act=_ACTS[event], subject=ids.show(ids.INSTALL, after.id), detail=told)
+    await telling.moved(tx, at, before, after, event)
 
 
 async def open_install(tx: Tx, at: Moment, new: NewAuthorization, version: int) -> int:
@@ -174,31 +176,35 @@ async def redeem_install(tx: Tx, at: Moment, standing: Standing, *, attempt: str
     return Redemption.FIRST, install.id
 
 
-async def end_install(tx: Tx, at: Moment, install: InstallRow, *, because: EndedBecause, actor: Actor) -> bool:
-    """End an install with its grant, and so every code and token of it; tell whether it was live. A unit of work, or a part of one."""
+async def end_install(tx: Tx, at: Moment, install: InstallRow, *, because: EndedBecause, actor: Actor, at_once: bool = False) -> bool:
+    """End an install with its grant, and so every code and token of it; tell whether it was live. A unit of work, or a part of one.
+
+    `at_once`: the app may not clean up after itself either.
+    """
     if install.ended_at is not None:
         return False
     if install.consent_grant:
-        await grants.end(tx, at, tenant=install.tenant, number=install.consent_grant, because=because, actor=actor)
+        await grants.end(tx, at, tenant=install.tenant, number=install.consent_grant, because=because, actor=actor, told=False)
     ended = replace(install, state="ended", ended_at=at.now, ended_because=because)
     await move(tx, at, install, ended, InstallEvent.ENDED, actor=actor, because=because)
+    await telling.ended(tx, at, install, because=because, actor=actor, at_once=at_once)
     return True
 
 
-async def uninstall_own(tx: Tx, at: Moment, *, tenant: int, number: int, person: int) -> bool:
+async def uninstall_own(tx: Tx, at: Moment, *, tenant: int, number: int, person: int, at_once: bool = False) -> bool:
     """End an install at the wish of the user whom it acts for; tell whether there was one of theirs. A unit of work."""
     install = await tx.one(BY_ID, id=number, tenant=tenant)
     if install is None or install.acting != person:
         return False
-    return await end_install(tx, at, install, because="uninstalled", actor=ids.show(ids.USER, person))
+    return await end_install(tx, at, install, because="uninstalled", actor=ids.show(ids.USER, person), at_once=at_once)
 
 
-async def uninstall_in_account(tx: Tx, at: Moment, *, tenant: int, number: int, account: int, actor: Actor) -> bool:
+async def uninstall_in_account(tx: Tx, at: Moment, *, tenant: int, number: int, account: int, actor: Actor, at_once: bool = False) -> bool:
     """End an install at the wish of an admin of its account (0: of the tenant); tell whether there was one. A unit of work."""
     install = await tx.one(BY_ID, id=number, tenant=tenant)
     if install is None or account not in (0, install.account):
         return False
-    return await end_install(tx, at, install, because="by_admin", actor=actor)
+    return await end_install(tx, at, install, because="by_admin", actor=actor, at_once=at_once)
 
 
 async def uninstall_by_app(tx: Tx, at: Moment, *, tenant: int, number: int, app: int, grant: int = 0) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatewright.audit.deed import Deed
 from gatewright.base import ids
+from gatewright.ledger.cleanup import offered
 from gatewright.ledger.standing import ROBOTS, ROLES_OF
 from gatewright.market import installs, listing, updates
 from gatewright.market.apps import VERSION
@@ -89,13 +90,18 @@ class Market:
                 continue
         raise StoreBusy("an app is being installed by others again and again")
 
-    async def remove(self, at: Moment, tenant: int, number: int, person: int) -> bool:
-        """Uninstall what acts for a user, at that user's wish."""
-        return await self._store.run(installs.uninstall_own, at, tenant=tenant, number=number, person=person)
+    async def remove(self, at: Moment, tenant: int, number: int, person: int, *, at_once: bool = False) -> bool:
+        """Uninstall what acts for a user, at that user's wish; with `at_once` the app may not clean up either."""
+        return await self._store.run(installs.uninstall_own, at, tenant=tenant, number=number, person=person, at_once=at_once)
 
-    async def remove_from(self, at: Moment, tenant: int, number: int, account: int, actor: str) -> bool:
+    async def remove_from(self, at: Moment, tenant: int, number: int, account: int, actor: str, *, at_once: bool = False) -> bool:
         """Uninstall an app from an account, at an admin's wish."""
-        return await self._store.run(installs.uninstall_in_account, at, tenant=tenant, number=number, account=account, actor=actor)
+        where = {"tenant": tenant, "number": number, "account": account}
+        return await self._store.run(installs.uninstall_in_account, at, **where, actor=actor, at_once=at_once)
+
+    async def cleanup_of(self, install: Install, tenant: int) -> frozenset[int]:
+        """Return the scopes with which an app may clean up for some minutes if it is uninstalled now; none where it may not."""
+        return frozenset() if install.standing == "blocked" else await offered(self._store, tenant, install.app, install.scopes)
 
     async def take_back(self, at: Moment, tenant: int, grant: int, person: int) -> bool:
         """End a grant at its giver's wish, with the install that it is of."""

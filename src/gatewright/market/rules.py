@@ -19,6 +19,7 @@ from gatewright.oauth.decision import Party, decide
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.oauth.redirect_uri import origin_of
 from gatewright.oauth.visit import Seat
+from gatewright.webhooks.rules import url_fault
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # Addresses of the server itself begin so, and an app's begin with its id.
@@ -27,6 +28,7 @@ _WEB: Final = re.compile(r"https://[^/?#@\s]+(?:[/?#]\S*)?|http://(?:localhost|1
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ACCESS_WRITE: Final = next(scope.id for scope in MANAGEMENT_SCOPES if scope.name == "gw:access:write")
 _OFFLINE: Final = "offline_access"
+_LOCAL: Final = "plain http is for this device alone (127.0.0.1, [::1], localhost)"
 
 Known = Mapping[str, str]
 """The names of the scopes that there are, each with the audience of its API ("" for those of OpenID Connect)."""
@@ -62,9 +64,12 @@ def manifest_faults(manifest: Manifest, known: Known, prefix: Path = ()) -> tupl
     for key, text in (("name", manifest.name), ("description", manifest.description)):
         if _CONTROL.search(text):
             found.add((*prefix, key), "this holds a control character", "write plain text in one line")
-    for key, uri in (("launch_uri", manifest.launch_uri), ("event_url", manifest.event_url)):
-        if uri is not None and (_WEB.fullmatch(uri) is None or _CONTROL.search(uri)):
-            found.add((*prefix, key), "an https address is expected", "plain http is for this device alone (127.0.0.1, [::1], localhost)")
+    launch, events = manifest.launch_uri, manifest.event_url
+    if launch is not None and (_WEB.fullmatch(launch) is None or _CONTROL.search(launch)):
+        found.add((*prefix, "launch_uri"), "an https address is expected", _LOCAL)
+    sentence = None if events is None else url_fault(events)
+    if sentence is not None:
+        found.add((*prefix, "event_url"), sentence, _LOCAL)
     if manifest.auth is not None:
         _address_faults(manifest, (*prefix, "auth"), found)
         _scope_faults(manifest, known, (*prefix, "auth", "scopes"), found)
@@ -123,6 +128,7 @@ def client_settings(
         scopes=tuple(sorted(kept | {one.scope for one in asks})),
         scopes_policy="manifest",
         popup_origin=None if auth is None else auth.popup_origin,
+        event_url=manifest.event_url,
         manifest=number,
         asks=asks,
     )

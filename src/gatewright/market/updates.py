@@ -51,6 +51,7 @@ async def approve_update(tx: Tx, at: Moment, tenant: int, said: Approved, actor:
         acting=now.acting if now.handed_over else 0,
         granted=said.granted,
         declined=said.declined,
+        told=False,
     )
     given = await grants.give(tx, at, giving)
     await tx.do(RAISE, consent_grant=given.id, tenant=tenant, scopes=given.granted)

@@ -23,8 +23,14 @@ EndedBecause = Literal[
 ]  # fmt: skip
 
 
+CLEANUP: Final = "install_cleanup"
+"""The `opened_by` of what an app has after it was uninstalled."""
+
+
 class Standing(Struct, frozen=True):
     """An authorization joined with its grant, user, account, membership, client and the mark of one token, as of now.
+
+    `cleaning` is the installation where an app cleans up after it was uninstalled.
 
     Columns come in the order of `ledger.standing`. Lists of ids are stored texts; `*_drift` is the present epoch less the one
     copied when the row was opened, so that anything but 0 means "ended meanwhile"; it is None where there is no such party.
@@ -73,6 +79,7 @@ class Standing(Struct, frozen=True):
     session_until: int | None
     marked: int | None
     standing_digest: str | None
+    cleaning: int | None
 
     def fault(self, now: int) -> Verdict | None:
         """Return why nothing under this authorization is good any more, or None while it stands."""

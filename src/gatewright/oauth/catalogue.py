@@ -14,7 +14,8 @@ UNTIL_REVOKED: Final = 0  # the `token_lifetime` of an API whose tokens live unt
 class Scope(Struct, frozen=True):
     """One named access level of one API, or an OpenID Connect scope (`api` is then `OPENID_API`).
 
-    `place` is its number among all scopes that its API ever had.
+    `place` is its number among all scopes that its API ever had. `cleanup`: an app that had it may use it for some minutes more after
+    it was uninstalled, to put its own things away.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Scope(Struct, frozen=True):
     place: int = 0
     demo: bool = False
     """Whether a client with published credentials may have it."""
+    cleanup: bool = False
 
 
 class Api(Struct, frozen=True, kw_only=True):

@@ -122,8 +122,13 @@ def parse_claims(text: str) -> ClaimsRequest:
 
 
 def subject(standing: Standing, client: Client) -> str:
-    """Return the `sub`: the user, or the client where nobody stands behind it (RFC 9068 §2.2)."""
-    return ids.show(ids.USER, standing.person) if standing.person else client.client_id
+    """Return the `sub`: the user, or the client where nobody stands behind it (RFC 9068 §2.2).
+
+    Of an app that cleans up after itself, the installation: it acts for its user no more (`security-rules` 47).
+    """
+    if standing.person:
+        return ids.show(ids.USER, standing.person)
+    return ids.show(ids.INSTALL, standing.cleaning) if standing.cleaning else client.client_id
 
 
 def for_userinfo(standing: Standing, granted: Iterable[int], client: Client) -> dict[str, object]:

@@ -81,6 +81,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     manifest: int = 0
     asks: tuple[AskedScope, ...] = ()
     withdrawn: bool = False
+    event_url: str | None = None
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})

@@ -57,6 +57,9 @@ class Ledger(Protocol):
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user, opened when first needed. At most 1 s stale."""
 
+    async def cleanup(self, client: Client, issuer: str, install: int, at: Moment) -> Standing | None:
+        """Return what a client may use to clean up after one of its installations, opened when first needed; None where it may not."""
+
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""
 
@@ -184,6 +187,14 @@ class Uses(Protocol):
 
 class FetchFailed(Exception):
     """A document could not be fetched; the text says why, for our log only."""
+
+
+class NotAllowed(FetchFailed):
+    """The address is none that we may call (`security-rules` 48)."""
+
+
+class TooSlow(FetchFailed):
+    """There was no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)

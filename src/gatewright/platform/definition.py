@@ -188,16 +188,19 @@ def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[S
     row = current.scopes.get(name)
     terms = scope_terms(value, given, row)
     implies = implied_names(value, given, row, current.live_scope_names)
-    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "implies": list(implies)}
+    flags = {"demo": bool(terms.demo), "cleanup": terms.cleanup}
+    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, **flags, "implies": list(implies)}
     if row is None:
-        change = Change("+", "scope", name, told(after, {"risk": "normal", "reach": "account", "demo": False, "implies": []}))
+        usual = {"risk": "normal", "reach": "account", "demo": False, "cleanup": False, "implies": []}
+        change = Change("+", "scope", name, told(after, usual))
         yield Step(change, partial(_make_scope, part.value.audience, name, terms), remember=("scope", name))
         if implies:
             yield Step(change, partial(_change_scope, name, terms, implies), shown=False)
         return
     live = current.live_scope_names
     present = sorted(live[number] for number in ids_of(row.implies) if number in live)
-    before = {"text": row.text, "risk": row.risk, "reach": row.reach, "demo": bool(row.demo), "implies": present}
+    flags = {"demo": bool(row.demo), "cleanup": row.cleanup == 1}
+    before = {"text": row.text, "risk": row.risk, "reach": row.reach, **flags, "implies": present}
     found = details(before, after)
     if found:
         yield Step(Change("~", "scope", name, found), partial(_change_scope, name, terms, implies))

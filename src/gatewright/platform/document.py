@@ -28,6 +28,8 @@ Day = Annotated[
     str,
     Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", examples=["2027-03-31"], extra={"form": "a day is expected"}),
 ]
+# An empty text takes the address away: TOML has no word for nothing.
+EventUrl = Annotated[str, Meta(max_length=2000)]
 Lifetime = Annotated[
     str,
     Meta(
@@ -84,6 +86,7 @@ class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reach: Literal["account", "tenant"] = "account"
     implies: tuple[Name, ...] = ()
     demo: bool = False
+    cleanup: bool = False
 
 
 class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +190,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cors_origins: tuple[Uri, ...] = ()
     out_of_band: bool = False
     demo_scopes: Literal["marked", "all"] = "marked"
+    event_url: EventUrl | None = None
     secret: SecretSource | None = None
     secret_readable: bool = False
     owner: OwnerPart = OwnerPart()

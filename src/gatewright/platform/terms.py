@@ -90,15 +90,16 @@ def lifetime_of(token: TokenPart) -> int:
 def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> ScopeTerms:
     """Return what a scope is to be, implications aside."""
     if isinstance(value, str):
-        return ScopeTerms(
-            text=value, risk=row.risk if row else "normal", reach=row.reach if row else "account", demo=row.demo if row else 0
-        )
+        if row is None:
+            return ScopeTerms(text=value, risk="normal", reach="account")
+        return ScopeTerms(text=value, risk=row.risk, reach=row.reach, demo=row.demo, cleanup=row.cleanup == 1)
     named = given if isinstance(given, Mapping) else {}
     return ScopeTerms(
         text=value.text,
         risk=value.risk if row is None or "risk" in named else row.risk,
         reach=value.reach if row is None or "reach" in named else row.reach,
         demo=int(value.demo) if row is None or "demo" in named else row.demo,
+        cleanup=value.cleanup if row is None or "cleanup" in named else row.cleanup == 1,
     )
 
 
@@ -123,6 +124,8 @@ def client_terms(part: Part[ClientPart], present: NamedSettings | None, rules: P
     named, owner = given.get("refresh", {}), given.get("owner", {})
     lasting = {name: named[name] for name in ("idle", "absolute") if name in named}
     document |= {f"refresh_{name}": None if text is None else seconds(text) for name, text in lasting.items()}
+    if "event_url" in given:
+        document["event_url"] = wanted.event_url or None
     if "when" in named:
         document["refresh"] = wanted.refresh.when
     settings = msgspec.convert({**document, "scopes": [], "roles": [], "account": 0, "service_user": 0}, ClientSettings)

@@ -12,6 +12,8 @@ from gatewright.audit.deed import API_KIND, CLIENT_KIND, Deed, Refused
 from gatewright.base import ids
 from gatewright.base.calendar import stamp
 from gatewright.store import Query
+from gatewright.webhooks.outbox import record_event
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -129,6 +131,7 @@ async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCred
         expires_at=new.expires_at,
         readable=new.wrapped is not None,
     )
+    await _tell(deed, kind, holder, EventType.SECRET_ADDED, number)
     await _announce(deed, kind, holder)
     return number
 
@@ -139,6 +142,7 @@ async def end(deed: Deed, kind: HolderKind, holder: int, name: str, number: int,
         return False
     act = Act.SECRET_LEAKED if because == "leaked" else Act.SECRET_ENDED
     await deed.note(act, name, holder=kind, secret_id=ids.show(ids.SECRET, number), because=because)
+    await _tell(deed, kind, holder, EventType.SECRET_ENDED, number)
     await _announce(deed, kind, holder)
     return True
 
@@ -178,3 +182,9 @@ def label_fault(label: str) -> str | None:
 
 async def _announce(deed: Deed, kind: HolderKind, holder: int) -> None:
     await deed.announce(CLIENT_KIND if kind == "client" else API_KIND, holder)
+
+
+async def _tell(deed: Deed, kind: HolderKind, holder: int, type: EventType, number: int) -> None:
+    if kind == "client":
+        data = {"secret_id": ids.show(ids.SECRET, number)}
+        await record_event(deed.tx, deed.at, tenant=deed.tenant, client=holder, type=type, data=data)

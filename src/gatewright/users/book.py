@@ -13,6 +13,8 @@ from gatewright.base.change import details, sides
 from gatewright.store import Query
 from gatewright.users.records import NewUser, UserRow
 from gatewright.users.rules import email_key
+from gatewright.webhooks.outbox import record_mass
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
@@ -82,7 +84,14 @@ _END_AUTHORIZATIONS: Final = Query(
 )
 _END_GRANTS: Final = Query(
     None,
-    "UPDATE consent_grant SET ended_at = :now, ended_because = :because WHERE person = :id AND tenant = :tenant AND ended_at IS NULL",
+    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
+        WHERE person = :id AND tenant = :tenant AND ended_at IS NULL AND source <> 'cleanup'""",
+)
+# An app cleans up after itself only while its former user is in good standing; that it is over is told as after any clean-up.
+_CUT_CLEANUPS: Final = Query(
+    None,
+    """UPDATE consent_grant SET expires_at = :now
+        WHERE person = :id AND tenant = :tenant AND ended_at IS NULL AND source = 'cleanup' AND expires_at > :now""",
 )
 _END_MEMBERSHIPS: Final = Query(None, "UPDATE membership SET ended_at = :now WHERE person = :id AND tenant = :tenant AND ended_at IS NULL")
 
@@ -136,6 +145,7 @@ async def disable_user(deed: Deed, user: UserRow) -> bool:
     if not await deed.tx.do(_DISABLE, id=user.id, tenant=deed.tenant, now=deed.at.now):
         return False
     await _end_access(deed, user.id, "user_disabled")
+    await _part(deed, user.id, EventType.USER_DISABLED)
     await deed.note(Act.USER_DISABLED, ids.show(ids.USER, user.id), email=user.email)
     return True
 
@@ -153,6 +163,7 @@ async def delete_user(deed: Deed, user: UserRow) -> bool:
     if not await deed.tx.do(_DELETE, id=user.id, tenant=deed.tenant, now=deed.at.now):
         return False
     await _end_access(deed, user.id, "user_deleted")
+    await _part(deed, user.id, EventType.USER_DELETED)
     await deed.tx.do(_END_GRANTS, id=user.id, tenant=deed.tenant, now=deed.at.now, because="user_deleted")
     await deed.tx.do(_END_MEMBERSHIPS, id=user.id, tenant=deed.tenant, now=deed.at.now)
     await deed.note(Act.USER_DELETED, ids.show(ids.USER, user.id), email=user.email)
@@ -164,6 +175,12 @@ async def set_password(deed: Deed, user: UserRow, password: str) -> None:
     await deed.tx.do(_SET_PASSWORD, id=user.id, tenant=deed.tenant, password=password, now=deed.at.now)
     await _end_access(deed, user.id, "by_admin")
     await deed.note(Act.PASSWORD_SET, ids.show(ids.USER, user.id), email=user.email)
+
+
+async def _part(deed: Deed, user: int, type: EventType) -> None:
+    """Have the apps of a user told, and keep those that were uninstalled from cleaning up."""
+    await deed.tx.do(_CUT_CLEANUPS, id=user, tenant=deed.tenant, now=deed.at.now)
+    await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=type, person=user)
 
 
 async def _end_access(deed: Deed, user: int, because: str) -> None:

@@ -52,6 +52,22 @@ class Update(Page, frozen=True, kw_only=True):
     shown: str = ""
 
 
+class Uninstall(Page, frozen=True, kw_only=True):
+    """Before an app goes: what will happen. Fields: `install`, `account`, `how`: cleanup, now.
+
+    `cleanup` are the texts of what it may still do for so many `minutes`; with none of them there is nothing to choose.
+    """
+
+    form: Form
+    install: str
+    app: str
+    account: Account
+    acts_for: str
+    cleanup: tuple[str, ...] = ()
+    minutes: int
+    back: str
+
+
 class AccountInstall(Struct, frozen=True, kw_only=True):
     """One app of an account: who installed it, for whom it acts."""
 

@@ -41,6 +41,7 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     app_views.Installed: "installed.html",
     app_views.NoApp: "no_app.html",
     app_views.Update: "update.html",
+    app_views.Uninstall: "uninstall.html",
     app_views.AccountApps: "account_apps.html",
 }
 

@@ -22,6 +22,7 @@ from gatewright.web.pages import (
     own,
     sign_in,
     sign_out,
+    uninstall,
     update,
 )
 from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
@@ -89,6 +90,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     posted(apps.REMOVE, apps.remove),
     posted(apps.HAND_OVER, apps.hand_over),
     posted(apps.UNINSTALL, apps.uninstall),
+    shown(apps.CONFIRM, uninstall.show),
     shown(ACCESS, access.show),
     posted(access.REMOVE, access.remove),
     posted(access.END_SESSION, access.end_session),

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from gatewright.oauth.visit import Seat, Visitor
 
 UNINSTALL: Final = "/-/access/uninstall"
+CONFIRM: Final = "/-/uninstall"
 UPDATE: Final = "/-/update"
 ACCOUNT_APPS: Final = "/-/account-apps"
 REMOVE: Final = "/-/account-apps/uninstall"
 HAND_OVER: Final = "/-/account-apps/hand-over"
+_NOW: Final = "now"  # what a form says of an app that may not clean up either; "cleanup" of one that may
 _STATES: Final = {
     "waiting": InstallState.WAITING,
     "active": InstallState.ACTIVE,
@@ -63,8 +65,19 @@ async def uninstall(page: PageAsk, house: House) -> PageReply:
         return go(ACCESS)
     number = ids.read(ids.INSTALL, page.field("install"))
     if number is not None:
-        await house.market.remove(page.at, page.issuer.tenant, number, visitor.person)
+        if await _asks_first(page, house, number):
+            return go(f"{CONFIRM}?install={page.field('install')}")
+        at_once = page.field("how") == _NOW
+        await house.market.remove(page.at, page.issuer.tenant, number, visitor.person, at_once=at_once)
     return go(f"{ACCESS}?done={Done.UNINSTALLED}")
+
+
+async def _asks_first(page: PageAsk, house: House, number: int) -> bool:
+    """Tell whether it must be said what will happen: the app may clean up, and nobody was asked about that yet."""
+    if page.field("how"):
+        return False
+    install = await house.market.find(page.issuer.tenant, number)
+    return install is not None and bool(await house.market.cleanup_of(install, page.issuer.tenant))
 
 
 # ---------------------------------------------------------------- the apps of an account, for its admins
@@ -135,8 +148,10 @@ async def remove(page: PageAsk, house: House) -> PageReply:
     visitor, seat = found
     number = ids.read(ids.INSTALL, page.field("install"))
     if number is not None:
-        actor = ids.show(ids.USER, visitor.person)
-        await house.market.remove_from(page.at, page.issuer.tenant, number, seat.account, actor)
+        if await _asks_first(page, house, number):
+            return go(f"{CONFIRM}?install={page.field('install')}&account={quote(seat.slug)}")
+        actor, at_once = ids.show(ids.USER, visitor.person), page.field("how") == _NOW
+        await house.market.remove_from(page.at, page.issuer.tenant, number, seat.account, actor, at_once=at_once)
     return go(f"{page_of(seat)}&done={Done.UNINSTALLED}")
 
 
