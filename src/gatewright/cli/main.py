@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "clients": ("clients:clients", "List, register and change clients, keep one out or let one in, make secrets."),
     "weaknesses": (_MADE, "List which clients and users still need what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
+    "report-only": ("report_only:report_only", "List what stricter rules that are tried out would have refused."),
     "access": (_MADE, "List what clients were given for an account, and end it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),
     "audit": ("audit:audit", "Show what happened, by whom and when; export it."),

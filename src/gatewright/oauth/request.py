@@ -61,6 +61,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     login_hint: str = ""
     hint: int = 0
     account: str = ""
+    ui_locales: str = ""
     asked_at: int
 
     @property

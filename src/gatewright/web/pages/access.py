@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.language import preferences
 from gatewright.signin.browsers import browser_of
 from gatewright.web import csrf, views
 from gatewright.web.pages import page as pages
@@ -47,6 +48,7 @@ async def show(page: PageAsk, house: House) -> PageReply:
     catalogue = await house.world.directory.catalogue(tenant)
     held = await house.grants.of_person(tenant, visitor.person, now)
     sessions = await house.sessions.of_person(tenant, visitor.person, now)
+    wanted = preferences("", page.headers.get("accept-language", ""))
     view = views.MyAccess(
         brand=await brand_of(page, house),
         person=views.Person(name=visitor.name, email=visitor.email),
@@ -56,7 +58,7 @@ async def show(page: PageAsk, house: House) -> PageReply:
         end_session=END_SESSION,
         end_others=END_OTHERS,
         sign_out=SIGN_OUT,
-        grants=tuple([await _grant(grant, catalogue, tenant, house) for grant in held]),
+        grants=tuple([await _grant(grant, catalogue, wanted, tenant, house) for grant in held]),
         sessions=tuple([_session(row, visitor) for row in sessions]),
         done=next((done for done in Done if done == page.field("done")), None),
     )
@@ -103,7 +105,7 @@ async def _own(page: PageAsk, house: House) -> Visitor | None:
     return visitor if visitor is not None and is_own(page, house, visitor) else None
 
 
-async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: House) -> views.GrantLine:
+async def _grant(grant: HeldGrant, catalogue: Catalogue, wanted: tuple[str, ...], tenant: int, house: House) -> views.GrantLine:
     client = await house.world.directory.client_by_row(tenant, grant.client)
     account = None
     if grant.account_slug is not None:
@@ -115,7 +117,7 @@ async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: Hou
         third_party=client is None or client.settings.party == "third",
         account=account,
         openid=views.openid_lines(openid),
-        groups=groups(grant.scopes, catalogue),
+        groups=groups(grant.scopes, catalogue, wanted),
         since=grant.made_at,
         last_used=grant.used_at,
     )

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.language import chosen as chosen_language
+from gatewright.oauth.language import preferences
 from gatewright.oauth.next_step import AskConsent, Situation
 from gatewright.oauth.redirect_uri import host_of, is_local
 from gatewright.web import csrf, views
@@ -18,7 +20,7 @@ from gatewright.web.pages.running import ACCESS, Running, again, ends_at, expire
 from gatewright.web.pages.steps import account_of, chosen, person_of, signed_in
 
 if TYPE_CHECKING:
-    from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.catalogue import Catalogue, Scope
 
 PATH: Final = "/-/consent"
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -48,6 +50,7 @@ async def act(page: PageAsk, house: House) -> PageReply:
 async def _view(running: Running, situation: Situation, step: AskConsent) -> views.Consent:
     catalogue, client, uri = situation.catalogue, situation.client, situation.request.back.redirect_uri
     visitor = signed_in(situation)
+    wanted = preferences(situation.request.ui_locales, running.page.headers.get("accept-language", ""))
     view = views.Consent(
         brand=await brand_of(running.page, running.house),
         form=running.form(PATH, visitor.session),
@@ -59,9 +62,9 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue)),
-        groups=groups(step.asked, catalogue, held=step.held, optional=not client.all_or_nothing),
+        groups=groups(step.asked, catalogue, wanted, held=step.held, optional=not client.all_or_nothing),
         whole=client.all_or_nothing,
-        left_out=tuple([catalogue.scopes[number].text for number in sorted(step.lacking) if number in catalogue.scopes]),
+        left_out=tuple([phrase(catalogue.scopes[number], wanted) for number in sorted(step.lacking) if number in catalogue.scopes]),
         access_page=ACCESS,
     )
     # The brand may change while somebody reads; everything else is what they say yes to.
@@ -75,20 +78,36 @@ def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
     return frozenset([catalogue.scopes[number].name for number in scopes if catalogue.scopes[number].api == OPENID_API])
 
 
+def phrase(scope: Scope, wanted: tuple[str, ...]) -> views.Phrase:
+    """Return a scope's text in the language that somebody reads best."""
+    texts = dict(scope.texts)
+    lang = chosen_language(texts, wanted)
+    return views.Phrase(text=scope.text) if lang is None else views.Phrase(text=texts[lang], lang=lang)
+
+
+def _line(scope: Scope, wanted: tuple[str, ...], *, held: bool, optional: bool) -> views.ScopeLine:
+    words = phrase(scope, wanted)
+    return views.ScopeLine(
+        name=scope.name,
+        text=words.text,
+        lang=words.lang,
+        retires_at=scope.retires_at,
+        high_risk=scope.risk == "high",
+        optional=optional,
+        held=held,
+    )
+
+
 def groups(
-    scopes: frozenset[int], catalogue: Catalogue, *, held: frozenset[int] = frozenset(), optional: bool = True
+    scopes: frozenset[int], catalogue: Catalogue, wanted: tuple[str, ...], *, held: frozenset[int] = frozenset(), optional: bool = True
 ) -> tuple[views.ScopeGroup, ...]:
-    """Return scopes in words, grouped by their APIs."""
+    """Return scopes in words, grouped by their APIs, in the first of the languages that each has."""
     known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
     apis = [catalogue.apis[number] for number in dict.fromkeys([scope.api for scope in known]) if number in catalogue.apis]
     return tuple(
         views.ScopeGroup(
             api=api.name,
-            scopes=tuple(
-                views.ScopeLine(name=scope.name, text=scope.text, high_risk=scope.risk == "high", optional=optional, held=scope.id in held)
-                for scope in known
-                if scope.api == api.id
-            ),
+            scopes=tuple(_line(scope, wanted, held=scope.id in held, optional=optional) for scope in known if scope.api == api.id),
         )
         for api in apis
     )
