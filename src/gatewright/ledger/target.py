@@ -40,8 +40,7 @@ _FITS: Final = """tenant = :tenant AND ended_at IS NULL
           AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:account AS BIGINT) = 0 OR account = :account)"""
 MEANT: Final[Mapping[Way, str]] = {
     "grant": f"id = :key AND {_FITS}",
-    # A user has few grants and a tenant many: with the plain column, SQLite would walk the tenant's.
-    "person": f"person = :key AND {_FITS.replace('tenant = :tenant', 'tenant + 0 = :tenant')}",
+    "person": f"person = :key AND {_FITS}",
     "client": f"client = :key AND {_FITS}",
     "account": f"account = :key AND {_FITS}",
     "tenant": f"tenant = :key AND {_FITS}",
