@@ -51,10 +51,11 @@ SKEW_STOPS_MS: Final = 5_000
 class RoomUsage:
     """The `Usage` port: what happens often is counted, and of each secret its last use is kept."""
 
-    __slots__ = ("count", "used")
+    __slots__ = ("count", "used", "would_refuse")
 
     def __init__(self, counters: Counters, uses: SecretUses) -> None:
         self.count = counters.count
+        self.would_refuse = counters.would_refuse
         self.used = uses.used
 
 
@@ -219,7 +220,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     settings = loaded.settings
     usage, secret_uses, wrapper = Counters(), SecretUses(), Wrapper(key)
     sites = Sites(store, fresh)
-    catalogues = Catalogues(store, fresh)
+    catalogues = Catalogues(store, clock, fresh)
     registry = Registry(store, fresh)
     sealer = RootSealer(key)
     signer = KeySigner(store, clock, wrapper, fresh)

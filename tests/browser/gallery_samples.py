@@ -35,6 +35,7 @@ from gatewright.web.views import (
     OperatorNotice,
     Page,
     Person,
+    Phrase,
     ScopeGroup,
     ScopeLine,
     SecretLine,
@@ -113,6 +114,18 @@ ODD_SCOPES: Final = (
         ),
     ),
     ScopeGroup(api=ARABIC, scopes=(ScopeLine(name="override", text=OVERRIDE), ScopeLine(name="line", text="One\r\ntwo\tthree"))),
+)
+
+SPOKEN: Final = ScopeGroup(
+    api="Acme Events",
+    scopes=(
+        ScopeLine(name="view:events", text="Veranstaltungen ansehen", lang="de"),
+        ScopeLine(name="register:events", text="S’inscrire à des événements", lang="fr-CA", retires_at=1_803_945_600),
+        ScopeLine(
+            name="export:events", text="Export the list of everybody who registered", high_risk=True, held=True, retires_at=1_803_945_600
+        ),
+        ScopeLine(name="arabic", text=ARABIC, lang="ar", optional=False, retires_at=1_803_945_600),
+    ),
 )
 
 DEMO: Final = OperatorNotice(
@@ -393,7 +406,13 @@ SAMPLES: Final[dict[str, Page]] = {
         ),
     ),
     "consent": consent(),
-    "consent-left_out": consent(brand=LOGO, client="Ward Rounds", groups=(EVENTS,), left_out=("Create events", "Delete images"), openid=()),
+    "consent-left_out": consent(
+        brand=LOGO,
+        client="Ward Rounds",
+        groups=(EVENTS,),
+        left_out=(Phrase(text="Create events"), Phrase(text="Bilder löschen", lang="de")),
+        openid=(),
+    ),
     "consent-first_party": consent(brand=YELLOW, third_party=False, client="Acme Events", account=None, groups=(EVENTS,)),
     "consent-whole": consent(
         groups=(ScopeGroup(api="Acme Bank", scopes=tuple(replace(scope, optional=False) for scope in BANK.scopes)),), whole=True
@@ -403,14 +422,27 @@ SAMPLES: Final[dict[str, Page]] = {
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),
     "consent-hostile": consent(
-        brand=HOSTILE, client=SCRIPT, groups=ODD_SCOPES, account=ODD, returns_to="xn--bcher-kva.example", left_out=(SCRIPT, ARABIC)
+        brand=HOSTILE,
+        client=SCRIPT,
+        groups=ODD_SCOPES,
+        account=ODD,
+        returns_to="xn--bcher-kva.example",
+        left_out=(Phrase(text=SCRIPT, lang="de"), Phrase(text=ARABIC, lang="ar")),
     ),
     "consent-long": consent(brand=LONG_BRAND, client=UNBROKEN, person=ENDLESS, returns_to="a" * 63 + "." + "b" * 63 + ".example"),
     "consent-wordy": consent(client=LONG),
+    "consent-spoken": consent(groups=(BANK, SPOKEN)),
     "consent-rtl": consent(
-        brand=RTL_BRAND, client=ARABIC, account=Account(name=HEBREW, slug="hashmonaim"), left_out=(ARABIC, "See events")
+        brand=RTL_BRAND,
+        client=ARABIC,
+        account=Account(name=HEBREW, slug="hashmonaim"),
+        left_out=(Phrase(text=ARABIC, lang="ar"), Phrase(text="See events")),
     ),
     "my_access": my_access(grants=GRANTS, sessions=SESSIONS),
+    "my_access-spoken": my_access(
+        grants=(GrantLine(id="gr_4", client="Budget Buddy", third_party=True, account=DEV, groups=(BANK, SPOKEN), since=NOW),),
+        sessions=SESSIONS[:1],
+    ),
     "my_access-empty": my_access(sessions=SESSIONS[:1], brand=LOGO, person=NAMELESS),
     "my_access-removed": my_access(grants=GRANTS[1:2], done=Done.REMOVED, brand=YELLOW),
     "my_access-ended": my_access(done=Done.SESSION_ENDED, sessions=SESSIONS[:2], brand=NAVY),

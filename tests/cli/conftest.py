@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,7 +10,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from gatewright.accounts.book import account_named
+from gatewright.base import ids
 from gatewright.cli.main import group
+from gatewright.cli.terminal import Terminal
+from gatewright.clients.book import client_named
+from gatewright.ledger.grants import Giving, Grants
 from tests.platform.played import ENVIRON, EXAMPLE, SMALL
 from tests.support.engines import postgres_server
 
@@ -54,6 +60,30 @@ class Shell:
             shutil.copytree(EXAMPLE.parent / "apps", self.folder / "apps", dirs_exist_ok=True)
         (self.folder / name).write_text(text)
         return name
+
+    def given(self, count: int) -> list[str]:
+        """Let that many users give the client `web` all it asks for in the account `one`; return the ids of their grants."""
+
+        async def giving() -> list[str]:
+            async with Terminal(None).desk(None) as desk:
+                tenant, at = desk.tenant.id, desk.clock.moment()
+                client, account = await client_named(desk.store, tenant, "web"), await account_named(desk.store, tenant, "one")
+                assert client is not None
+                assert account is not None
+                scopes = frozenset(client.terms.scopes)
+                grants = Grants(desk.store)
+                made = [
+                    await grants.give(
+                        at,
+                        Giving(
+                            tenant=tenant, client=client.id, source="user", actor="us_x", person=person, account=account.id, granted=scopes
+                        ),
+                    )
+                    for person in range(1, count + 1)
+                ]
+                return [ids.show(ids.GRANT, grant.id) for grant in made]
+
+        return asyncio.run(giving())
 
     def settled(self, text: str = SMALL) -> "Shell":
         """Make the root key and apply a platform."""

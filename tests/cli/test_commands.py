@@ -22,7 +22,7 @@ def test_help_names_every_command_and_loads_none(shell: Shell) -> None:
         assert f"'{heavy}'" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["init", "serve", "plan", "apply", "audit", "backup", "restore", "migrate", "settings"])
+@pytest.mark.parametrize("name", ["init", "serve", "plan", "apply", "report-only", "audit", "backup", "restore", "migrate", "settings"])
 def test_each_command_explains_itself(name: str, shell: Shell) -> None:
     assert "Usage: gatewright" in shell.must(name, "--help")
 
@@ -33,7 +33,7 @@ def test_each_command_explains_itself(name: str, shell: Shell) -> None:
         *("users list", "users disable", "users enable", "users roles"),
         *("clients list", "clients secret", "clients disable", "clients enable", "clients who-uses"),
         *("apps list", "apps validate", "apps publish", "apps withdraw", "apps offer", "apps block", "apps unblock", "apps schema"),
-        *("apis list", "grants list", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
+        *("apis list", "grants list", "grants narrow", "grants end", "keys init", "keys list", "keys rotate", "keys retire"),
     ],
 )
 def test_each_command_of_a_group_explains_itself(name: str, shell: Shell) -> None:
@@ -208,6 +208,43 @@ def test_grants_are_listed_by_name_and_ended_by_id(shell: Shell) -> None:
     assert "there is no client x" in shell.refused("grants", "list", "--client", "x")
     assert "there is no user x" in shell.refused("grants", "list", "--user", "x")
     assert shell.json("grants", "list", "--client", "web", "--user", "u@acme.test") == []
+
+
+def test_many_grants_are_named_counted_and_asked_for_before_they_go(shell: Shell) -> None:
+    shell.settled()
+    given = shell.given(5)
+    assert "which grants? Name one or more, or --client, --user or --account" in shell.refused("grants", "end", "--yes")
+    assert "not both" in shell.refused("grants", "end", given[0], "--client", "web")
+    assert "there is no account x" in shell.refused("grants", "list", "--account", "x")
+    assert len(shell.json("grants", "list", "--account", "one")) == 5
+    assert shell.must("grants", "end", "--client", "web", "--dry-run") == "would end 5 grants of 5 users\n"
+    assert 'there is no scope "read:x" in the tenant acme; did you mean "read:' in shell.refused(
+        "grants", "narrow", "--client", "web", "--scope", "read:x"
+    )
+    said = shell.refused("grants", "narrow", "--client", "web", "--scope", "read:a")
+    assert "this would narrow 5 grants of 5 users: look with --dry-run, then say --yes" in said
+    dry = shell.json("grants", "narrow", "--client", "web", "--scope", "read:a", "--dry-run")
+    assert (dry["dry_run"], dry["grants"], dry["users"], dry["kept"]) == (True, 5, 5, 0)
+    assert shell.json("grants", "narrow", given[0], "--scope", "read:a") == {"narrowed": 1, "ended": 0, "kept": 0}
+    assert shell.must("grants", "narrow", "--client", "web", "--scope", "read:a", "--yes") == "4 grants narrowed\n"
+    assert {tuple(grant["scopes"]) for grant in shell.json("grants", "list")} == {("openid", "read:b")}
+    assert shell.must("grants", "end", given[0], given[1]) == "2 grants ended, and everything under them\n"
+    assert f"there is no live grant {given[0]}" in shell.refused("grants", "end", given[0], given[2])
+    assert shell.json("grants", "end", "--account", "one", "--client", "web", "--yes") == {"ended": 3}
+    assert shell.json("grants", "list") == []
+
+
+def test_what_a_rule_that_is_tried_out_would_refuse_is_listed(shell: Shell) -> None:
+    shell.settled(SMALL + 'report_only = ["pkce", "unknown_scopes"]\n')
+    assert "there is no client x" in shell.refused("report-only", "--client", "x")
+    rows = shell.json("report-only", "--client", "web")
+    assert [(row["rule"], row["would_break"], row["refused"], row["last"]) for row in rows] == [
+        ("pkce", False, 0, None),
+        ("unknown_scopes", False, 0, None),
+    ]
+    assert "weakness: client web: pkce_report_only" in shell.must("plan", "platform.toml")
+    shell.must("apply", shell.write(SMALL + "report_only = []\n"))
+    assert shell.must("report-only") == "no rule is tried out\n"
 
 
 def test_keys_are_listed_and_rotated(shell: Shell) -> None:

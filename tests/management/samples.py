@@ -15,7 +15,7 @@ PLACES: Final = {
 BODIES: Final[dict[str, Any]] = {
     "tenant.change": {"name": "X"}, "domains.add": {"origin": "https://x.acme.test"}, "domains.change": {"name": "X"},
     "apis.create": {"audience": "https://x.acme.test", "name": "X"}, "apis.change": {"name": "X"}, "apis.secrets.create": {},
-    "scopes.create": {"name": "x", "text": "X"}, "scopes.change": {"text": "X"},
+    "scopes.create": {"name": "x", "text": "X"}, "scopes.change": {"text": "X"}, "scopes.rename": {"name": "x"},
     "roles.create": {"name": "X", "scopes": []}, "roles.change": {"scopes": []},
     "accounts.create": {"slug": "x", "name": "X"}, "accounts.change": {"name": "X"},
     "members.add": {"user": "root@acme.test", "roles": []}, "members.change": {"roles": []},
@@ -28,4 +28,5 @@ BODIES: Final[dict[str, Any]] = {
     "apps.publish": {"manifest": {"name": "X", "description": "X", "version": "1"}},
     "installs.hand_over": {"user": "robot@service.acme.test"}, "account_apps.hand_over": {"user": "robot@service.acme.test"},
     "grants.narrow": {"scopes": ["x"]}, "grants.end_all": {"account": "acme-prod"}, "access.end_all": {},
+    "grants.narrow_all": {"account": "acme-prod", "scopes": ["read:balance"]},
 }  # fmt: skip

@@ -33,6 +33,7 @@ ALSO = {
     "users roles": "members.change",
     "audit": "audit.list",
     "clients who-uses": "weaknesses.list",
+    "report-only": "clients.report_only",
 }
 # What nobody does by an act of management: what happens, and what a platform file and `init` do as a whole.
 HAPPENS = {

@@ -45,7 +45,7 @@ async def hear(store: Store, *rooms: Sites | Catalogues | Registry) -> None:
 async def test_a_kept_answer_costs_no_read(played: Played) -> None:
     await played.apply(SMALL)
     tenant = await played.tenant()
-    sites, catalogues = Sites(played.store, lambda: True), Catalogues(played.store, lambda: True)
+    sites, catalogues = Sites(played.store, lambda: True), Catalogues(played.store, played.clock, lambda: True)
     registry = Registry(played.store, lambda: True)
 
     async def ask() -> None:
@@ -67,7 +67,7 @@ async def test_a_kept_answer_costs_no_read(played: Played) -> None:
 async def test_every_management_write_is_heard(played: Played) -> None:
     await played.apply(SMALL)
     tenant = await played.tenant()
-    sites, catalogues = Sites(played.store, lambda: True), Catalogues(played.store, lambda: True)
+    sites, catalogues = Sites(played.store, lambda: True), Catalogues(played.store, played.clock, lambda: True)
     registry = Registry(played.store, lambda: True)
     assert await sites.find(b"id.acme.test") is not None
     assert (await sites.look(tenant)).color is None

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -39,6 +40,33 @@ async def test_every_key_of_a_client_is_told_by_the_guide(played: Played) -> Non
 
     text = (GUIDES / "register-a-client.md").read_text()
     assert [key for key in ClientPart.__struct_fields__ if f"`{key}`" not in text and not re.search(rf"\b{key} +=", text)] == []
+
+
+async def test_every_scope_of_the_guide_applies_in_turn(played: Played) -> None:
+    first, *others = blocks("scopes.md")
+    head = SMALL.split("[[apis]]", maxsplit=1)[0]
+    await played.apply(head + first)
+    assert len(others) == 3
+    for block in others:
+        (name,) = re.findall(r'^"([a-z:]+)" +=', block, re.MULTILINE)
+        changed = re.sub(rf'^"(?:{name}|read:balance)" .*\n', "", first, flags=re.MULTILINE) if "aliases" in block else first
+        kept = "\n".join(line for line in changed.splitlines() if not line.startswith(f'"{name}"')) + "\n"
+        assert (await played.plan(head + kept + block)).changes
+
+
+async def test_the_client_of_the_guide_is_tried_out(played: Played) -> None:
+    (block,) = blocks("change-safely.md")
+    await played.apply(SMALL + block.replace("[[clients]]\n", '[[clients]]\nscopes = ["openid"]\n'))
+    assert (await played.client("budget-buddy")).settings.report_only == ("pkce",)
+
+
+async def test_every_key_of_a_scope_and_every_rule_is_told_by_its_guide(played: Played) -> None:
+    from gatewright.oauth.report_only import Rule
+    from gatewright.platform.document import ScopePart
+
+    scopes, safely = (GUIDES / "scopes.md").read_text(), (GUIDES / "change-safely.md").read_text()
+    assert [key for key in ScopePart.__struct_fields__ if f"| `{key}` |" not in scopes] == []
+    assert [rule for rule in get_args(Rule) if f"| `{rule}` |" not in safely] == []
 
 
 async def test_a_key_in_the_place_of_a_secret_is_taken(played: Played) -> None:

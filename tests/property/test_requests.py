@@ -65,7 +65,7 @@ def test_any_request_is_taken_in_told_at_a_registered_address_or_shown_on_a_page
     asked = Params.of(list(sent.items()))
     named = sent.get("redirect_uri")
     try:
-        found = examine(asked, client if sent.get("client_id") == client.client_id else None, b.CATALOGUE, hint=None, now=NOON)
+        found = examine(asked, client if sent.get("client_id") == client.client_id else None, b.CATALOGUE, hint=None, now=NOON, breaches=[])
     except PageError as page:
         told, back = page.error, None
     except Refused as refused:
@@ -100,7 +100,7 @@ def assert_kept(found: AuthorizationRequest, client: Client, sent: dict[str, str
 def test_nothing_is_ever_told_to_an_address_that_is_not_registered(sent: dict[str, str], client: Client, evil: str) -> None:
     asked = Params.of(list({**sent, "client_id": client.client_id, "redirect_uri": evil}.items()))
     with pytest.raises(PageError):
-        examine(asked, client, b.CATALOGUE, hint=None, now=NOON)
+        examine(asked, client, b.CATALOGUE, hint=None, now=NOON, breaches=[])
 
 
 # ---------------------------------------------------------------- claims
@@ -149,7 +149,7 @@ def test_any_scope_parameter_is_a_list_of_known_names_or_an_invalid_scope(case: 
         for unknown in ("refuse", "ignore"):
             client = b.a_client(scopes_policy=policy, unknown_scopes=unknown, scopes=case.settings.scopes)
             try:
-                names = requested(scope, case.catalogue, client)
+                names = requested(scope, case.catalogue, client, [])
             except InvalidScope as refusal:
                 assert policy == "required" or scope is not None
                 assert ascii_text(refusal.description) == refusal.description  # noqa: PT017 - as above

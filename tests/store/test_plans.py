@@ -20,7 +20,9 @@ from tests.support.clock import NOON
 SCANS: Final = {
     ("gatewright.store.migrate", "migration"): "every row is wanted",
     ("gatewright.apis.book", "membership"): "a role is retired once in its life, and roles are held as lists",
-    ("gatewright.platform.impact", "membership"): "a plan counts who holds a role, and roles are held as lists",
+    ("gatewright.platform.hits", "membership"): "a plan counts who holds a role, and roles are held as lists",
+    ("gatewright.platform.hits", "m"): "the same, of as many as are looked at",
+    ("gatewright.ledger.standing", "g"): "every row of a page that an index found",
     ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
     ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
@@ -28,8 +30,8 @@ SCANS: Final = {
 }
 ENDS: Final = [
     (END_OF_ACCOUNT, "consent_grant_account"),
-    (END_OF_PERSON, "consent_grant_person"),
-    (END_OF_CLIENT, "consent_grant_live"),
+    (END_OF_PERSON, "consent_grant_of_person"),
+    (END_OF_CLIENT, "consent_grant_of_client"),
 ]
 SWEPT: Final = {
     "ended_at < ": "consent_grant_ended",

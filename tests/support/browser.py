@@ -156,6 +156,7 @@ class Browser:
         self.rooms = rooms
         self.issuer = issuer or rooms.ground.issuer
         self.address = address
+        self.languages = ""
         self.cookies: dict[str, str] = {}
         self.set_cookies: list[str] = []
         self.page: Seen | None = None
@@ -165,6 +166,8 @@ class Browser:
     ) -> Seen:
         """Send one request, and follow where it leads on this domain."""
         ordinary = {"user-agent": USER_AGENT}
+        if self.languages:
+            ordinary |= {"accept-language": self.languages}
         if method == "POST":
             ordinary |= {"origin": "null", "sec-fetch-site": "same-origin"}
         asked = PageAsk(

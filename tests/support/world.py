@@ -27,6 +27,7 @@ from gatewright.oauth.client import Client, ClientSecret
 from gatewright.oauth.code import new_code
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import FetchFailed, World
+from gatewright.oauth.report_only import Breach
 from gatewright.oauth.token import token
 from gatewright.signin.by_password import PasswordDoor
 from gatewright.signin.by_program import RoomPeople
@@ -134,11 +135,16 @@ class Tally:
         self.events: Counter[str] = Counter()
         self.uses: dict[int, tuple[str, int]] = {}
 
+        self.breaches: list[tuple[int, Breach]] = []
+
     def count(self, event: str, tenant: int, subject: int) -> None:
         self.events[event] += 1
 
     def used(self, tenant: int, secret: int, address: str, now: int) -> None:
         self.uses[secret] = (address, now)
+
+    def would_refuse(self, tenant: int, client: int, breach: Breach) -> None:
+        self.breaches.append((client, breach))
 
 
 def secret_of(client_id: int, text: str = SECRET, *, tenant: int = b.TENANT, expires_at: int | None = None) -> ClientSecret:

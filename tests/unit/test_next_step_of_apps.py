@@ -22,7 +22,7 @@ def an_app(*asks: tuple[int, bool]) -> Client:
 
 
 def step(app: Client, seat: Seat | None = None, done: Progress = CONSENTED, prompts: frozenset[Prompt] = frozenset()) -> Step:
-    names = requested(None, b.CATALOGUE, app)
+    names = requested(None, b.CATALOGUE, app, [])
     seats = Seats(seat or a_seat(), 1)
     situation = Situation(
         request=a_request(names, prompts=prompts), progress=done, client=app, catalogue=b.CATALOGUE, visitor=a_visitor(), seats=seats
@@ -91,18 +91,18 @@ def test_an_app_needs_an_account_whatever_it_asks_for() -> None:
     ],
 )
 def test_the_manifest_is_what_is_asked_and_what_it_requires_always(scope: str | None, names: tuple[str, ...]) -> None:
-    assert requested(scope, b.CATALOGUE, an_app()) == names
+    assert requested(scope, b.CATALOGUE, an_app(), []) == names
 
 
 @pytest.mark.parametrize("scope", ["openid", CREATE_NAME, f"{READ_NAME} nonsense"])
 def test_a_request_beyond_the_manifest_is_refused(scope: str) -> None:
     with pytest.raises(InvalidScope, match="manifest does not ask for"):
-        requested(scope, b.CATALOGUE, an_app())
+        requested(scope, b.CATALOGUE, an_app(), [])
 
 
 def test_what_only_an_earlier_version_asked_for_is_allowed_and_not_asked() -> None:
     app = an_app((READ, True))
-    assert requested(None, b.CATALOGUE, app) == (READ_NAME,)
+    assert requested(None, b.CATALOGUE, app, []) == (READ_NAME,)
     from gatewright.oauth.decision import Party, decide
 
     decision = decide((SEND_NAME,), b.CATALOGUE, app, Party(user=True, member=True))

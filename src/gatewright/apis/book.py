@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec import Struct
 
 from gatewright.audit.book import Act
 from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
+from gatewright.base.calendar import day
 from gatewright.base.change import sides
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.store import Query
@@ -31,7 +33,9 @@ class ApiRow(Struct, frozen=True):
 
 
 class ScopeRow(Struct, frozen=True):
-    """A scope as stored; `implies` is a list of ids. A retired one is kept, so that its name never means something else."""
+    """A scope as stored; `implies` is a list of ids, `texts` a JSON document. A retired one is kept, so that its name never means
+    something else; `retires_at` is a day to come, or past, on which it goes by itself.
+    """
 
     id: int
     api: int
@@ -44,6 +48,22 @@ class ScopeRow(Struct, frozen=True):
     retired_at: int | None
     place: int
     cleanup: int
+    texts: str = "{}"
+    retires_at: int | None = None
+    created_at: int = 0
+
+    def over(self, now: int) -> bool:
+        """Tell whether it is given to nobody any more."""
+        return self.retired_at is not None or (self.retires_at is not None and self.retires_at <= now)
+
+
+class Naming(Struct, frozen=True):
+    """A name that a scope has or had; an ended one is not understood any more, and never means another scope."""
+
+    id: int
+    scope: int
+    name: str
+    ended_at: int | None
 
 
 class RoleRow(Struct, frozen=True):
@@ -61,8 +81,10 @@ APIS: Final = Query(
 )
 SCOPES: Final = Query(
     ScopeRow,
-    "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup FROM scope WHERE tenant = :tenant ORDER BY id",
+    """SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup, texts, retires_at, created_at
+         FROM scope WHERE tenant = :tenant ORDER BY id""",
 )
+NAMINGS: Final = Query(Naming, "SELECT id, scope, name, ended_at FROM scope_naming WHERE tenant = :tenant ORDER BY id")
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
     None,
@@ -79,19 +101,30 @@ _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = 
 _ENABLE_API: Final = Query(None, "UPDATE api SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
 _MAKE_SCOPE: Final = Query(
     None,
-    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, demo, cleanup, created_at, place)
-       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :demo, :cleanup, :now,
+    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, demo, cleanup, created_at, texts, retires_at, place)
+       VALUES (:id, :tenant, :api, :name, :text, :risk, :reach, :implies, :demo, :cleanup, :now, :texts, :retires_at,
                (SELECT COALESCE(MAX(o.place) + 1, 0) FROM scope AS o WHERE o.api = :api))""",
 )
 _CHANGE_SCOPE: Final = Query(
     None,
-    """UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies, demo = :demo, cleanup = :cleanup
+    """UPDATE scope SET text = :text, risk = :risk, reach = :reach, implies = :implies, demo = :demo, cleanup = :cleanup,
+                        texts = :texts, retires_at = :retires_at
         WHERE id = :id AND tenant = :tenant""",
 )
 _SCOPE: Final = Query(
     ScopeRow,
-    "SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup FROM scope WHERE id = :id AND tenant = :tenant",
+    """SELECT id, api, name, text, risk, reach, implies, demo, retired_at, place, cleanup, texts, retires_at, created_at
+         FROM scope WHERE id = :id AND tenant = :tenant""",
 )
+# The index on names refuses one that any scope ever had (`security-rules` 28).
+_NAME: Final = Query(None, "INSERT INTO scope_naming (id, tenant, scope, name, made_at) VALUES (:id, :tenant, :scope, :name, :now)")
+_NAME_AGAIN: Final = Query(
+    None, "UPDATE scope_naming SET ended_at = NULL WHERE tenant = :tenant AND scope = :scope AND name = :name AND ended_at IS NOT NULL"
+)
+_END_NAME: Final = Query(
+    None, "UPDATE scope_naming SET ended_at = :now WHERE tenant = :tenant AND scope = :scope AND name = :name AND ended_at IS NULL"
+)
+_RENAME: Final = Query(None, "UPDATE scope SET name = :name WHERE id = :id AND tenant = :tenant AND name = :old")
 _RETIRE_SCOPE: Final = Query(None, "UPDATE scope SET retired_at = :now WHERE id = :id AND tenant = :tenant AND retired_at IS NULL")
 _MAKE_ROLE: Final = Query(None, "INSERT INTO role (id, tenant, name, scopes, created_at) VALUES (:id, :tenant, :name, :scopes, :now)")
 _CHANGE_ROLE: Final = Query(None, "UPDATE role SET scopes = :scopes WHERE id = :id AND tenant = :tenant")
@@ -125,6 +158,8 @@ class ScopeTerms(Struct, frozen=True, kw_only=True):
     reach: str
     demo: int = 0
     cleanup: bool = False
+    texts: dict[str, str] = {}
+    retires_at: int | None = None
 
 
 async def apis_of(store: Store | Tx, tenant: int) -> list[ApiRow]:
@@ -135,6 +170,11 @@ async def apis_of(store: Store | Tx, tenant: int) -> list[ApiRow]:
 async def scopes_of(store: Store | Tx, tenant: int) -> list[ScopeRow]:
     """Return every scope of a tenant, retired ones too."""
     return await store.all(SCOPES, tenant=tenant)
+
+
+async def namings_of(store: Store | Tx, tenant: int) -> list[Naming]:
+    """Return every name that a scope of a tenant has or had."""
+    return await store.all(NAMINGS, tenant=tenant)
 
 
 async def roles_of(store: Store | Tx, tenant: int) -> list[RoleRow]:
@@ -213,7 +253,10 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
         demo=terms.demo,
         cleanup=int(terms.cleanup),
         now=deed.at.now,
+        texts=_document(terms.texts),
+        retires_at=terms.retires_at,
     )
+    await deed.tx.do(_NAME, id=number, tenant=deed.tenant, scope=number, name=name, now=deed.at.now)
     await deed.note(Act.SCOPE_MADE, ids.show(ids.SCOPE, number), name=name)
     await deed.announce(CATALOGUE_KIND)
     return number
@@ -222,11 +265,7 @@ async def make_scope(deed: Deed, api: int, name: str, terms: ScopeTerms) -> int:
 async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, implies: frozenset[int]) -> None:
     """Set what may change of a scope. A new implication counts for consents given from now on, and in roles at once."""
     row = await deed.tx.one(_SCOPE, id=scope, tenant=deed.tenant)
-    old: dict[str, object] = {}
-    if row is not None:
-        was = ScopeTerms(text=row.text, risk=row.risk, reach=row.reach, demo=row.demo, cleanup=row.cleanup == 1)
-        old = _sides(was, ids_of(row.implies))
-    changed = sides(old, _sides(terms, implies))
+    changed = sides({} if row is None else _told(kept_terms(row), ids_of(row.implies)), _told(terms, implies))
     await deed.tx.do(
         _CHANGE_SCOPE,
         id=scope,
@@ -237,14 +276,72 @@ async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, imp
         implies=text_of(implies),
         demo=terms.demo,
         cleanup=int(terms.cleanup),
+        texts=_document(terms.texts),
+        retires_at=terms.retires_at,
     )
     await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 
-def _sides(terms: ScopeTerms, implies: frozenset[int]) -> dict[str, object]:
-    flags = {"demo": bool(terms.demo), "cleanup": terms.cleanup}
-    return {"text": terms.text, "risk": terms.risk, "reach": terms.reach, **flags, "implies": _shown(implies)}
+def kept_terms(row: ScopeRow) -> ScopeTerms:
+    """Return what a scope is today, implications aside."""
+    texts = msgspec.json.decode(row.texts, type=dict[str, str])
+    return ScopeTerms(
+        text=row.text, risk=row.risk, reach=row.reach, demo=row.demo, cleanup=row.cleanup == 1, texts=texts, retires_at=row.retires_at
+    )
+
+
+def _told(terms: ScopeTerms, implies: frozenset[int]) -> dict[str, object]:
+    retires = None if terms.retires_at is None else day(terms.retires_at)
+    plain = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "cleanup": terms.cleanup}
+    return {**plain, "implies": _shown(implies), "texts": terms.texts, "retires": retires}
+
+
+async def rename_scope(deed: Deed, scope: int, old: str, name: str) -> bool:
+    """Give a scope another name; the old one is understood as before, until `set_aliases` ends it. Tell whether it was called so.
+
+    Raises:
+        NotUnique: the name is, or was, that of another scope.
+    """
+    if not await deed.tx.do(_RENAME, id=scope, tenant=deed.tenant, old=old, name=name):
+        return False
+    await _understand(deed, scope, name, await _names(deed, scope))
+    await deed.note(Act.SCOPE_RENAMED, ids.show(ids.SCOPE, scope), name=name, **sides({"name": old}, {"name": name}))
+    await deed.announce(CATALOGUE_KIND)
+    return True
+
+
+async def set_aliases(deed: Deed, scope: int, name: str, aliases: frozenset[str]) -> None:
+    """Set under which other names a scope is understood. One that is left out is understood no more, and is no other scope's ever.
+
+    Raises:
+        NotUnique: one is, or was, the name of another scope.
+    """
+    known = await _names(deed, scope)
+    present = {one for one, ended_at in known.items() if ended_at is None and one != name}
+    for alias in sorted(aliases - present):
+        await _understand(deed, scope, alias, known)
+    for alias in sorted(present - aliases):
+        await deed.tx.do(_END_NAME, tenant=deed.tenant, scope=scope, name=alias, now=deed.at.now)
+    if present != aliases:
+        changed = sides({"aliases": sorted(present)}, {"aliases": sorted(aliases)})
+        await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
+        await deed.announce(CATALOGUE_KIND)
+
+
+async def _names(deed: Deed, scope: int) -> dict[str, int | None]:
+    return {row.name: row.ended_at for row in await namings_of(deed.tx, deed.tenant) if row.scope == scope}
+
+
+async def _understand(deed: Deed, scope: int, name: str, known: dict[str, int | None]) -> None:
+    if name in known:
+        await deed.tx.do(_NAME_AGAIN, tenant=deed.tenant, scope=scope, name=name)
+    else:
+        await deed.tx.do(_NAME, id=deed.at.id(), tenant=deed.tenant, scope=scope, name=name, now=deed.at.now)
+
+
+def _document(texts: dict[str, str]) -> str:
+    return msgspec.json.encode(texts, order="sorted").decode()
 
 
 async def retire_scope(deed: Deed, scope: ScopeRow) -> bool:

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
+from gatewright.apis.book import ApiRow, Naming, RoleRow, ScopeRow, apis_of, namings_of, roles_of, scopes_of
 from gatewright.audit.deed import API_KIND, CATALOGUE_KIND
 from gatewright.base.kept import Kept
 from gatewright.oauth.catalogue import Api, Catalogue, Role, Scope, ids_of
 from gatewright.tenants import credentials
 
 if TYPE_CHECKING:
+    from gatewright.base.moment import Clock
     from gatewright.store import Store
 
 LIMIT: Final = 2000
+_texts: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Catalogues:
     """What each tenant defines, and the digests of its APIs' secrets."""
 
-    def __init__(self, store: Store, fresh: Callable[[], bool], limit: int = LIMIT) -> None:
+    def __init__(self, store: Store, clock: Clock, fresh: Callable[[], bool], limit: int = LIMIT) -> None:
         self._store = store
+        self._clock = clock
         self._catalogues: Kept[int, Catalogue] = Kept(self._load, limit=limit, fresh=fresh)
         self._secrets: Kept[tuple[int, int], tuple[str, ...]] = Kept(self._load_secrets, limit=limit, fresh=fresh)
 
@@ -31,6 +34,10 @@ class Catalogues:
         """Return a tenant's APIs, scopes and roles."""
         found = await self._catalogues.get(tenant)
         assert found is not None  # noqa: S101 - a tenant that defines nothing has an empty catalogue
+        if found.until is not None and found.until <= self._clock.moment().now:
+            # A scope has retired since this was read: nobody changed anything, so nobody told.
+            self._catalogues.forget(tenant)
+            return await self._load(tenant)
         return found
 
     async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
@@ -50,17 +57,28 @@ class Catalogues:
         self._secrets.forget_all()
 
     async def _load(self, tenant: int) -> Catalogue:
-        store = self._store
-        return catalogue_of(await apis_of(store, tenant), await scopes_of(store, tenant), await roles_of(store, tenant))
+        store, now = self._store, self._clock.moment().now
+        apis, scopes, roles = await apis_of(store, tenant), await scopes_of(store, tenant), await roles_of(store, tenant)
+        return catalogue_of(apis, scopes, roles, await namings_of(store, tenant), now)
 
     async def _load_secrets(self, holder: tuple[int, int]) -> tuple[str, ...]:
         return tuple([row.digest for row in await credentials.live(self._store, *holder) if row.method == "sha256"])
 
 
-def catalogue_of(apis: list[ApiRow], scopes: list[ScopeRow], roles: list[RoleRow]) -> Catalogue:
-    """Return the catalogue of these rows; what is retired is in none."""
-    live = [_role(row) for row in roles if row.retired_at is None]
-    return Catalogue([_api(row) for row in apis], [_scope(row) for row in scopes if row.retired_at is None], live)
+def catalogue_of(apis: list[ApiRow], scopes: list[ScopeRow], roles: list[RoleRow], names: list[Naming], now: int) -> Catalogue:
+    """Return what rows amount to at a moment."""
+    own = {row.id: row.name for row in scopes}
+    aliases: dict[int, list[str]] = {}
+    for naming in names:
+        if naming.ended_at is None and naming.name != own.get(naming.scope):
+            aliases.setdefault(naming.scope, []).append(naming.name)
+    retired = [name for row in scopes if row.over(now) for name in (row.name, *aliases.get(row.id, ()))]
+    return Catalogue(
+        [_api(row) for row in apis],
+        [_scope(row, aliases.get(row.id, [])) for row in scopes if not row.over(now)],
+        [_role(row) for row in roles if row.retired_at is None],
+        retired=frozenset(retired),
+    )
 
 
 def _api(row: ApiRow) -> Api:
@@ -79,10 +97,12 @@ def _api(row: ApiRow) -> Api:
     )
 
 
-def _scope(row: ScopeRow) -> Scope:
+def _scope(row: ScopeRow, aliases: list[str]) -> Scope:
     document = {"id": row.id, "name": row.name, "api": row.api, "text": row.text, "risk": row.risk, "reach": row.reach}
     flags = {"place": row.place, "demo": bool(row.demo), "cleanup": row.cleanup == 1}
-    return msgspec.convert({**document, "implies": sorted(ids_of(row.implies)), **flags}, Scope)
+    texts = sorted(_texts(row.texts).items())
+    more = {"implies": sorted(ids_of(row.implies)), "texts": texts, "aliases": aliases, "retires_at": row.retires_at}
+    return msgspec.convert({**document, **more, **flags, "made_at": row.created_at}, Scope)
 
 
 def _role(row: RoleRow) -> Role:

@@ -16,11 +16,12 @@ class Detail(Struct, frozen=True):
     after: Any = None
 
 
-class Hit(Struct, frozen=True):
-    """Whom a change takes something from: how many of what."""
+class Hit(Struct, frozen=True, omit_defaults=True):
+    """Whom a change hits: how many of what, at least so many where `more`."""
 
     count: int
     what: str
+    more: bool = False
 
 
 def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Detail, ...]:

@@ -42,7 +42,7 @@ def list_apps(terminal: Terminal, tenant: str | None, after: str, count: int, *,
         from gatewright.market import listing
 
         async with terminal.desk(tenant) as desk:
-            catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+            catalogue = await Catalogues(desk.store, desk.clock, lambda: True).get(desk.tenant.id)
             return [_shown(one, catalogue) for one in await listing.apps(desk.store, desk.tenant.id, after=after, count=count)]
 
     show_rows(["app", "name", "version", "status", "scopes", "weaknesses"], run(listed()), as_json=as_json, nothing="there are no apps")
@@ -175,7 +175,7 @@ async def _manifest(desk: Desk, file: Path) -> tuple[Manifest, dict[str, int]]:
     if faults:
         raise Faults(faults)
     manifest = msgspec.convert(document, Manifest)
-    catalogue = await Catalogues(desk.store, lambda: True).get(desk.tenant.id)
+    catalogue = await Catalogues(desk.store, desk.clock, lambda: True).get(desk.tenant.id)
     faults = manifest_faults(manifest, known_scopes(catalogue))
     if faults:
         raise Faults(faults)

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "account-apps": (_MADE, "The same for the apps of one account."),
     "weaknesses": (_MADE, "List which clients and users still need what weakens security."),
     "grants": ("grants:grants", "List what was given to clients, narrow it, end it."),
+    "report-only": ("report_only:report_only", "List what stricter rules that are tried out would have refused."),
     "access": (_MADE, "List what clients were given for an account, and end it."),
     "events": ("events:events", "What clients are told: what became of it, telling it again, what signs it."),
     "keys": ("keys:keys", "The root key, and the signing keys of a tenant."),

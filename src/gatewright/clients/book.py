@@ -12,6 +12,7 @@ from gatewright.audit.deed import CLIENT_KIND, Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import sides
 from gatewright.clients.rules import weaknesses
+from gatewright.clients.watching import watch
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -94,16 +95,19 @@ async def make_client(deed: Deed, client_id: str, settings: ClientSettings) -> i
     if await client_named(deed.tx, deed.tenant, client_id) is not None:
         raise Refused(f"there is a client {client_id} already")
     number = deed.at.id()
+    settings = _dated(settings, None, deed.at.now)
     document = msgspec.json.encode(settings).decode()
     await deed.tx.do(_MAKE, id=number, tenant=deed.tenant, client_id=client_id, settings=document, now=deed.at.now)
     await webhooks.follow(deed, number, client_id, None, settings.event_url)
     await deed.note(Act.CLIENT_MADE, client_id, row=ids.show(ids.CLIENT, number), party=settings.party, weaknesses=weaknesses(settings))
+    await watch(deed, number, None, settings)
     await deed.announce(CLIENT_KIND, number)
     return number
 
 
 async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings) -> None:
     """Set a client's settings; they hold for what is already given from the next check on."""
+    settings = _dated(settings, client.terms, deed.at.now)
     await webhooks.follow(deed, client.id, client.client_id, client.terms.event_url, settings.event_url)
     changed = sides(_told(client.terms), _told(settings))
     document = msgspec.json.encode(settings).decode()
@@ -111,6 +115,7 @@ async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings)
     if client.terms.secret_readable and not settings.secret_readable:
         await credentials.forget_texts(deed, client.id)  # what may not be read any more is not kept
     await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=sorted(changed["after"]), **changed, weaknesses=weaknesses(settings))
+    await watch(deed, client.id, client.terms, settings)
     await deed.announce(CLIENT_KIND, client.id)
 
 
@@ -123,6 +128,15 @@ def _told(settings: ClientSettings) -> dict[str, Any]:
         "account": ids.show(ids.ACCOUNT, settings.account) if settings.account else None,
         "service_user": ids.show(ids.USER, settings.service_user) if settings.service_user else None,
     }
+
+
+def _dated(settings: ClientSettings, before: ClientSettings | None, now: int) -> ClientSettings:
+    """Return settings that know since when the client gets scopes unasked; those that were set so without a date stay as they are."""
+    if settings.scopes_policy != "all_allowed":
+        return msgspec.structs.replace(settings, scopes_policy_at=0)
+    if before is not None and before.scopes_policy == "all_allowed":
+        return msgspec.structs.replace(settings, scopes_policy_at=before.scopes_policy_at)
+    return msgspec.structs.replace(settings, scopes_policy_at=now)
 
 
 async def settings_of(deed: Deed, number: int) -> ClientSettings:

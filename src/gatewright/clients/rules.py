@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Final
 
@@ -62,6 +62,7 @@ def settings_faults(settings: ClientSettings) -> Iterator[Finding]:
     sentence = None if settings.event_url is None else url_fault(settings.event_url)
     if sentence is not None:
         yield "event_url", sentence
+    yield from _report_only_faults(settings)
 
 
 def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
@@ -223,6 +224,29 @@ def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "scopes", "the scopes of the management API are for first-party clients, unless third_party_management is true"
 
 
+# What a rule must be set to for there to be something to try out.
+_MEANT: Final[Mapping[str, tuple[str, Callable[[ClientSettings], bool]]]] = {
+    "pkce": ('pkce = "required"', lambda settings: settings.pkce == "required"),
+    "allowed_ips": ("addresses in allowed_ips", lambda settings: bool(settings.allowed_ips)),
+    "scopes_policy": ('scopes_policy = "required"', lambda settings: settings.scopes_policy == "required"),
+    "unknown_scopes": ('unknown_scopes = "refuse"', lambda settings: settings.unknown_scopes == "refuse"),
+    # A way that is to be shut stays open while that is tried out.
+    "password_grant": ('"password" in grant_types', lambda settings: "password" in settings.grant_types),
+    "token_endpoint_auth_method": ("the method that is to be", lambda settings: settings.token_endpoint_auth_method != "none"),
+}
+
+
+def _report_only_faults(settings: ClientSettings) -> Iterator[Finding]:
+    for index, rule in enumerate(settings.report_only):
+        words, meant = _MEANT[rule]
+        if rule in settings.report_only[:index]:
+            yield f"report_only.{index}", "this stands here twice"
+        elif not meant(settings):
+            yield f"report_only.{index}", f"what is tried out is the stricter setting: write {words} beside it"
+        elif rule == "pkce" and settings.token_endpoint_auth_method == "none":
+            yield f"report_only.{index}", "a client without a secret is never let off PKCE, not even to try it out"
+
+
 def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
     """Return what makes a client less safe than its defaults, in the words of the vocabulary."""
     long_refresh = settings.refresh_absolute is None and settings.party == "third" and (settings.refresh_idle or 0) > 90 * 86_400
@@ -241,4 +265,5 @@ def weaknesses(settings: ClientSettings) -> tuple[str, ...]:
         "published_credentials": settings.type == "demo" and settings.demo_scopes == "marked",
         "published_credentials_for_all_scopes": settings.type == "demo" and settings.demo_scopes != "marked",
     }
-    return tuple([word for word, holds in words.items() if holds])
+    tried = [f"{rule}_report_only" for rule in settings.report_only if rule != "password_grant"]
+    return (*[word for word, holds in words.items() if holds], *tried)

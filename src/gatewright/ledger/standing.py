@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gatewright.ledger.target import MEANT
 from gatewright.oauth.authorization import Redeemable, Standing
 from gatewright.store import Query
 
@@ -74,6 +75,32 @@ PARTIES: Final = Query(
               LEFT JOIN account AS t ON t.id = COALESCE(m.account, CAST(:account AS BIGINT)) AND t.tenant = c.tenant
         WHERE c.id = :client AND c.tenant = :tenant""",
 )
+
+
+class Weighed(Struct, frozen=True):
+    """A live grant with the roles that its user holds in the account today: all that today's decision on it looks at."""
+
+    id: int
+    client: int
+    person: int
+    account: int
+    granted: str
+    declined: str
+    used_at: int | None
+    roles: str | None
+
+
+WEIGHED: Final = {
+    way: Query(
+        Weighed,
+        f"""SELECT g.id, g.client, g.person, g.account, g.granted, g.declined, g.used_at, m.roles
+             FROM (SELECT id, client, person, account, granted, declined, used_at FROM consent_grant
+                    WHERE {meant} AND id > :after ORDER BY id LIMIT :count) AS g
+                  LEFT JOIN membership AS m ON m.person = g.person AND m.account = g.account AND m.ended_at IS NULL
+         ORDER BY g.id""",  # noqa: S608 - our own words
+    )
+    for way, meant in MEANT.items()
+}
 
 
 class Held(Struct, frozen=True):

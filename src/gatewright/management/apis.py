@@ -11,16 +11,19 @@ from gatewright.apis.book import ApiRow, ScopeRow
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
 from gatewright.base import duration, ids
-from gatewright.base.calendar import stamp
+from gatewright.base.calendar import day, stamp
+from gatewright.base.change import Hit
 from gatewright.base.digest import Kind, digest
 from gatewright.base.operation import Nowhere, Operation
 from gatewright.management.clients import NewSecret, SecretRecord, told_secret
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, known, number_of
 from gatewright.management.parts import carry_out, part
+from gatewright.management.previews import of_definition
 from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, Name, ScopePart
+from gatewright.platform.impact import without_apis, without_scopes
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
 
@@ -60,6 +63,12 @@ class ScopeAt(Struct, frozen=True, forbid_unknown_fields=True):
     """Which scope."""
 
     scope: ScopeName
+
+
+class NewScopeName(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a scope is to be called."""
+
+    name: Name
 
 
 class ApiSecretAt(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +132,18 @@ async def disable_api(errand: Errand, where: ApiAt) -> Struct:
     return await show_api(errand, where)
 
 
+async def count_of_api(errand: Errand, where: ApiAt, body: None, before: object) -> tuple[Hit, ...]:
+    """Return whom it hits that an API's scopes are given no more."""
+    names = await known(errand)
+    return await of_definition(errand, without_apis(names.catalogue, [names.api(where.api).id]))
+
+
+async def count_of_scope(errand: Errand, where: ScopeAt, body: None, before: object) -> tuple[Hit, ...]:
+    """Return whom it hits that a scope is given no more."""
+    names = await known(errand)
+    return await of_definition(errand, without_scopes(names.catalogue, [names.scope(where.scope).id]))
+
+
 async def enable_api(errand: Errand, where: ApiAt) -> Struct:
     """Give the scopes of an API again."""
     await book.enable_api(errand.deed, (await known(errand)).api(where.api))
@@ -180,6 +201,17 @@ async def change_scope(errand: Errand, where: ScopeAt, body: Struct) -> Struct:
     return await show_scope(errand, where)
 
 
+async def rename_scope(errand: Errand, where: ScopeAt, body: NewScopeName) -> Struct:
+    """Give a scope another name; the old one is understood as before, as one of its `aliases`, until it is taken from there."""
+    names = await known(errand)
+    row = names.scope(where.scope)
+    if row.name == body.name:
+        return _scope(row, names)
+    given = {"aliases": sorted({*names.aliases(row), row.name} - {body.name})}
+    await _set_scope(errand, names.apis[row.api], body.name, given, {"text": row.text})
+    return await show_scope(errand, ScopeAt(body.name))
+
+
 async def retire_scope(errand: Errand, where: ScopeAt) -> Struct:
     """Give a scope to nobody any more; its name is never used again."""
     names = await known(errand)
@@ -208,7 +240,10 @@ def _scope(row: ScopeRow, names: Known) -> Struct:
             "cleanup": row.cleanup == 1,
             "implies": names.scope_names(ids_of(row.implies)),
             "demo": bool(row.demo),
-            "status": "active" if row.retired_at is None else "retired",
+            "texts": book.kept_terms(row).texts,
+            "aliases": names.aliases(row),
+            "retires": None if row.retires_at is None else day(row.retires_at),
+            "status": "retired" if row.over(names.now) else "active",
         },
     )
 
@@ -284,6 +319,7 @@ OPERATIONS: Final = (
         where=ApiAt,
         gives=ApiRecord,
         acts=(Act.API_DISABLED,),
+        impact=count_of_api,
         find=show_api,
     ),
     Operation(
@@ -326,6 +362,17 @@ OPERATIONS: Final = (
         careful=True,
     ),
     Operation(
+        name="scopes.rename",
+        method="POST",
+        path="/scopes/{scope}/rename",
+        scope=WRITE,
+        run=rename_scope,
+        where=ScopeAt,
+        body=NewScopeName,
+        gives=ScopeRecord,
+        acts=(Act.SCOPE_RENAMED, Act.SCOPE_CHANGED),
+    ),
+    Operation(
         name="scopes.retire",
         method="POST",
         path="/scopes/{scope}/retire",
@@ -334,6 +381,7 @@ OPERATIONS: Final = (
         where=ScopeAt,
         gives=ScopeRecord,
         acts=(Act.SCOPE_RETIRED,),
+        impact=count_of_scope,
         find=show_scope,
         warns="The scope is taken from everybody, and its name is never used again.",
     ),

@@ -12,13 +12,16 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
 from gatewright.base import duration, ids
 from gatewright.base.calendar import stamp
+from gatewright.base.change import Hit
 from gatewright.base.operation import Operation, Paged
 from gatewright.clients import book, renewal
 from gatewright.clients.book import ClientRow
 from gatewright.clients.rules import weaknesses
+from gatewright.clients.watching import Watch, watches
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, client_at, known, number_of, user_at
 from gatewright.management.parts import carry_out, part
+from gatewright.management.previews import of_end
 from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.document import ClientPart
@@ -55,6 +58,24 @@ class SecretAt(Struct, frozen=True, forbid_unknown_fields=True):
 
     client_id: ClientName
     secret_id: Annotated[str, Meta(description="The secret's id, `cs_…`.", max_length=100)]
+
+
+class WatchesWhere(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which rules that are tried out."""
+
+    client: Annotated[str, Meta(description="Those of this client alone.", max_length=200)] = ""
+
+
+class WatchRecord(Struct, frozen=True, kw_only=True):
+    """A rule that is only tried out with a client: what it would have refused passes, and is counted."""
+
+    client_id: str
+    rule: Annotated[str, Meta(description="The setting's name, as in `report_only`.")]
+    would_break: Annotated[bool, Meta(description="Whether anything would have been refused since.")]
+    since: str
+    refused: Annotated[int, Meta(description="How many requests would have been.")]
+    last: str | None
+    example: Annotated[str, Meta(description="One of them, without anything secret.")]
 
 
 class ClientsWhere(Paged, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,6 +171,29 @@ async def disable_client(errand: Errand, where: ClientAt) -> Struct:
     """Refuse a client: everything that it was given ends now."""
     await book.disable_client(errand.deed, await client_at(errand, where.client_id))
     return await show_client(errand, where)
+
+
+async def count_of_client(errand: Errand, where: ClientAt, body: None, before: object) -> tuple[Hit, ...]:
+    """Return whom it hits that a client gets nothing any more."""
+    return await of_end(errand, await client_at(errand, where.client_id))
+
+
+async def list_watches(errand: Errand, where: WatchesWhere) -> list[WatchRecord]:
+    """List the rules that are only tried out with clients, and what they would have refused."""
+    number = (await client_at(errand, where.client)).id if where.client else 0
+    return [_watch(one) for one in await watches(errand.source, errand.tenant, client=number)]
+
+
+def _watch(one: Watch) -> WatchRecord:
+    return WatchRecord(
+        client_id=one.client_id,
+        rule=one.rule,
+        would_break=one.total > 0,
+        since=stamp(one.since),
+        refused=one.total,
+        last=None if one.last_at is None else stamp(one.last_at),
+        example=one.example,
+    )
 
 
 async def enable_client(errand: Errand, where: ClientAt) -> Struct:
@@ -291,6 +335,16 @@ OPERATIONS: Final = (
         key="client_id",
     ),
     Operation(
+        name="clients.report_only",
+        method="GET",
+        path="/report-only",
+        scope=READ,
+        run=list_watches,
+        where=WatchesWhere,
+        gives=WatchRecord,
+        many=True,
+    ),
+    Operation(
         name="clients.create",
         method="POST",
         path="/clients",
@@ -323,6 +377,7 @@ OPERATIONS: Final = (
         where=ClientAt,
         gives=Client,
         acts=(Act.CLIENT_DISABLED,),
+        impact=count_of_client,
         find=show_client,
     ),
     Operation(

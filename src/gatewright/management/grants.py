@@ -14,7 +14,9 @@ from gatewright.base.change import Hit
 from gatewright.base.check import Fault, Faults, choice
 from gatewright.base.operation import Nowhere, Operation, Paged
 from gatewright.ledger import grants as ledger
+from gatewright.ledger import managing
 from gatewright.ledger.standing import GIVEN, Given
+from gatewright.ledger.target import Target
 from gatewright.management.accounts import AccountName, UserName
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, account_at, client_at, known, number_of, place, user_at
@@ -122,6 +124,19 @@ class GrantRecord(Struct, frozen=True, kw_only=True):
     expires_at: str | None
 
 
+class Narrowing(Targets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose grants are to lose something, and what: those of all that are named together."""
+
+    scopes: Annotated[tuple[Name, ...], Meta(description="The scopes that are taken from them.", min_length=1)]
+
+
+class NarrowedRecord(Struct, frozen=True):
+    """How many grants lost something, and how many of them ended because nothing was left."""
+
+    narrowed: int
+    ended: int
+
+
 class Ended(Struct, frozen=True):
     """How many were live until now."""
 
@@ -167,6 +182,39 @@ async def end_grant(errand: Errand, where: GrantAt) -> None:
 async def end_grants(errand: Errand, where: Nowhere, body: Targets) -> Ended:
     """End every grant of a client, a user or an account, or of several of them together; a preview says how many that are."""
     return await _end_all(errand, await _parties(errand, body.client, body.user, body.account))
+
+
+async def narrow_grants(errand: Errand, where: Nowhere, body: Narrowing) -> NarrowedRecord:
+    """Take scopes from every grant of a client, a user or an account, which keep the rest; a preview says how many that are.
+
+    Those of back-end services stay: they have what their client is allowed.
+    """
+    target, scopes = await _target(errand, body), (await known(errand)).catalogue.ids_named(body.scopes)
+    done = await managing.narrow_at_once(errand.deed.tx, errand.at, target, scopes, actor=errand.caller.by)
+    return NarrowedRecord(done.grants, done.ended)
+
+
+async def count_narrowed(errand: Errand, where: Struct, body: Narrowing, before: object) -> tuple[Hit, ...]:
+    """Return how many live grants would lose something, and of how many users."""
+    scopes = (await known(errand)).catalogue.ids_named(body.scopes)
+    found = await managing.survey(errand.source, await _target(errand, body), losing=scopes)
+    kept = (Hit(found.kept, "live grants of back-end services stay as they are"),) if found.kept else ()
+    return (Hit(found.grants, "live grants", more=found.more), Hit(found.users, "users", more=found.more), *kept)
+
+
+async def _target(errand: Errand, body: Narrowing) -> Target:
+    names = await known(errand)
+    wrong = [
+        Fault(
+            f"scopes[{index}]", f'there is no scope "{name}"', choice(name, sorted(names.catalogue.scopes_by_name)), None, ("scopes", index)
+        )
+        for index, name in enumerate(body.scopes)
+        if name not in names.catalogue.scopes_by_name
+    ]
+    if wrong:
+        raise Faults(tuple(wrong))
+    parties = await _parties(errand, body.client, body.user, body.account)
+    return Target(tenant=errand.tenant, client=parties["client"], person=parties["person"], account=parties["account"])
 
 
 async def list_access(errand: Errand, where: AccessWhere) -> list[GrantRecord]:
@@ -287,6 +335,18 @@ OPERATIONS: Final = (
         acts=(Act.GRANT_ENDED,),
         impact=count_grants,
         warns="Every code and token under these grants is refused from then on.",
+    ),
+    Operation(
+        name="grants.narrow_all",
+        method="POST",
+        path="/grants/narrow",
+        scope=WRITE,
+        run=narrow_grants,
+        body=Narrowing,
+        gives=NarrowedRecord,
+        acts=(Act.GRANT_NARROWED,),
+        impact=count_narrowed,
+        warns="Every token under these grants loses these scopes from its next check on.",
     ),
     Operation(name="grants.show", method="GET", path="/grants/{grant}", scope=READ, run=show_grant, where=GrantAt, gives=GrantRecord),
     Operation(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewright.accounts import book as accounts
-from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
+from gatewright.apis.book import ApiRow, Naming, RoleRow, ScopeRow, apis_of, namings_of, roles_of, scopes_of
 from gatewright.apis.catalogues import catalogue_of
 from gatewright.base import ids
 from gatewright.base.check import choice
@@ -29,11 +29,17 @@ class Known:
     apis: dict[int, ApiRow]
     scopes: dict[int, ScopeRow]
     roles: dict[int, RoleRow]
+    namings: list[Naming]
+    now: int
 
     @property
     def catalogue(self) -> Catalogue:
         """The same as the decision sees it."""
-        return catalogue_of(list(self.apis.values()), list(self.scopes.values()), list(self.roles.values()))
+        return catalogue_of(list(self.apis.values()), list(self.scopes.values()), list(self.roles.values()), self.namings, self.now)
+
+    def aliases(self, scope: ScopeRow) -> list[str]:
+        """Return the other names under which a scope is understood."""
+        return sorted(one.name for one in self.namings if one.scope == scope.id and one.ended_at is None and one.name != scope.name)
 
     def scope_names(self, numbers: Iterable[int]) -> list[str]:
         """Return the names of live scopes."""
@@ -60,7 +66,9 @@ class Known:
     def scope(self, shown: str) -> ScopeRow:
         """Return a scope by its id or name."""
         number = ids.read(ids.SCOPE, shown)
-        found = next((row for row in self.scopes.values() if row.id == number or row.name == shown), None)
+        if number is None:
+            number = next((naming.scope for naming in self.namings if naming.name == shown and naming.ended_at is None), None)
+        found = next((row for row in self.scopes.values() if row.id == number), None)
         if found is None:
             raise NotThere(f'there is no scope "{shown}"; {choice(shown, [row.name for row in self.scopes.values()])}')
         return found
@@ -77,11 +85,13 @@ class Known:
 
 
 async def known(errand: Errand) -> Known:
-    """Return what the tenant defines: three statements."""
+    """Return what the tenant defines: four statements."""
     return Known(
         {row.id: row for row in await apis_of(errand.source, errand.tenant)},
         {row.id: row for row in await scopes_of(errand.source, errand.tenant)},
         {row.id: row for row in await roles_of(errand.source, errand.tenant)},
+        await namings_of(errand.source, errand.tenant),
+        errand.at.now,
     )
 
 

@@ -17,7 +17,8 @@ from gatewright.platform.client_steps import client_steps
 from gatewright.platform.current import Current, load
 from gatewright.platform.definition import api_steps, role_steps, tenant_steps
 from gatewright.platform.document import TenantPart
-from gatewright.platform.impact import counted
+from gatewright.platform.hits import counted
+from gatewright.platform.naming import by_present_names
 from gatewright.platform.people import account_steps, user_steps
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.rules import examine
@@ -62,6 +63,7 @@ async def carry_out(
     """
     reading = await _reading(errand, pieces)
     current = await load(errand.source, reading, errand.at.now, earlier_applies=False)
+    reading = by_present_names(reading, current)
     faults = examine(reading, current, {}, errand.at.now).faults
     if faults:
         raise Faults(tuple([_placed(fault, inside) for fault in faults]))
@@ -70,7 +72,7 @@ async def carry_out(
     slow.closed = True
     if errand.preview:
         for step in steps:
-            errand.hits.extend((await counted(errand.source, errand.tenant, step.change, current)).hits)
+            errand.hits.extend((await counted(errand.source, errand.tenant, step.change, current, errand.at.now)).hits)
     readable = any(part.value.secret_readable for part in pieces.get("clients", ()))
     wrapper = errand.tools.wrapper if readable else None  # the root key is asked for only where it is needed
     work = Work(errand.deed, Names.of(current), slow, wrapper, label="management")

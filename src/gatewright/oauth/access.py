@@ -23,6 +23,7 @@ from gatewright.oauth.decision import Verdict
 from gatewright.oauth.handle import ALL, STANDING_BYTES, Handle, authentic, is_standing_token, mark_of, open_handle
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
+from gatewright.oauth.report_only import breach, watched
 from gatewright_guard.jose import MAX_TOKEN
 
 Names = tuple[str, ...] | None  # None: all of the row
@@ -103,7 +104,10 @@ async def present(text: str, issuer: Issuer, world: World, *, now: int, address:
     if client is None or client.disabled:
         return NoAccess(Verdict.CLIENT_DISABLED, "", token, standing)
     if address is not None and client.settings.allowed_ips and not may_call(client.settings.allowed_ips, address):
-        return NoAccess(Verdict.IP_NOT_ALLOWED, "", token, standing)
+        if not watched("allowed_ips", client):
+            return NoAccess(Verdict.IP_NOT_ALLOWED, "", token, standing)
+        found = breach("allowed_ips", "a token of this client may not be used from this address", address=address)
+        world.usage.would_refuse(client.tenant, client.id, found)
     return _decided(token, standing, client, catalogue, names_of(token, standing, catalogue))
 
 

@@ -7,12 +7,12 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import OPENID_API, Catalogue, Scope, ids_of
+from gatewright.oauth.catalogue import OPENID_API, Catalogue, Scope, ids_of, said
 from gatewright.oauth.client import Client
 from gatewright.oauth.decision import NOBODY, Bounds, Decision, Party, Verdict, decide
 
 _KEPT: Final = 4096  # decisions in memory, a kilobyte each or less
-_Basis = tuple[bool, str | None, str, str | None, str | None]
+Basis = tuple[bool, str | None, str, str | None, str | None]
 """What of a row decides: whether there is a user, the roles held in the account, the ceiling, and what was granted and declined."""
 
 INSTALLED: Final = "install"  # how an app's authorization begins, in `opened_by`
@@ -120,7 +120,7 @@ class Standing(Struct, frozen=True):
         return _allowed(api, names, catalogue, client, self._basis)
 
     @property
-    def _basis(self) -> _Basis:
+    def _basis(self) -> Basis:
         return (self.person != 0, self.membership_roles, self.scopes, self.granted, self.declined)
 
 
@@ -151,8 +151,8 @@ class Allowed(Struct, frozen=True):
 
 # The decision is pure, and the same few are asked for again and again: the same client, roles, consent and scopes. A snapshot of the
 # catalogue or of a client is a key by what it is, not by what it says, so whatever an admin changes is decided anew.
-@lru_cache(maxsize=_KEPT)
-def _today(names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: _Basis) -> Decision:
+def decided(names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: Basis) -> Decision:
+    """Return the decision on scope names, or on all of the ceiling, for what a row decides by."""
     user, roles, scopes, granted, declined = basis
     if names is None:
         names = tuple(catalogue.names(ids_of(scopes)))
@@ -164,15 +164,18 @@ def _today(names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, 
     return decide(names, catalogue, client, party, bounds)
 
 
+_today = lru_cache(maxsize=_KEPT)(decided)
+
+
 @lru_cache(maxsize=_KEPT)
-def _allowed(api: int, names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: _Basis) -> Allowed:
+def _allowed(api: int, names: tuple[str, ...] | None, catalogue: Catalogue, client: Client, basis: Basis) -> Allowed:
     granted = _today(names, catalogue, client, basis).granted
     kept = tuple([scope for scope in granted if scope.api in (api, OPENID_API)])
     return Allowed(
         kept,
-        " ".join([scope.name for scope in kept]),
-        " ".join([scope.name for scope in kept if scope.api == api]),
-        " ".join([scope.name for scope in kept if scope.reach == "tenant"]),
+        said(kept),
+        said([scope for scope in kept if scope.api == api]),
+        said([scope for scope in kept if scope.reach == "tenant"]),
     )
 
 

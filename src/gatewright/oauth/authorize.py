@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.ask import Ask
     from gatewright.oauth.issuer import Issuer
+    from gatewright.oauth.report_only import Breach
     from gatewright.oauth.request import AuthorizationRequest, Progress
     from gatewright.oauth.visit import Front
 
@@ -42,7 +43,11 @@ async def accept(ask: Ask, front: Front) -> AuthorizationRequest:
     client = None if client_id is None else await world.directory.client(issuer.tenant, client_id)
     catalogue = await world.directory.catalogue(issuer.tenant)
     hint = None if text is None else await read_hint(text, issuer, world)
-    return checks.examine(params, client, catalogue, hint=hint, now=ask.at.now)
+    breaches: list[Breach] = []
+    request = checks.examine(params, client, catalogue, hint=hint, now=ask.at.now, breaches=breaches)
+    for breach in breaches:
+        world.usage.would_refuse(issuer.tenant, 0 if client is None else client.id, breach)
+    return request
 
 
 async def look(request: AuthorizationRequest, progress: Progress, cookie: str, issuer: Issuer, front: Front, at: Moment) -> Situation:

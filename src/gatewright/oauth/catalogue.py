@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -29,6 +30,12 @@ class Scope(Struct, frozen=True):
     demo: bool = False
     """Whether a client with published credentials may have it."""
     cleanup: bool = False
+    texts: tuple[tuple[str, str], ...] = ()
+    """The text in other languages, each with its tag (RFC 5646)."""
+    aliases: tuple[str, ...] = ()
+    """Other names under which it is asked for; tokens carry them beside its own."""
+    retires_at: int | None = None
+    made_at: int = 0
 
 
 class Api(Struct, frozen=True, kw_only=True):
@@ -100,20 +107,28 @@ MANAGEMENT_IDS: Final = frozenset(scope.id for scope in MANAGEMENT_SCOPES)
 
 BUILT_IN: Final = (*OPENID_SCOPES, *MANAGEMENT_SCOPES)
 """The scopes that every tenant has; a file or an admin may name them and may not define them."""
+BUILT_IN_IDS: Final = frozenset(scope.id for scope in BUILT_IN)
 
 
 class Catalogue:
-    """One tenant's APIs, scopes and roles, found by id and by name."""
+    """One tenant's APIs, scopes and roles, found by id and by name.
 
-    __slots__ = ("apis", "apis_by_audience", "roles", "roles_by_name", "scopes", "scopes_by_name", "version")
+    `retired` are the names of scopes that are given no more. `until` is when the next one retires; behind it the snapshot is outdated.
+    """
 
-    def __init__(self, apis: list[Api], scopes: list[Scope], roles: list[Role], version: int = 0) -> None:
+    __slots__ = ("apis", "apis_by_audience", "retired", "roles", "roles_by_name", "scopes", "scopes_by_name", "until", "version")
+
+    def __init__(
+        self, apis: list[Api], scopes: list[Scope], roles: list[Role], version: int = 0, *, retired: frozenset[str] = frozenset()
+    ) -> None:
         every = [*BUILT_IN, *scopes]
+        self.retired = retired
+        self.until = min([scope.retires_at for scope in scopes if scope.retires_at is not None], default=None)
         self.version = version
         self.apis = {api.id: api for api in (*apis, MANAGEMENT)}
         self.apis_by_audience = {api.audience: api for api in self.apis.values()}
         self.scopes = {scope.id: scope for scope in every}
-        self.scopes_by_name = {scope.name: scope for scope in every}
+        self.scopes_by_name = {name: scope for scope in every for name in (scope.name, *scope.aliases)}
         self.roles = {role.id: role for role in roles}
         self.roles_by_name = {role.name: role for role in roles}
 
@@ -121,6 +136,11 @@ class Catalogue:
         """Return the names of scopes, OpenID's first, then in the order in which they were made."""
         known = self.scopes
         return [known[number].name for number in sorted(ids) if number in known]
+
+    def ids_named(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the ids of those names that are known, other names of a scope among them."""
+        known = self.scopes_by_name
+        return frozenset([known[name].id for name in names if name in known])
 
     def implied(self, ids: frozenset[int]) -> frozenset[int]:
         """Return the scopes together with all that they imply."""
@@ -133,6 +153,13 @@ class Catalogue:
                     found.add(number)
                     waiting.append(number)
         return frozenset(found)
+
+
+def said(scopes: Iterable[Scope]) -> str:
+    """Return scopes as the `scope` parameter has them (RFC 6749 §3.3). One with other names is said under all of them, since neither
+    the client that asked nor the API that looks knows yet which one is the present (`docs/decisions/0015`).
+    """
+    return " ".join([" ".join((scope.name, *scope.aliases)) if scope.aliases else scope.name for scope in scopes])
 
 
 @lru_cache(maxsize=8192)

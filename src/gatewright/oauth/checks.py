@@ -28,9 +28,11 @@ from gatewright.oauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
+from gatewright.oauth.language import preferences
 from gatewright.oauth.logout import Hint
 from gatewright.oauth.metadata import PROMPTS, RESPONSE_MODES
 from gatewright.oauth.redirect_uri import RedirectUri
+from gatewright.oauth.report_only import Breach, enforce
 from gatewright.oauth.request import AuthorizationRequest, Prompt, ResponseMode, ReturnTo
 
 MOST_RESOURCES: Final = 10
@@ -60,6 +62,7 @@ class Draft:
     prompts: frozenset[Prompt] = frozenset()
     max_age: int | None = None
     found: dict[str, str] = field(default_factory=dict)
+    breaches: list[Breach] = field(default_factory=list)
 
     @property
     def known(self) -> Client:
@@ -154,7 +157,10 @@ def proof_key(draft: Draft) -> None:
         # A code that its user carries was in no redirect; and of published credentials even PKCE would prove no more (`security-rules` 23).
         carried = draft.known.demo and redirect_uri.is_out_of_band(draft.redirect_uri)
         if not carried and (draft.known.public or draft.known.settings.pkce == "required"):
-            raise InvalidRequest("the parameter 'code_challenge' is missing: this client must use PKCE with S256")
+            fault = InvalidRequest("the parameter 'code_challenge' is missing: this client must use PKCE with S256")
+            if draft.known.public:
+                raise fault
+            draft.breaches.append(enforce("pkce", draft.known, fault, redirect_uri=draft.redirect_uri))
     elif method != pkce.METHOD:
         raise InvalidRequest("the parameter 'code_challenge_method' must be 'S256'")
     elif not pkce.is_challenge(challenge):
@@ -166,7 +172,8 @@ def scope(draft: Draft) -> None:
     text = draft.params.get("scope")
     if text is not None and (len(text) > LONGEST_SCOPE or _SCOPE.fullmatch(text) is None):
         raise InvalidScope(f"the parameter 'scope' is longer than {LONGEST_SCOPE} characters, or holds one that no scope may have")
-    draft.scopes = requested(None if text is None else " ".join(text.split()) or None, draft.catalogue, draft.known)
+    asked = None if text is None else " ".join(text.split()) or None
+    draft.scopes = requested(asked, draft.catalogue, draft.known, draft.breaches)
     if "openid" in draft.scopes and OPENID not in draft.known.scopes:
         raise InvalidScope("the scope openid is not allowed to this client")
     known = draft.catalogue.scopes_by_name
@@ -228,6 +235,8 @@ def hints(draft: Draft) -> None:
             if len(text) > longest:
                 raise InvalidRequest(f"the parameter '{name}' is longer than {longest} characters")
             draft.found[name] = text
+    # A wish, not a demand: what is not understood of it is passed over (OpenID Connect Core §3.1.2.1).
+    draft.found["ui_locales"] = " ".join(preferences(draft.params.get("ui_locales") or "", ""))
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -248,14 +257,17 @@ CHECKS: Final[tuple[Check, ...]] = (
 _PROVED: Final = CHECKS.index(one_redirect_uri) + 1
 
 
-def examine(params: Params, client: Client | None, catalogue: Catalogue, *, hint: Hint | None, now: int) -> AuthorizationRequest:
-    """Return the request that these parameters are, after every check in turn.
+def examine(
+    params: Params, client: Client | None, catalogue: Catalogue, *, hint: Hint | None, now: int, breaches: list[Breach]
+) -> AuthorizationRequest:
+    """Return the request that these parameters are, after every check in turn. What passes only because its rule is tried out is added
+    to `breaches`.
 
     Raises:
         PageError: a fault before the address of the answer is proved.
         Refused: any other.
     """
-    draft = Draft(params, client, catalogue, hint, now)
+    draft = Draft(params, client, catalogue, hint, now, breaches=breaches)
     try:
         for check in CHECKS[:_PROVED]:
             check(draft)
@@ -286,5 +298,6 @@ def _made(draft: Draft) -> AuthorizationRequest:
         hint=0 if draft.hint is None else draft.hint.person,
         account=draft.found.get("account", ""),
         popup=draft.mode == "web_message",
+        ui_locales=draft.found.get("ui_locales", ""),
         asked_at=draft.now,
     )

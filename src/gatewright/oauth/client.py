@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from gatewright.oauth.report_only import Rule
+
 GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials", "password"]
 ClientType = Literal["web", "spa", "native", "device", "service", "demo"]
 RedirectMatch = Literal["exact", "subpath"]
@@ -82,6 +84,9 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asks: tuple[AskedScope, ...] = ()
     withdrawn: bool = False
     event_url: str | None = None
+    report_only: tuple[Rule, ...] = ()
+    scopes_policy_at: int = 0
+    """When `all_allowed` was set; scopes made later are given by name alone. Kept by `clients.book`, 0 where it is not known."""
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})

@@ -12,9 +12,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_API, Catalogue, Scope
+from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_API, Catalogue, Scope, said
 from gatewright.oauth.client import Client
 from gatewright.oauth.errors import AccessDenied, InvalidScope, OAuthError
+from gatewright.oauth.report_only import Breach, enforce
 
 
 class Verdict(StrEnum):
@@ -83,12 +84,12 @@ class Decision(Struct, frozen=True):
     @property
     def scope(self) -> str:
         """The granted scopes as the `scope` parameter has them (RFC 6749 §3.3)."""
-        return " ".join([scope.name for scope in self.granted])
+        return said(self.granted)
 
 
 def decide(names: Iterable[str], catalogue: Catalogue, client: Client, party: Party, bounds: Bounds = UNBOUND) -> Decision:
-    """Return the decision on scope names; repeated names count once."""
-    granted: list[Scope] = []
+    """Return the decision on scope names; repeated names count once, and so do the names of one scope."""
+    granted: dict[int, Scope] = {}
     refused: list[tuple[str, Verdict]] = []
     known = catalogue.scopes_by_name
     held = open_to(catalogue, client, party)
@@ -97,10 +98,10 @@ def decide(names: Iterable[str], catalogue: Catalogue, client: Client, party: Pa
         scope = known.get(name)
         verdict = Verdict.SCOPE_UNKNOWN if scope is None else _verdict(scope, allowed, catalogue, party, held, bounds)
         if scope is not None and verdict is Verdict.GRANTED:
-            granted.append(scope)
+            granted.setdefault(scope.id, scope)
         else:
             refused.append((name, verdict))
-    return Decision(tuple(granted), tuple(refused))
+    return Decision(tuple(granted.values()), tuple(refused))
 
 
 def open_to(catalogue: Catalogue, client: Client, party: Party) -> frozenset[int]:
@@ -142,26 +143,45 @@ def _verdict(scope: Scope, allowed: frozenset[int], catalogue: Catalogue, party:
     return Verdict.GRANTED
 
 
-def requested(scope: str | None, catalogue: Catalogue, client: Client) -> tuple[str, ...]:
-    """Return the scope names that a request asks for (RFC 6749 §3.3), by the client's policy where it names none.
+def requested(scope: str | None, catalogue: Catalogue, client: Client, breaches: list[Breach]) -> tuple[str, ...]:
+    """Return the scopes that a request asks for (RFC 6749 §3.3), by their present names, and by the client's policy where it names none.
+    What passes only because its rule is tried out is added to `breaches`.
 
     Raises:
-        InvalidScope: none was asked and the client must ask, or one is unknown here and the client is not set to ignore it.
+        InvalidScope: none was asked and the client must ask, one is unknown here and the client is not set to ignore it, or all retired.
     """
     if client.settings.scopes_policy == "manifest":
         return _of_manifest(scope, catalogue, client)
     if scope is None:
         if client.settings.scopes_policy == "required":
-            raise InvalidScope("no scope was requested: name the scopes that are needed in the parameter 'scope'")
-        # What is dangerous, lasts or manages is asked for by its name or not at all (`security-rules` 35, 36).
-        mild = [scope.id for scope in catalogue.scopes.values() if scope.risk != "high" and scope.id != OFFLINE_ACCESS]
-        return tuple(catalogue.names(client.scopes.intersection(mild) - MANAGEMENT_IDS))
-    names = tuple(dict.fromkeys(scope.split(" ")))
-    unknown = [name for name in names if name not in catalogue.scopes_by_name]
+            fault = InvalidScope("no scope was requested: name the scopes that are needed in the parameter 'scope'")
+            breaches.append(enforce("scopes_policy", client, fault))
+        return _mild(catalogue, client)
+    names, known = tuple(dict.fromkeys(scope.split(" "))), catalogue.scopes_by_name
+    # What has retired falls away as what is denied does, and for a client that wants all or nothing it is as bad.
+    gone = frozenset[str]() if client.all_or_nothing else catalogue.retired
+    unknown = [name for name in names if name not in known and name not in gone]
     # OpenID Connect Core §3.1.2.1 has scopes that are not understood ignored; a plain OAuth request is told.
     if unknown and client.settings.unknown_scopes == "refuse" and "openid" not in names:
-        raise InvalidScope(f"unknown scope: {printable(unknown[0])}")
-    return tuple(name for name in names if name in catalogue.scopes_by_name)
+        named = printable(unknown[0])
+        breaches.append(enforce("unknown_scopes", client, InvalidScope(f"unknown scope: {named}")))
+    found = tuple(dict.fromkeys([known[name].name for name in names if name in known]))
+    if not found and not unknown:
+        raise InvalidScope(f"the scope is retired and given no more: {printable(names[0])}")
+    return found
+
+
+def _mild(catalogue: Catalogue, client: Client) -> tuple[str, ...]:
+    """Return what a client gets unasked. What is dangerous, lasts or manages, and what was made after the client was set so, is
+    asked for by its name or not at all (`security-rules` 35, 36).
+    """
+    since = client.settings.scopes_policy_at
+    mild = [
+        scope.id
+        for scope in catalogue.scopes.values()
+        if scope.risk != "high" and scope.id != OFFLINE_ACCESS and (not since or scope.made_at <= since)
+    ]
+    return tuple(catalogue.names(client.scopes.intersection(mild) - MANAGEMENT_IDS))
 
 
 def with_implied(names: Iterable[str], catalogue: Catalogue, client: Client) -> tuple[str, ...]:

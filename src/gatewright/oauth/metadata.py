@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gatewright.base.calendar import day
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, Catalogue
 from gatewright.oauth.claims import ACR_PASSWORD
 from gatewright.oauth.claims import SUPPORTED as CLAIMS
@@ -67,5 +68,10 @@ _SAME_EVERYWHERE: Final[Mapping[str, object]] = {
 def document(issuer: Issuer, catalogue: Catalogue) -> Mapping[str, object]:
     """Return the document of an issuer, the same at both of its addresses."""
     endpoints = {member: url_of(issuer, endpoint) for member, endpoint in _ENDPOINTS.items()}
+    every = catalogue.scopes.values()
     scopes = catalogue.names(frozenset(catalogue.scopes) - MANAGEMENT_IDS)
-    return {"issuer": issuer.url, **endpoints, "scopes_supported": scopes, **_SAME_EVERYWHERE}
+    found: dict[str, object] = {"issuer": issuer.url, **endpoints, "scopes_supported": scopes, **_SAME_EVERYWHERE}
+    # RFC 8414 §2 leaves room for members of one's own: what an app's developer can learn nowhere else in time.
+    renamed = {alias: scope.name for scope in every for alias in scope.aliases}
+    retiring = {scope.name: day(scope.retires_at) for scope in every if scope.retires_at is not None}
+    return found | {name: value for name, value in (("gw_scopes_renamed", renamed), ("gw_scopes_retiring", retiring)) if value}

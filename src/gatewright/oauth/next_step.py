@@ -303,8 +303,7 @@ def _decision(situation: Situation, party: Party, bounds: Bounds = UNBOUND) -> D
 
 def asked_ids(situation: Situation, decision: Decision) -> frozenset[int]:
     """Return those granted scopes that the request names itself; what they imply comes along with them."""
-    names = frozenset(situation.request.scopes)
-    return frozenset([scope.id for scope in decision.granted if scope.name in names])
+    return decision.ids & situation.catalogue.ids_named(situation.request.scopes)
 
 
 def _lacking(situation: Situation, decision: Decision) -> frozenset[int]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
+    from gatewright.oauth.report_only import Breach
     from gatewright.oauth.showing import Showing, Shown, Weakness
     from gatewright.oauth.visit import Consents
     from gatewright_guard.jose import KeySet
@@ -176,6 +177,9 @@ class Usage(Protocol):
 
     def used(self, tenant: int, secret: int, address: str, now: int) -> None:
         """Note when and from where a client's secret was last shown and right."""
+
+    def would_refuse(self, tenant: int, client: int, breach: Breach) -> None:
+        """Count what passed only because its rule is tried out with this client."""
 
 
 class Uses(Protocol):

@@ -63,6 +63,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     hint: int = 0
     account: str = ""
     popup: bool = False
+    ui_locales: str = ""
     asked_at: int
 
     @property

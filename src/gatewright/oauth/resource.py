@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from gatewright.oauth.catalogue import OPENID_API, UNTIL_REVOKED, Api, Catalogue, Scope
+from gatewright.oauth.catalogue import OPENID_API, UNTIL_REVOKED, Api, Catalogue, Scope, said
 from gatewright.oauth.client import Client
 from gatewright.oauth.decision import printable
 from gatewright.oauth.errors import InvalidTarget
@@ -26,7 +26,7 @@ class Target(Struct, frozen=True):
     @property
     def scope(self) -> str:
         """The scopes as the `scope` parameter has them (RFC 6749 §3.3)."""
-        return " ".join([scope.name for scope in self.scopes])
+        return said(self.scopes)
 
     @property
     def ids(self) -> frozenset[int]:
@@ -36,7 +36,7 @@ class Target(Struct, frozen=True):
     @property
     def reach(self) -> str:
         """Those scopes that are not tied to one account; an account-bound route lets no other pass without an account."""
-        return " ".join([scope.name for scope in self.scopes if scope.reach == "tenant"])
+        return said([scope for scope in self.scopes if scope.reach == "tenant"])
 
     def lifetime(self, policy: Policy) -> int:
         """Return for how many seconds an access token lives; the opaque ones for a day at most (`decisions` §3)."""

@@ -23,10 +23,13 @@ async def token(ask: Ask, world: World) -> Reply:
     client = await authenticate(ask, world)  # 2 who is calling?
     if grant_type.NAME not in client.grant_types and grant_type.NAME != install_cleanup.NAME:  # 3 may it ask so?
         raise UnauthorizedClient(f"this client is not set up for the grant type '{grant_type.NAME}'")
-    approval = await grant_type.approve(Call(ask, client), world)  # 4 what was allowed?
+    call = Call(ask, client)
+    approval = await grant_type.approve(call, world)  # 4 what was allowed?
     reply = await mint(approval, ask.issuer, world, ask.at)  # 5 make it
     world.usage.count(grant_type.NAME, client.tenant, client.id)
     world.uses.used(approval.standing.grant, ask.at.now)
+    for breach in call.breaches:
+        world.usage.would_refuse(client.tenant, client.id, breach)
     return Reply(reply)
 
 

@@ -103,5 +103,5 @@ def verdict(name: str, api: Api, found: Access, own: Names) -> Verdict:
     bounds = Bounds(consented=ids_of(standing.granted or ""), declined=ids_of(standing.declined or ""))
     decision = decide((name,), catalogue, found.client, standing.party, bounds)
     said = decision.refused[0][1] if decision.refused else Verdict.GRANTED
-    within = scope.id in standing.ceiling and (own is None or name in own)
+    within = scope.id in standing.ceiling and (own is None or scope.id in catalogue.ids_named(own))
     return Verdict.SCOPE_NOT_REQUESTED if said is Verdict.NOT_CONSENTED or (said is Verdict.GRANTED and not within) else said

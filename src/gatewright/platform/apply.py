@@ -23,13 +23,14 @@ from gatewright.platform.apps import app_steps
 from gatewright.platform.client_steps import client_steps
 from gatewright.platform.current import Current, load
 from gatewright.platform.definition import api_steps, role_steps, tenant_steps
-from gatewright.platform.impact import counted
+from gatewright.platform.hits import counted, retiring
+from gatewright.platform.naming import by_present_names
 from gatewright.platform.people import account_steps, user_steps
 from gatewright.platform.present import named_settings
 from gatewright.platform.pruning import left_over, prune_steps
 from gatewright.platform.reading import Reading
 from gatewright.platform.rules import examine
-from gatewright.platform.steps import Change, MadeSecret, Names, SlowWork, Step, Unprepared, Work
+from gatewright.platform.steps import ASKED_AGAIN, Change, MadeSecret, Names, SlowWork, Step, Unprepared, Work
 from gatewright.platform.terms import client_terms, tenant_policy
 from gatewright.store import NotUnique, Query, StoreBusy
 from gatewright.tenants.book import held_when_released
@@ -58,7 +59,7 @@ class Plan(Struct, frozen=True):
     @property
     def ends_access(self) -> bool:
         """Whether somebody loses something."""
-        return any(change.sign == "-" or change.hits for change in self.changes)
+        return any(change.sign == "-" or any(hit.what != ASKED_AGAIN for hit in change.hits) for change in self.changes)
 
 
 class Applied(Struct, frozen=True):
@@ -83,16 +84,17 @@ class _Job:
     def steps(self, current: Current) -> list[Step]:
         """Return what is to be done, in its order."""
         assert self.reading.tenant is not None  # noqa: S101 - without a tenant there are faults
+        reading = by_present_names(self.reading, current)
         found = [
             *tenant_steps(self.reading.tenant, current),
-            *api_steps(self.reading, current, self.secrets),
-            *role_steps(self.reading, current),
-            *account_steps(self.reading, current),
-            *user_steps(self.reading, current, self.secrets, self.slow),
-            *client_steps(self.reading, current, self.secrets, self.slow, self.at.now),
-            *app_steps(self.reading, current, self.manifests, self.secrets, self.slow, self.at.now),
+            *api_steps(reading, current, self.secrets),
+            *role_steps(reading, current),
+            *account_steps(reading, current),
+            *user_steps(reading, current, self.secrets, self.slow),
+            *client_steps(reading, current, self.secrets, self.slow, self.at.now),
+            *app_steps(reading, current, self.manifests, self.secrets, self.slow, self.at.now),
         ]
-        return found + (list(prune_steps(self.reading, current)) if self.reading.prune else [])
+        return found + (list(prune_steps(reading, current)) if reading.prune else [])
 
 
 async def plan(store: Store, reading: Reading, at: Moment, environ: Mapping[str, str]) -> Plan:
@@ -130,14 +132,16 @@ async def apply(
 
 async def _prepared(store: Store, reading: Reading, at: Moment, actor: str, environ: Mapping[str, str]) -> tuple[_Job, Plan, list[Step]]:
     current = await load(store, reading, at.now)
+    reading = by_present_names(reading, current)
     examined = examine(reading, current, environ, at.now)
     if examined.faults or reading.tenant is None:
         raise Faults(examined.faults)
     number = current.tenant.id if current.tenant is not None else 0
     job = _Job(reading, at, actor, at.id(), SlowWork(at), examined.secrets, examined.manifests)
     steps = job.steps(current)
-    changes = [await counted(store, number, step.change, current) for step in steps if step.shown]
-    notices = (*_notices(reading, current, examined.secrets), *_releases(changes, at.now))
+    changes = [await counted(store, number, step.change, current, at.now) for step in steps if step.shown]
+    going = await retiring(store, number, current, at.now) if number else []
+    notices = (*_notices(reading, current, examined.secrets), *_releases(changes, at.now), *going)
     found = Plan(reading.tenant.value.slug, tuple(changes), notices)
     return job, found, steps
 

@@ -82,7 +82,7 @@ def secret_steps(
 def _shown(terms: NamedSettings) -> dict[str, Any]:
     """Return settings as the file would write them."""
     plain: dict[str, Any] = {name: getattr(terms.settings, name) for name in ClientSettings.__struct_fields__}
-    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant", *_OF_APPS):
+    for name in ("scopes", "roles", "account", "service_user", "jwks", "password_grant", "scopes_policy_at", *_OF_APPS):
         del plain[name]
     for name in ("refresh_idle", "refresh_absolute"):
         value = plain.pop(name)

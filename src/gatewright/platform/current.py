@@ -11,13 +11,14 @@ from msgspec import Struct
 from gatewright.accounts.book import BY_ID as ACCOUNT_BY_ID
 from gatewright.accounts.book import MEMBERSHIPS_OF, account_named
 from gatewright.accounts.records import AccountRow, MembershipRow
-from gatewright.apis.book import ApiRow, RoleRow, ScopeRow, apis_of, roles_of, scopes_of
+from gatewright.apis.book import ApiRow, Naming, RoleRow, ScopeRow, apis_of, namings_of, roles_of, scopes_of
 from gatewright.clients.book import ClientRow, client_named
 from gatewright.market.apps import BY_ID as BY_ID_OF_APP
 from gatewright.market.apps import VERSIONS
 from gatewright.market.records import AppRow, VersionRow
 from gatewright.oauth.catalogue import BUILT_IN
 from gatewright.platform.document import origins_in
+from gatewright.platform.naming import in_new_words
 from gatewright.platform.reading import Reading
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -56,6 +57,9 @@ class Current:
     held: dict[str, ReleasedRow] = field(default_factory=dict)  # origin that the file wants → another tenant that just gave it up
     apis: dict[str, ApiRow] = field(default_factory=dict)  # by audience
     scopes: dict[str, ScopeRow] = field(default_factory=dict)
+    namings: dict[str, Naming] = field(default_factory=dict)  # every name that a scope has or had
+    aliases: dict[str, str] = field(default_factory=dict)  # other names of scopes → the present one, that of the file where it renames
+    renamed: dict[str, str] = field(default_factory=dict)  # scopes that the file renames: their new name → the one of today
     roles: dict[str, RoleRow] = field(default_factory=dict)
     accounts: dict[str, AccountRow] = field(default_factory=dict)  # by slug
     users: dict[str, UserRow] = field(default_factory=dict)  # by email key
@@ -96,7 +100,9 @@ async def load(source: Store | Tx, reading: Reading, now: int, *, earlier_applie
         found.applied = {(row.kind, row.name): row for row in await source.all(APPLIED, tenant=number)}
     found.apis = {row.audience: row for row in await apis_of(source, number)}
     found.scopes = {row.name: row for row in await scopes_of(source, number)}
+    found.namings = {row.name: row for row in await namings_of(source, number)}
     found.roles = {row.name: row for row in await roles_of(source, number)}
+    in_new_words(reading, found)
     await _accounts(source, reading, found, number)
     await _users(source, reading, found, number)
     await _clients(source, reading, found, number)
@@ -197,7 +203,7 @@ def names_known(reading: Reading, found: Current) -> Mapping[str, frozenset[str]
     live_scopes = frozenset(name for name, row in found.scopes.items() if row.retired_at is None)
     live_roles = frozenset(name for name, row in found.roles.items() if row.retired_at is None)
     return {
-        "scopes": reading.named.get("scopes", frozenset()) | live_scopes,
+        "scopes": reading.named.get("scopes", frozenset()) | live_scopes | frozenset(found.aliases),
         "roles": reading.named.get("roles", frozenset()) | live_roles,
         "accounts": reading.named.get("accounts", frozenset()) | frozenset(found.accounts),
         "users": frozenset(map(email_key, reading.named.get("users", frozenset()))) | frozenset(found.users),

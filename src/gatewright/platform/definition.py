@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from gatewright.apis import book as apis
-from gatewright.apis.book import ApiRow, ApiTerms, RoleRow, ScopeRow, ScopeTerms
+from gatewright.apis.book import ApiRow, ApiTerms, RoleRow, ScopeRow, ScopeTerms, kept_terms
+from gatewright.audit.deed import Refused
 from gatewright.base import duration
+from gatewright.base.calendar import day
 from gatewright.base.digest import Kind, digest, same
 from gatewright.base.secret import Secret
 from gatewright.base.toml import Path as Keys
@@ -18,6 +20,7 @@ from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.platform.current import Current
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, DomainPart, TenantPart, origin_of
+from gatewright.platform.naming import alias_names, understood_names
 from gatewright.platform.reading import Part, Reading
 from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in, told
 from gatewright.platform.steps import Kind as ChangeKind
@@ -188,22 +191,49 @@ def _scope_steps(part: Part[ApiPart], name: str, current: Current) -> Iterator[S
     row = current.scopes.get(name)
     terms = scope_terms(value, given, row)
     implies = implied_names(value, given, row, current.live_scope_names)
-    flags = {"demo": bool(terms.demo), "cleanup": terms.cleanup}
-    after = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, **flags, "implies": list(implies)}
+    aliases = alias_names(value, given, name, current)
+    after = _of_scope(terms, implies, aliases)
     if row is None:
-        usual = {"risk": "normal", "reach": "account", "demo": False, "cleanup": False, "implies": []}
-        change = Change("+", "scope", name, told(after, usual))
+        change = Change(
+            "+",
+            "scope",
+            name,
+            told(after, {"risk": "normal", "reach": "account", "demo": False, "cleanup": False, "implies": [], "texts": {}, "aliases": []}),
+        )
         yield Step(change, partial(_make_scope, part.value.audience, name, terms), remember=("scope", name))
         if implies:
             yield Step(change, partial(_change_scope, name, terms, implies), shown=False)
+        if aliases:
+            yield Step(change, partial(_set_aliases, name, aliases), shown=False)
         return
+    old = current.renamed.get(name)
+    if old is not None:
+        change = Change("~", "scope", name, (Detail("name", old, name),))
+        yield Step(change, partial(_rename_scope, row, old, name), remember=("scope", name), forget=("scope", old))
     live = current.live_scope_names
-    present = sorted(live[number] for number in ids_of(row.implies) if number in live)
-    flags = {"demo": bool(row.demo), "cleanup": row.cleanup == 1}
-    before = {"text": row.text, "risk": row.risk, "reach": row.reach, **flags, "implies": present}
-    found = details(before, after)
+    present = tuple(sorted(live[number] for number in ids_of(row.implies) if number in live))
+    understood = understood_names(name, current)
+    found = details(_of_scope(kept_terms(row), present, understood), after)
     if found:
         yield Step(Change("~", "scope", name, found), partial(_change_scope, name, terms, implies))
+    if aliases != understood:
+        yield Step(Change("~", "scope", name), partial(_set_aliases, name, aliases), shown=False)
+
+
+def _of_scope(terms: ScopeTerms, implies: tuple[str, ...], aliases: tuple[str, ...]) -> dict[str, Any]:
+    retires = None if terms.retires_at is None else day(terms.retires_at)
+    plain = {"text": terms.text, "risk": terms.risk, "reach": terms.reach, "demo": bool(terms.demo), "cleanup": terms.cleanup}
+    return {**plain, "implies": list(implies), "texts": terms.texts, "aliases": list(aliases), "retires": retires}
+
+
+async def _rename_scope(row: ScopeRow, old: str, name: str, work: Work) -> None:
+    if not await apis.rename_scope(work.deed, row.id, old, name):
+        raise Refused(f'"{old}" was renamed by somebody else in this moment; apply again')
+    work.names.scopes[name] = row.id
+
+
+async def _set_aliases(name: str, aliases: tuple[str, ...], work: Work) -> None:
+    await apis.set_aliases(work.deed, id_in(work.names.scopes, name), name, frozenset(aliases))
 
 
 async def _make_scope(audience: str, name: str, terms: ScopeTerms, work: Work) -> None:

@@ -10,9 +10,11 @@ from gatewright.base.duration import Duration
 from gatewright.base.source import SecretSource
 from gatewright.oauth.client import AuthMethod, ClientType, GrantTypeName, RedirectMatch
 from gatewright.oauth.issuer import PathPreset
+from gatewright.oauth.report_only import Rule
 from gatewright.tenants.records import Look
 
 UNTIL_REVOKED_WORD: Final = "until_revoked"
+NEVER: Final = "never"
 
 Slug = Annotated[
     str,
@@ -36,6 +38,16 @@ Lifetime = Annotated[
         pattern=r"^(?:[0-9]{1,6}[smhd]|until_revoked)\Z",
         examples=["15m", "2h", UNTIL_REVOKED_WORD],
         extra={"form": 'a duration or "until_revoked" is expected'},
+    ),
+]
+
+
+RetireDay = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|never)\Z",
+        examples=["2027-03-01", NEVER],
+        extra={"form": 'a day such as "2027-03-01" is expected, or "never"'},
     ),
 ]
 
@@ -87,6 +99,9 @@ class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     implies: tuple[Name, ...] = ()
     demo: bool = False
     cleanup: bool = False
+    texts: dict[str, Text] = {}
+    aliases: tuple[Name, ...] = ()
+    retires: RetireDay | None = None
 
 
 class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,6 +206,7 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     out_of_band: bool = False
     demo_scopes: Literal["marked", "all"] = "marked"
     event_url: EventUrl | None = None
+    report_only: tuple[Rule, ...] = ()
     secret: SecretSource | None = None
     secret_readable: bool = False
     owner: OwnerPart = OwnerPart()

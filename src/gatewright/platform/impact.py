@@ -1,145 +1,260 @@
-"""Whom a change takes something from, counted before it is made. Only what shrinks is counted."""
+"""Whom a change would hit, said before it is saved: clients, live grants, users who would be asked again, and the last real use.
+
+`gatewright plan` asks it, and so does whatever else saves a change. What is counted is the decision itself, before and after, over live
+grants; each statement walks an index, and behind a bound is said "at least".
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from gatewright.platform.current import Current
-from gatewright.platform.steps import Change, Hit, user_key
-from gatewright.store import Query
+from gatewright.audit.usage import last_use
+from gatewright.clients.book import BY_ID, LIST, ClientRow
+from gatewright.clients.registry import to_client
+from gatewright.ledger.standing import WEIGHED, Weighed
+from gatewright.ledger.target import Target
+from gatewright.oauth.catalogue import BUILT_IN_IDS, Catalogue
+from gatewright.oauth.client import Client, ClientSettings
+from gatewright.oauth.impact import NOTHING, Effect, Scene, effect, touched
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
-_GRANTS_OF_CLIENT: Final = Query(int, "SELECT count(*) FROM consent_grant WHERE tenant = :tenant AND client = :client AND ended_at IS NULL")
-_GRANTS_WITH_SCOPE: Final = Query(
-    int,
-    """SELECT count(*) FROM consent_grant
-        WHERE tenant = :tenant AND ended_at IS NULL AND ' ' || granted || ' ' LIKE :pattern""",
-)
-_GRANTS_OF_CLIENT_WITH_SCOPE: Final = Query(
-    int,
-    """SELECT count(*) FROM consent_grant
-        WHERE tenant = :tenant AND client = :client AND ended_at IS NULL AND ' ' || granted || ' ' LIKE :pattern""",
-)
-_GRANTS_OF_USER: Final = Query(int, "SELECT count(*) FROM consent_grant WHERE person = :person AND tenant = :tenant AND ended_at IS NULL")
-_GRANTS_OF_MEMBER: Final = Query(
-    int, "SELECT count(*) FROM consent_grant WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL"
-)
-_GRANTS_OF_ACCOUNT: Final = Query(
-    int, "SELECT count(*) FROM consent_grant WHERE tenant = :tenant AND account = :account AND ended_at IS NULL"
-)
-_MEMBERS_OF_ACCOUNT: Final = Query(
-    int, "SELECT count(*) FROM membership WHERE account = :account AND tenant = :tenant AND ended_at IS NULL"
-)
-_MEMBERS_WITH_ROLE: Final = Query(
-    int, "SELECT count(*) FROM membership WHERE tenant = :tenant AND ended_at IS NULL AND ' ' || roles || ' ' LIKE :pattern"
-)
-_CLIENTS_WITH_SCOPE: Final = Query(
-    int,
-    """SELECT count(*) FROM client
-        WHERE tenant = :tenant AND disabled_at IS NULL
-          AND (settings LIKE :first OR settings LIKE :middle OR settings LIKE :last OR settings LIKE :only)""",
-)
+MOST: Final = 10_000  # grants that are looked at
+PAGE: Final = 1000
+MOST_CLIENTS: Final = 5000  # clients of a tenant that are looked at
+NAMED: Final = 20  # clients that are named, those with the most to lose first
+FEW: Final = 5  # below it, an app's developer learns no number (`security-rules` 50)
 
 
-async def counted(store: Store | Tx, tenant: int, change: Change, current: Current) -> Change:
-    """Return a change with whom it hits; those that hit nobody are as they were."""
-    if change.sign == "+" or not tenant:
-        return change
-    hits = [hit for hit in await _hits(store, tenant, change, current) if hit.count]
-    return msgspec.structs.replace(change, hits=tuple(hits))
+class Reader(Struct, frozen=True, kw_only=True):
+    """Who asks. Without `accounts` they may read the whole tenant; a developer learns no number that would name people."""
+
+    accounts: frozenset[int] | None = None
+    developer: bool = False
 
 
-async def _hits(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
-    match change.kind:
-        case "client":
-            return await _client(store, tenant, change, current)
-        case "role":
-            return await _role(store, tenant, change, current)
-        case "scope" if change.sign == "-":
-            return await _scope(store, tenant, current.scopes[change.name].id)
-        case "api" if change.sign == "-":
-            owned = [row.id for row in current.scopes.values() if row.api == current.apis[change.name].id]
-            return _summed([hit for number in owned for hit in await _scope(store, tenant, number)])
-        case "user" if change.sign == "-":
-            person = current.users[user_key(change.name)].id
-            return [Hit(await _count(store, _GRANTS_OF_USER, tenant=tenant, person=person), "live grants")]
-        case "membership":
-            return await _membership(store, tenant, change, current)
-        case "account" if change.sign == "-":
-            account = current.accounts[change.name].id
-            members = await _count(store, _MEMBERS_OF_ACCOUNT, tenant=tenant, account=account)
-            return [Hit(members, "members"), Hit(await _count(store, _GRANTS_OF_ACCOUNT, tenant=tenant, account=account), "live grants")]
-    return []
+OPERATOR: Final = Reader()
 
 
-async def _client(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
-    client = current.clients[change.name].id
-    if change.sign == "-":
-        return [Hit(await _count(store, _GRANTS_OF_CLIENT, tenant=tenant, client=client), "live grants")]
-    hits = []
-    for name in _lost(change, "scopes"):
-        number = next(number for number, known in current.scope_names.items() if known == name)
-        count = await _count(store, _GRANTS_OF_CLIENT_WITH_SCOPE, tenant=tenant, client=client, pattern=f"% {number} %")
-        hits.append(Hit(count, f"live grants with {name}"))
-    if _narrowed(change):
-        hits.append(Hit(await _count(store, _GRANTS_OF_CLIENT, tenant=tenant, client=client), "live grants"))
-    return hits
+class Count(Struct, frozen=True):
+    """How many: at least so many where `more`; fewer than five where `few`, and then no number."""
+
+    number: int = 0
+    more: bool = False
+    few: bool = False
+
+    def __bool__(self) -> bool:
+        return self.number > 0 or self.few
+
+    def __str__(self) -> str:
+        if self.few:
+            return f"fewer than {FEW}"
+        return f"at least {self.number}" if self.more else str(self.number)
 
 
-def _narrowed(change: Change) -> bool:
-    """Tell whether a client's users or addresses were cut, beside its scopes."""
-    lists = [detail for detail in change.details if detail.key in ("roles", "allowed_ips", "grant_types")]
-    for detail in lists:
-        before, after = set(detail.before or []), set(detail.after or [])
-        if detail.key in ("roles", "allowed_ips") and after and (not before or before - after):
-            return True
-        if detail.key == "grant_types" and before - after:
-            return True
-    return False
+class Reached(Struct, frozen=True, kw_only=True):
+    """A client that may ask for what changes: how many of its live grants lose something, and when it was last used."""
+
+    client_id: str
+    grants: Count
+    last_used: int | None = None
 
 
-async def _role(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
-    lost = _lost(change, "scopes")
-    if change.sign != "-" and not lost:
-        return []
-    what = "members who hold it" if change.sign == "-" else f"members who lose {', '.join(lost)}"
-    pattern = f"% {current.roles[change.name].id} %"
-    return [Hit(await _count(store, _MEMBERS_WITH_ROLE, tenant=tenant, pattern=pattern), what)]
+class Impact(Struct, frozen=True, kw_only=True):
+    """Whom a change would hit. `lost` tells for each scope how many live grants lose it; `asked` counts users. `elsewhere` tells that
+    accounts are hit which the reader may not look into.
+    """
+
+    clients: tuple[Reached, ...] = ()
+    client_count: Count = Count()
+    grants: Count = Count()
+    lost: tuple[tuple[str, Count], ...] = ()
+    gaining: Count = Count()
+    asked: Count = Count()
+    last_used: int | None = None
+    elsewhere: bool = False
 
 
-async def _scope(store: Store | Tx, tenant: int, scope: int) -> list[Hit]:
-    # The ids of a client's scopes stand in its settings as a JSON list, so that one of them is between brackets or commas.
-    forms = {"first": f'%"scopes":[{scope},%', "middle": f"%,{scope},%", "last": f"%,{scope}]%", "only": f'%"scopes":[{scope}]%'}
-    clients = await store.one(_CLIENTS_WITH_SCOPE, tenant=tenant, **forms)
-    grants = await _count(store, _GRANTS_WITH_SCOPE, tenant=tenant, pattern=f"% {scope} %")
-    return [Hit(clients or 0, "clients"), Hit(grants, "live grants")]
+class Proposal(Struct, frozen=True, kw_only=True):
+    """What is to change: what a tenant defines, one client (`settings` None: it is refused), the roles of one member (None: they leave),
+    or that whatever `target` means ends.
+    """
+
+    tenant: int
+    before: Catalogue
+    after: Catalogue
+    client: ClientRow | None = None
+    settings: ClientSettings | None = None
+    target: Target | None = None
+    roles: str | None = None
+    member: bool = False
+    ends: bool = False
 
 
-async def _membership(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
-    lost = _lost(change, "roles")
-    if change.sign != "-" and not lost:
-        return []
-    email, _, slug = change.name.rpartition(" in ")
-    person, account = current.users[user_key(email)].id, current.accounts[slug].id
-    return [Hit(await _count(store, _GRANTS_OF_MEMBER, tenant=tenant, person=person, account=account), "live grants")]
+class _Tally:
+    """What was found so far."""
+
+    def __init__(self, proposal: Proposal, reader: Reader) -> None:
+        self.proposal = proposal
+        self.reader = reader
+        self.looked = 0
+        self.more = False
+        self.elsewhere = False
+        self.losing = self.gaining = 0
+        self.lost: dict[int, int] = {}
+        self.asked: set[int] = set()
+        self.by_client: dict[int, int] = {}
+        self.used: dict[int, int] = {}
+        self._known: dict[tuple[object, ...], Effect] = {}
+
+    def add(self, row: Weighed, before: Scene, after: Scene) -> None:
+        """Count one grant."""
+        self.looked += 1
+        found = self._effect(row, before, after)
+        if not found.lost and not found.gained and not found.asked:
+            return
+        if self.reader.accounts is not None and row.account not in self.reader.accounts:
+            self.elsewhere = True
+            return
+        if found.lost:
+            self.losing += 1
+            self.by_client[row.client] = self.by_client.get(row.client, 0) + 1
+            self.used[row.client] = max(self.used.get(row.client, 0), row.used_at or 0)
+        self.gaining += bool(found.gained)
+        for scope in found.lost:
+            self.lost[scope] = self.lost.get(scope, 0) + 1
+        if found.asked:
+            self.asked.add(row.person)
+
+    def _effect(self, row: Weighed, before: Scene, after: Scene) -> Effect:
+        # Of many grants few differ in what decides, so each kind is decided once.
+        key = (row.client, row.person != 0, row.roles, row.granted, row.declined)
+        known = self._known.get(key)
+        if known is None:
+            basis = (row.person != 0, row.roles, row.granted, row.granted, row.declined)
+            roles_after = self.proposal.roles if self.proposal.member else row.roles
+            known = self._known[key] = effect(basis, before, after, roles_after=roles_after)
+        return known
+
+    def count(self, number: int) -> Count:
+        """Return a number as this reader may have it."""
+        if self.reader.developer and 0 < number < FEW:
+            return Count(few=True)
+        return Count(number, more=self.more and number > 0)
 
 
-async def _count(store: Store | Tx, query: Query[int], **args: int | str) -> int:
-    rows = await store.all(query, **args)
-    return rows[0] if rows else 0
+async def impact(store: Store | Tx, proposal: Proposal, *, reader: Reader = OPERATOR, most: int = MOST) -> Impact:
+    """Return whom a change would hit, as far as the reader may know. That they may make the change is for the caller to see to."""
+    tally = _Tally(proposal, reader)
+    rows: dict[int, ClientRow] = {}
+    async for target in _targets(store, proposal, rows, tally):
+        await _walk(store, target, rows, tally, most)
+        if tally.looked >= most:
+            break
+    return await _told(store, proposal, rows, tally)
 
 
-def _lost(change: Change, key: str) -> list[str]:
-    detail = next((detail for detail in change.details if detail.key == key), None)
-    return [] if detail is None else [name for name in detail.before or [] if name not in (detail.after or [])]
+async def _targets(store: Store | Tx, proposal: Proposal, rows: dict[int, ClientRow], tally: _Tally) -> AsyncIterator[Target]:
+    """Yield what is to be walked, and learn which clients may ask for what changes."""
+    if proposal.client is not None:
+        rows[proposal.client.id] = proposal.client
+        yield Target(tenant=proposal.tenant, client=proposal.client.id)
+        return
+    if proposal.target is not None:
+        yield proposal.target
+        return
+    scopes = touched(proposal.before, proposal.after)
+    roles = {number for number in proposal.before.roles if proposal.before.roles[number] != proposal.after.roles.get(number)}
+    after, looked = "", 0
+    while looked < MOST_CLIENTS:
+        page = await store.all(LIST, tenant=proposal.tenant, after=after, count=PAGE)
+        for row in page:
+            terms = row.terms
+            if row.disabled_at is None and not (scopes.isdisjoint(terms.scopes) and roles.isdisjoint(terms.roles)):
+                rows[row.id] = row
+        looked += len(page)
+        if len(page) < PAGE:
+            break
+        after = page[-1].client_id
+    else:
+        tally.more = True
+    for number in list(rows):
+        yield Target(tenant=proposal.tenant, client=number)
 
 
-def _summed(hits: list[Hit]) -> list[Hit]:
-    totals: dict[str, int] = {}
-    for hit in hits:
-        totals[hit.what] = totals.get(hit.what, 0) + hit.count
-    return [Hit(count, what) for what, count in totals.items()]
+async def _walk(store: Store | Tx, target: Target, rows: dict[int, ClientRow], tally: _Tally, most: int) -> None:
+    proposal, after = tally.proposal, 0
+    scenes: dict[int, tuple[Scene, Scene]] = {}
+    while True:
+        wanted = min(PAGE, most - tally.looked) + 1
+        page = await store.all(WEIGHED[target.way], **target.args, after=after, count=wanted)
+        for row in page[: wanted - 1]:
+            if row.client not in scenes:
+                scenes[row.client] = await _scenes(store, proposal, row.client, rows)
+            tally.add(row, *scenes[row.client])
+        if len(page) < wanted:
+            return
+        if tally.looked >= most:
+            tally.more = True
+            return
+        after = page[wanted - 2].id
+
+
+async def _scenes(store: Store | Tx, proposal: Proposal, number: int, rows: dict[int, ClientRow]) -> tuple[Scene, Scene]:
+    row = rows.get(number) or await store.one(BY_ID, id=number, tenant=proposal.tenant)
+    if row is None:
+        return Scene(proposal.before, None), Scene(proposal.after, None)
+    rows[number] = row
+    today = to_client(row, [])
+    if proposal.ends:
+        return Scene(proposal.before, today), Scene(proposal.after, None)
+    later = _changed(today, proposal.settings) if proposal.client is not None else today
+    return Scene(proposal.before, today), Scene(proposal.after, later)
+
+
+def _changed(client: Client, settings: ClientSettings | None) -> Client | None:
+    if settings is None:
+        return None
+    return replace(client, settings=settings, scopes=frozenset(settings.scopes), grant_types=frozenset(settings.grant_types))
+
+
+async def _told(store: Store | Tx, proposal: Proposal, rows: dict[int, ClientRow], tally: _Tally) -> Impact:
+    numbers = sorted(rows, key=lambda number: (-tally.by_client.get(number, 0), rows[number].client_id))
+    # Of those that lose something is told when they were last used themselves, where that is known.
+    used = {number: tally.used.get(number) or await last_use(store, proposal.tenant, number) for number in numbers[:NAMED]}
+    known = {**proposal.after.scopes, **proposal.before.scopes}
+    return Impact(
+        clients=tuple(
+            [
+                Reached(client_id=rows[number].client_id, grants=tally.count(tally.by_client.get(number, 0)), last_used=used[number])
+                for number in numbers[:NAMED]
+            ]
+        ),
+        client_count=Count(len(rows), more=tally.more and proposal.client is None and proposal.target is None and len(rows) > 0),
+        grants=tally.count(tally.losing),
+        lost=tuple([(known[number].name, tally.count(tally.lost[number])) for number in sorted(tally.lost) if number in known]),
+        gaining=tally.count(tally.gaining),
+        asked=tally.count(len(tally.asked)),
+        last_used=max([at for at in used.values() if at is not None], default=None),
+        elsewhere=tally.elsewhere,
+    )
+
+
+def without_apis(catalogue: Catalogue, gone: Iterable[int]) -> Catalogue:
+    """Return what a tenant would define with some of its APIs disabled."""
+    out = frozenset(gone)
+    apis = [replace(api, disabled=True) if api.id in out else api for api in catalogue.apis.values()]
+    scopes = [scope for scope in catalogue.scopes.values() if scope.id not in BUILT_IN_IDS]
+    return Catalogue(apis, scopes, list(catalogue.roles.values()), retired=catalogue.retired)
+
+
+def without_scopes(catalogue: Catalogue, gone: Iterable[int]) -> Catalogue:
+    """Return what a tenant would define without some of its scopes."""
+    out = frozenset(gone) | NOTHING
+    scopes = [scope for scope in catalogue.scopes.values() if scope.id not in out | BUILT_IN_IDS]
+    return Catalogue(list(catalogue.apis.values()), scopes, list(catalogue.roles.values()), retired=catalogue.retired)

@@ -23,6 +23,8 @@ def left_over(reading: Reading, current: Current) -> dict[str, list[str]]:
     """Return what an earlier apply made and the file names no longer, by kind."""
     named = _named(reading)
     found = {kind: [name for name in earlier(current, kind) if name not in named[kind]] for kind in ORDER}
+    # A scope that was renamed is still the one that an earlier apply made.
+    found["scope"] = [name for name in found["scope"] if current.aliases.get(name, name) not in named["scope"]]
     return {kind: names for kind, names in found.items() if names}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gatewright.apis.book import ScopeRow
 from gatewright.apis.rules import LONGEST_JWT, LONGEST_OPAQUE, SHORTEST_API_SECRET, audience_fault, cycle, scope_fault
 from gatewright.base.calendar import day, day_begins
 from gatewright.base.check import Fault, Findings, choice
@@ -18,12 +19,14 @@ from gatewright.clients.rules import client_id_fault, secret_fault, settings_fau
 from gatewright.market.manifest import Manifest
 from gatewright.oauth.catalogue import BUILT_IN, MANAGEMENT_PREFIX, MANAGEMENT_SCOPES, OPENID_SCOPES, UNTIL_REVOKED
 from gatewright.oauth.client import SECRET_METHODS, ClientSettings
+from gatewright.oauth.language import tag_fault
 from gatewright.platform.apps import examine_apps
 from gatewright.platform.current import Current, names_known
-from gatewright.platform.document import ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
+from gatewright.platform.document import NEVER, ApiPart, ClientPart, ScopePart, TenantPart, UserPart, origin_of
+from gatewright.platform.naming import alias_faults
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, tenant_policy
+from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, retires_at, tenant_policy
 from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
 from gatewright.users.passwords import password_fault
@@ -50,6 +53,7 @@ class Examiner:
     def __init__(self, reading: Reading, current: Current, environ: Mapping[str, str], now: int) -> None:
         self.now = now
         self.reading = reading
+        self.now = now
         self.current = current
         self.known = names_known(reading, current)
         self.found = Findings(reading.lines)
@@ -192,17 +196,52 @@ def _scope(examiner: Examiner, keys: Keys, name: str, value: str | ScopePart, au
     row = examiner.current.scopes.get(name)
     if row is not None:
         owner = next((api.audience for api in examiner.current.apis.values() if api.id == row.api), "")
-        if row.retired_at is not None:
+        if row.retired_at is not None or (row.over(examiner.now) and _comes_back(value, row)):
             examiner.found.add(keys, "this name was retired and is never used again: consents given to it would come back", "take another")
         elif owner != audience:
             examiner.found.add(keys, f"this scope belongs to {owner}", "a scope's name is one in the whole tenant")
-    for index, implied in enumerate(value.implies if isinstance(value, ScopePart) else ()):
+    elif name in examiner.current.aliases:
+        present = examiner.current.aliases[name]
+        examiner.found.add(keys, f'this scope is called "{present}" now', f'write that name; "{name}" belongs into its aliases')
+    elif name in examiner.current.namings:
+        examiner.found.add(keys, "this was the name of another scope and is never used again", "take another")
+    if isinstance(value, ScopePart):
+        _more_of_scope(examiner, keys, name, value)
+
+
+def _comes_back(value: str | ScopePart, row: ScopeRow) -> bool:
+    """Tell whether a file would put off the day of a scope that is past it."""
+    return isinstance(value, ScopePart) and value.retires is not None and retires_at(value.retires) != row.retires_at
+
+
+def _more_of_scope(examiner: Examiner, keys: Keys, name: str, value: ScopePart) -> None:
+    for index, implied in enumerate(value.implies):
         if implied.startswith(MANAGEMENT_PREFIX):
             examiner.found.add(
                 (*keys, "implies", index), "no scope brings one of the management API with it", "give it to a role by its name"
             )
         else:
             examiner.refers((*keys, "implies", index), implied, "scope", "scopes")
+    for tag in value.texts:
+        sentence = tag_fault(tag)
+        if sentence is not None:
+            examiner.found.add((*keys, "texts", tag), sentence)
+    _names_of_scope(examiner, keys, name, value)
+    if value.retires is not None and value.retires != NEVER:
+        retires = retires_at(value.retires)
+        if retires is None:
+            examiner.found.add((*keys, "retires"), "there is no such day")
+        elif name not in examiner.current.scopes and retires <= examiner.now:
+            examiner.found.add((*keys, "retires"), "this day is past, and the scope is not made yet")
+
+
+def _names_of_scope(examiner: Examiner, keys: Keys, name: str, value: ScopePart) -> None:
+    for index, alias in enumerate(value.aliases):
+        sentence = scope_fault(alias)
+        if sentence is not None:
+            examiner.found.add((*keys, "aliases", index), sentence)
+    for index, sentence in alias_faults(name, value, examiner.reading, examiner.current):
+        examiner.found.add((*keys, "aliases", index), sentence)
 
 
 def _roles(examiner: Examiner) -> None:

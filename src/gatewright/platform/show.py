@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gatewright.base.calendar import day
 from gatewright.base.check import Fault
 from gatewright.platform.apply import Applied, Plan
 from gatewright.platform.steps import Change, Detail
@@ -56,7 +57,11 @@ def _change(change: Change) -> Iterator[str]:
     for detail in change.details:
         yield f"{detail.key}: {_detail(detail)}"
     for hit in change.hits:
-        yield f"hits {hit.count} {hit.what}"
+        yield f"hits {'at least ' if hit.more else ''}{hit.count} {hit.what}"
+    for client in change.clients:
+        grants = f"{client.grants} live grant{'' if client.grants == 1 else 's'}, " if client.grants else ""
+        used = "never used" if client.last_used is None else f"last used on {day(client.last_used)}"
+        yield f"client {client.client_id}: {grants}{used}"
 
 
 def _detail(detail: Detail) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -26,6 +26,17 @@ Kind = Literal[
 ]
 
 
+ASKED_AGAIN: Final = "users who may be asked again"
+
+
+class HitClient(Struct, frozen=True, kw_only=True):
+    """A client that may ask for what changes: how many of its live grants lose something, and when it was last used."""
+
+    client_id: str
+    grants: int
+    last_used: int | None = None
+
+
 class Change(Struct, frozen=True):
     """One record that is made (+), changed (~) or taken away (-)."""
 
@@ -34,6 +45,7 @@ class Change(Struct, frozen=True):
     name: str
     details: tuple[Detail, ...] = ()
     hits: tuple[Hit, ...] = ()
+    clients: tuple[HitClient, ...] = ()
 
 
 @dataclass(slots=True)

@@ -8,14 +8,14 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from gatewright.apis.book import ApiRow, ApiTerms, ScopeRow, ScopeTerms
+from gatewright.apis.book import ApiRow, ApiTerms, ScopeRow, ScopeTerms, kept_terms
 from gatewright.base.calendar import day, day_begins
 from gatewright.base.duration import seconds
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings, PasswordException
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.oauth.paths import published
-from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, ClientPart, PasswordGrantPart, ScopePart, TenantPart, TokenPart
+from gatewright.platform.document import NEVER, UNTIL_REVOKED_WORD, ApiPart, ClientPart, PasswordGrantPart, ScopePart, TenantPart, TokenPart
 from gatewright.platform.reading import Part
 from gatewright.tenants.records import TenantRow
 
@@ -26,7 +26,7 @@ _PLAIN: Final = (
     "client_name", "type", "party", "consent", "grant_types", "redirect_uris", "redirect_match", "post_logout_redirect_uris",
     "scopes_policy", "unknown_scopes", "denied", "pkce", "token_endpoint_auth_method", "jwks_uri", "id_token_signed_response_alg",
     "audience", "allowed_ips", "introspects", "lasting_session", "third_party_management", "internal", "cors_origins", "out_of_band",
-    "demo_scopes", "secret_readable",
+    "demo_scopes", "secret_readable", "report_only",
 )  # fmt: skip
 
 
@@ -90,17 +90,34 @@ def lifetime_of(token: TokenPart) -> int:
 def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> ScopeTerms:
     """Return what a scope is to be, implications aside."""
     if isinstance(value, str):
-        if row is None:
-            return ScopeTerms(text=value, risk="normal", reach="account")
-        return ScopeTerms(text=value, risk=row.risk, reach=row.reach, demo=row.demo, cleanup=row.cleanup == 1)
+        new = ScopeTerms(text=value, risk="normal", reach="account")
+        return new if row is None else msgspec.structs.replace(kept_terms(row), text=value)
     named = given if isinstance(given, Mapping) else {}
+    wanted = ScopeTerms(
+        text=value.text,
+        risk=value.risk,
+        reach=value.reach,
+        demo=int(value.demo),
+        texts=value.texts,
+        retires_at=retires_at(value.retires),
+    )
+    if row is None:
+        return wanted
+    old = kept_terms(row)
     return ScopeTerms(
         text=value.text,
-        risk=value.risk if row is None or "risk" in named else row.risk,
-        reach=value.reach if row is None or "reach" in named else row.reach,
-        demo=int(value.demo) if row is None or "demo" in named else row.demo,
-        cleanup=value.cleanup if row is None or "cleanup" in named else row.cleanup == 1,
+        risk=wanted.risk if "risk" in named else old.risk,
+        reach=wanted.reach if "reach" in named else old.reach,
+        demo=wanted.demo if "demo" in named else old.demo,
+        cleanup=wanted.cleanup if "cleanup" in named else old.cleanup,
+        texts=wanted.texts if "texts" in named else old.texts,
+        retires_at=wanted.retires_at if "retires" in named else old.retires_at,
     )
+
+
+def retires_at(text: str | None) -> int | None:
+    """Return the moment of a day that a file names, None where it names none or "never"."""
+    return None if text in (None, NEVER) else day_begins(text or "")
 
 
 def implied_names(value: str | ScopePart, given: object, row: ScopeRow | None, names: Mapping[int, str]) -> tuple[str, ...]:

@@ -67,14 +67,25 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class ScopeLine(Struct, frozen=True, kw_only=True):
-    """One scope in words; an optional one can be unticked, a held one was allowed before. `reason` is the developer's own."""
+    """One scope in words; an optional one can be unticked, a held one was allowed before. `reason` is the developer's own, `lang` the
+    language of a translated text, `retires_at` the day from which the scope is given no more.
+    """
 
     name: str
     text: str
+    lang: str | None = None
+    retires_at: int | None = None
     high_risk: bool = False
     optional: bool = True
     held: bool = False
     reason: str = ""
+
+
+class Phrase(Struct, frozen=True, kw_only=True):
+    """Words of the tenant's; `lang` is their language where they were translated."""
+
+    text: str
+    lang: str | None = None
 
 
 class ScopeGroup(Struct, frozen=True, kw_only=True):
@@ -195,7 +206,7 @@ class Consent(Page, frozen=True, kw_only=True):
     account: Account | None
     openid: tuple[ScopeLine, ...] = ()
     groups: tuple[ScopeGroup, ...] = ()
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[Phrase, ...] = ()
     whole: bool = False
     shown: str = ""
     access_page: str

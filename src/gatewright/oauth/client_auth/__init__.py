@@ -15,6 +15,8 @@ from gatewright.oauth.client_auth.presented import FAILED, Presented
 from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import InvalidClient, InvalidRequest, OAuthError
 from gatewright.oauth.ports import World
+from gatewright.oauth.report_only import Breach, enforce
+from gatewright.oauth.report_only import breach as breach_of
 
 __all__ = ["FAILED", "METHODS", "SUPPORTED", "Method", "Presented", "authenticate", "may_call", "named_client"]
 
@@ -73,14 +75,18 @@ async def authenticate(ask: Ask, world: World) -> Client:
         # As much work as for a wrong secret, and the same words.
         same(digest(Kind.CLIENT_SECRET, ask.issuer.tenant, presented.proof[:1024]), _NO_ONES_DIGEST)
         raise InvalidClient(FAILED, why="unknown client", challenge=presented.header)
+    breaches: list[Breach] = []
     if presented.method not in _USED_AS[client.settings.token_endpoint_auth_method]:
-        raise InvalidClient(FAILED, why=f"{presented.method} is not this client's method", challenge=presented.header)
+        breaches.append(_other_method(client, presented, ask))
     await _VERIFY[presented.method].verify(client, presented, ask, world)
     # Only now, so that a stranger does not learn what state a client is in.
     if client.disabled:
         raise InvalidClient("this client is disabled", why=Verdict.CLIENT_DISABLED, challenge=presented.header)
     if client.settings.allowed_ips and not may_call(client.settings.allowed_ips, ask.address):
-        raise InvalidClient("this client may not be used from this address", why=Verdict.IP_NOT_ALLOWED, challenge=presented.header)
+        fault = InvalidClient("this client may not be used from this address", why=Verdict.IP_NOT_ALLOWED, challenge=presented.header)
+        breaches.append(enforce("allowed_ips", client, fault, address=ask.address))
+    for breach in breaches:
+        world.usage.would_refuse(client.tenant, client.id, breach)
     return client
 
 
@@ -91,6 +97,16 @@ async def named_client(ask: Ask, world: World) -> Client | None:
     except OAuthError:
         return None
     return await world.directory.client(ask.issuer.tenant, presented.client_id)
+
+
+def _other_method(client: Client, presented: Presented, ask: Ask) -> Breach:
+    """Refuse a method that is not the client's, or let it prove itself by that one while its own is tried out. Never without a proof."""
+    fault = InvalidClient(FAILED, why=f"{presented.method} is not this client's method", challenge=presented.header)
+    if presented.method == none.NAME or client.public:
+        raise fault
+    enforce("token_endpoint_auth_method", client, fault)
+    sentence = f"{presented.method} is not {client.settings.token_endpoint_auth_method}, the way in which this client proves itself"
+    return breach_of("token_endpoint_auth_method", sentence, address=ask.address)
 
 
 def _one(ask: Ask) -> Presented:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import Redeemable, Standing
     from gatewright.oauth.client import Client
     from gatewright.oauth.ports import World
+    from gatewright.oauth.report_only import Breach
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Call:
 
     ask: Ask
     client: Client
+    breaches: list[Breach] = field(default_factory=list)
+    """What passes only because its rule is tried out; counted when the call was answered."""
 
 
 class Approval(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
         InvalidScope: one of them does, or is unknown, or none was asked for and the client must.
     """
     scope = call.ask.params.get("scope")
-    names = requested(scope, catalogue, call.client)
+    names = requested(scope, catalogue, call.client, call.breaches)
     known = catalogue.scopes_by_name
     services = tuple([name for name in names if known[name].api != OPENID_API])
     if scope is not None and len(services) < len(names):

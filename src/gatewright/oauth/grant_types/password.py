@@ -18,6 +18,7 @@ from gatewright.oauth.decision import Decision, Party, Verdict, decide, printabl
 from gatewright.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient
 from gatewright.oauth.grant_types.approval import Approval, Call
 from gatewright.oauth.next_step import takes_place_in_one
+from gatewright.oauth.report_only import breach, watched
 from gatewright.oauth.resource import Target, pick
 from gatewright.oauth.showing import PASSWORD_GRANT, Showing, Shown, Weakness
 from gatewright.oauth.visit import Consent, Given, Seat, Seats
@@ -70,6 +71,8 @@ def excepted(call: Call) -> None:
         raise UnauthorizedClient(f"the password grant needs an exception of this client{over}: use the authorization code grant instead")
     if ask.origin is not None and ask.origin not in settings.cors_origins:
         raise UnauthorizedClient("pages of this origin may not use the password grant as this client: its cors_origins do not name it")
+    if watched("password_grant", call.client):
+        call.breaches.append(breach("password_grant", "the password grant was used", address=ask.address))
 
 
 def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
@@ -79,7 +82,7 @@ def wanted(call: Call, catalogue: Catalogue) -> tuple[str, ...]:
         InvalidScope: none was asked for and the client must, or one is unknown, or it is `openid` and not allowed to the client, or
             one of management, for which everybody is asked at a page (`security-rules` 36).
     """
-    names = requested(call.ask.params.get("scope"), catalogue, call.client)
+    names = requested(call.ask.params.get("scope"), catalogue, call.client, call.breaches)
     if "openid" in names and OPENID not in call.client.scopes:
         raise InvalidScope("the scope openid is not allowed to this client")
     known = catalogue.scopes_by_name

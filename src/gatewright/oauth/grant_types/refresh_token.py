@@ -70,19 +70,20 @@ def prove(shown: Shown, standing: Redeemable | None, call: Call, world: World) -
 
 
 def wanted(scope: str | None, standing: Standing, catalogue: Catalogue) -> tuple[str, ...] | None:
-    """Return the scopes that are asked for: None for those of the authorization, or fewer (RFC 6749 §6).
+    """Return the scopes that are asked for, by their present names: None for those of the authorization, or fewer (RFC 6749 §6).
+    What has retired since falls away as it does without a `scope`.
 
     Raises:
         InvalidScope: one of them was never granted.
     """
     if scope is None:
         return None
-    ceiling = catalogue.names(standing.ceiling)
-    asked = tuple(dict.fromkeys(scope.split(" ")))
-    beyond = [name for name in asked if name not in ceiling]
+    known, ceiling = catalogue.scopes_by_name, standing.ceiling
+    asked = [name for name in scope.split(" ") if name not in catalogue.retired]
+    beyond = [name for name in asked if name not in known or known[name].id not in ceiling]
     if beyond:
         raise InvalidScope(f"beyond what was granted: {printable(beyond[0])}")
-    return asked
+    return tuple(dict.fromkeys([known[name].name for name in asked]))
 
 
 async def _turn(shown: Shown, standing: Redeemable, target: Target, call: Call, world: World) -> tuple[Redeemable, int | None]:

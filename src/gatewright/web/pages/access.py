@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.language import preferences
 from gatewright.signin.browsers import browser_of
 from gatewright.web import views
 from gatewright.web.pages import page as pages
@@ -39,6 +40,7 @@ async def show(page: PageAsk, house: House) -> PageReply:
     sessions = await house.sessions.of_person(tenant, visitor.person, now)
     installs = await house.market.of_user(tenant, visitor.person)
     installed = {install.grant for install in installs}
+    wanted = preferences("", page.headers.get("accept-language", ""))
     view = views.MyAccess(
         brand=await brand_of(page, house),
         person=views.Person(name=visitor.name, email=visitor.email),
@@ -49,8 +51,8 @@ async def show(page: PageAsk, house: House) -> PageReply:
         end_others=END_OTHERS,
         sign_out=SIGN_OUT,
         uninstall=UNINSTALL,
-        grants=tuple([await _grant(grant, catalogue, tenant, house) for grant in held if grant.id not in installed]),
-        installs=tuple([line(install, catalogue, may_update=True, may_install=True) for install in installs]),
+        grants=tuple([await _grant(grant, catalogue, wanted, tenant, house) for grant in held if grant.id not in installed]),
+        installs=tuple([line(install, catalogue, wanted, may_update=True, may_install=True) for install in installs]),
         administers=tuple([(seat.name, page_of(seat)) for seat in await seats_of_admin(page, house, visitor)]),
         sessions=tuple([_session(row, visitor) for row in sessions]),
         done=next((done for done in Done if done == page.field("done")), None),
@@ -97,7 +99,7 @@ async def _own(page: PageAsk, house: House) -> Visitor | None:
     return visitor if visitor is not None and is_own(page, house, visitor) else None
 
 
-async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: House) -> views.GrantLine:
+async def _grant(grant: HeldGrant, catalogue: Catalogue, wanted: tuple[str, ...], tenant: int, house: House) -> views.GrantLine:
     client = await house.world.directory.client_by_row(tenant, grant.client)
     account = None
     if grant.account_slug is not None:
@@ -109,7 +111,7 @@ async def _grant(grant: HeldGrant, catalogue: Catalogue, tenant: int, house: Hou
         third_party=client is None or client.settings.party == "third",
         account=account,
         openid=views.openid_lines(openid),
-        groups=groups(grant.scopes, catalogue),
+        groups=groups(grant.scopes, catalogue, wanted),
         since=grant.made_at,
         last_used=grant.used_at,
     )

@@ -10,6 +10,7 @@ from gatewright.base import ids
 from gatewright.market.rules import administers, beyond
 from gatewright.oauth.catalogue import OPENID_API, ids_of
 from gatewright.oauth.decision import Party
+from gatewright.oauth.language import preferences
 from gatewright.web import app_views, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.consent import groups
@@ -39,7 +40,7 @@ _STATES: Final = {
 }
 
 
-def line(install: Install, catalogue: Catalogue, *, may_update: bool, may_install: bool) -> views.InstallLine:
+def line(install: Install, catalogue: Catalogue, wanted: tuple[str, ...], *, may_update: bool, may_install: bool) -> views.InstallLine:
     """Return an install as pages show it to who may approve its updates, and to who may install it anew."""
     known = catalogue.scopes
     scopes = [known[number] for number in install.scopes if number in known]
@@ -50,7 +51,7 @@ def line(install: Install, catalogue: Catalogue, *, may_update: bool, may_instal
         account=views.Account(name=install.account_name, slug=install.account_slug),
         state=_STATES[install.standing],
         openid=views.openid_lines([scope.name for scope in scopes if scope.api == OPENID_API]),
-        groups=groups(install.scopes, catalogue),
+        groups=groups(install.scopes, catalogue, wanted),
         more=tuple([known[asked.scope].text for asked in install.update if asked.scope in known]),
         update=f"{UPDATE}?install={ids.show(ids.INSTALL, install.id)}" if install.update and may_update else None,
         again=f"/{install.slug}/install" if again and may_install else None,
@@ -113,6 +114,7 @@ async def _shown(page: PageAsk, house: House, visitor: Visitor, seat: Seat, refu
     tenant = page.issuer.tenant
     catalogue = await house.world.directory.catalogue(tenant)
     robots = await house.market.robots(tenant, seat.account)
+    wanted = preferences("", page.headers.get("accept-language", ""))
     view = app_views.AccountApps(
         brand=await brand_of(page, house),
         person=views.Person(name=visitor.name, email=visitor.email),
@@ -125,7 +127,7 @@ async def _shown(page: PageAsk, house: House, visitor: Visitor, seat: Seat, refu
         installs=tuple(
             [
                 app_views.AccountInstall(
-                    line=line(install, catalogue, may_update=install.service_user, may_install=False),
+                    line=line(install, catalogue, wanted, may_update=install.service_user, may_install=False),
                     installer=install.installer,
                     acts_for=install.acting_email,
                     service_user=install.service_user,

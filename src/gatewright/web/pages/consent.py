@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from gatewright.market.rules import reasons
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.language import chosen as chosen_language
+from gatewright.oauth.language import preferences
 from gatewright.oauth.next_step import AskConsent, Situation
 from gatewright.oauth.redirect_uri import host_of, is_local
 from gatewright.web import csrf, views
@@ -21,7 +23,7 @@ from gatewright.web.pages.steps import account_of, chosen, person_of, signed_in
 from gatewright.web.render import WAKE_HASH
 
 if TYPE_CHECKING:
-    from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.catalogue import Catalogue, Scope
 
 PATH: Final = "/-/consent"
 _NO_REASONS: Final[Mapping[int, str]] = {}
@@ -54,6 +56,7 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
     catalogue, client, uri = situation.catalogue, situation.client, situation.request.back.redirect_uri
     visitor, why = signed_in(situation), reasons(client)
     named = {catalogue.scopes[number].name: text for number, text in why.items() if number in catalogue.scopes}
+    wanted = preferences(situation.request.ui_locales, running.page.headers.get("accept-language", ""))
     view = views.Consent(
         brand=await brand_of(running.page, running.house),
         popup=running.popup,
@@ -67,9 +70,11 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue), named),
-        groups=groups(step.asked, catalogue, held=step.held, required=step.asked if client.all_or_nothing else step.required, why=why),
+        groups=groups(
+            step.asked, catalogue, wanted, held=step.held, required=step.asked if client.all_or_nothing else step.required, why=why
+        ),
         whole=client.all_or_nothing,
-        left_out=tuple([catalogue.scopes[number].text for number in sorted(step.lacking) if number in catalogue.scopes]),
+        left_out=tuple([phrase(catalogue.scopes[number], wanted) for number in sorted(step.lacking) if number in catalogue.scopes]),
         access_page=ACCESS,
         app=await _card(running, situation) if client.is_app else None,
     )
@@ -96,29 +101,44 @@ def _openid(scopes: frozenset[int], catalogue: Catalogue) -> frozenset[str]:
     return frozenset([catalogue.scopes[number].name for number in scopes if catalogue.scopes[number].api == OPENID_API])
 
 
+def phrase(scope: Scope, wanted: tuple[str, ...]) -> views.Phrase:
+    """Return a scope's text in the language that somebody reads best."""
+    texts = dict(scope.texts)
+    lang = chosen_language(texts, wanted)
+    return views.Phrase(text=scope.text) if lang is None else views.Phrase(text=texts[lang], lang=lang)
+
+
+def _line(scope: Scope, wanted: tuple[str, ...], *, held: bool, optional: bool, reason: str) -> views.ScopeLine:
+    words = phrase(scope, wanted)
+    return views.ScopeLine(
+        name=scope.name,
+        text=words.text,
+        lang=words.lang,
+        retires_at=scope.retires_at,
+        high_risk=scope.risk == "high",
+        optional=optional,
+        held=held,
+        reason=reason,
+    )
+
+
 def groups(
     scopes: frozenset[int],
     catalogue: Catalogue,
+    wanted: tuple[str, ...],
     *,
     held: frozenset[int] = frozenset(),
     required: frozenset[int] = frozenset(),
     why: Mapping[int, str] = _NO_REASONS,
 ) -> tuple[views.ScopeGroup, ...]:
-    """Return scopes in words, grouped by their APIs, with the developer's reasons where there are any."""
+    """Return scopes in words, grouped by their APIs, in the first of the languages that each has, with the developer's reasons."""
     known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
     apis = [catalogue.apis[number] for number in dict.fromkeys([scope.api for scope in known]) if number in catalogue.apis]
     return tuple(
         views.ScopeGroup(
             api=api.name,
             scopes=tuple(
-                views.ScopeLine(
-                    name=scope.name,
-                    text=scope.text,
-                    high_risk=scope.risk == "high",
-                    held=scope.id in held,
-                    optional=scope.id not in required,
-                    reason=why.get(scope.id, ""),
-                )
+                _line(scope, wanted, held=scope.id in held, optional=scope.id not in required, reason=why.get(scope.id, ""))
                 for scope in known
                 if scope.api == api.id
             ),

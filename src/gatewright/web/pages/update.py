@@ -11,6 +11,7 @@ from gatewright.audit.deed import Refused
 from gatewright.base import ids
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.decision import Party, decide
+from gatewright.oauth.language import preferences
 from gatewright.web import app_views, csrf, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.apps import UPDATE, page_of, seats_of_admin
@@ -106,6 +107,7 @@ async def _view(page: PageAsk, house: House, visitor: Visitor, offer: _Offer) ->
     install, known = offer.install, catalogue.scopes
     why = {one.scope: one.reason for one in install.update if one.reason}
     given = offer.asked & offer.possible
+    wanted = preferences("", page.headers.get("accept-language", ""))
     view = app_views.Update(
         brand=await brand_of(page, house),
         form=views.Form(action=UPDATE, csrf=own_token(page, house, visitor)),
@@ -116,7 +118,7 @@ async def _view(page: PageAsk, house: House, visitor: Visitor, offer: _Offer) ->
         openid=views.openid_lines(
             [known[one].name for one in given if known[one].api == OPENID_API], reasons={known[one].name: text for one, text in why.items()}
         ),
-        groups=groups(given, catalogue, required=offer.required, why=why),
+        groups=groups(given, catalogue, wanted, required=offer.required, why=why),
         left_out=_texts(offer.asked - offer.possible - offer.required, catalogue),
         missing=_texts(offer.required - offer.possible, catalogue),
         back=offer.back,
