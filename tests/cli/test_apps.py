@@ -80,9 +80,9 @@ def test_an_app_is_withdrawn_and_offered_blocked_and_let_in(shell: Shell) -> Non
 def test_what_is_not_there_is_a_sentence(shell: Shell) -> None:
     shell.settled()
     assert "there is none" in shell.must("installs", "list")
-    assert "is no install's id" in shell.refused("installs", "end", "x")
-    assert "there is no live install" in shell.refused("installs", "end", "in_0000000000000")
-    assert "there is no live install" in shell.refused("installs", "hand-over", "in_0000000000000", "--user", "u@acme.test")
+    assert "is no install's id" in shell.refused("installs", "end", "x", "--yes")
+    assert "there is no live install" in shell.refused("installs", "end", "in_0000000000001", "--yes")
+    assert "there is no live install" in shell.refused("installs", "hand-over", "in_0000000000001", "--user", "u@acme.test")
     assert "there is no account" in shell.refused("account-apps", "list", "nowhere")
     assert "are the server's own" in shell.refused("apps", "publish", "oauth", written(shell))
     assert "there is a client web already" in shell.refused("apps", "publish", "web", "report.json")
