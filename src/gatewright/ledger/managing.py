@@ -115,6 +115,8 @@ async def end_grants(store: Store, at: Moment, target: Target, *, because: Ended
     """
     _named(target)
     if target.grant:
+        if not await store.all(WALK[target.way], **target.args, after=0, count=1):
+            return 0
         return int(await store.run(grants.end, at, tenant=target.tenant, number=target.grant, because=because, actor=actor))
     parties = {"client": target.client, "person": target.person, "account": target.account}
     return await store.run(grants.end_matching, at, tenant=target.tenant, because=because, actor=actor, **parties)

@@ -98,6 +98,7 @@ def scope_terms(value: str | ScopePart, given: object, row: ScopeRow | None) -> 
         risk=value.risk,
         reach=value.reach,
         demo=int(value.demo),
+        cleanup=value.cleanup,
         texts=value.texts,
         retires_at=retires_at(value.retires),
     )
