@@ -111,7 +111,7 @@ def _scope_faults(manifest: Manifest, known: Known, place: Path, found: Findings
 def client_settings(
     manifest: Manifest, number: int, scopes: Mapping[str, int], old: ClientSettings | None, redirect_match: RedirectMatch
 ) -> ClientSettings:
-    """Return the settings of an app's client (`docs/decisions/0012`).
+    """Return the settings of an app's client (`docs/decisions/0015`).
 
     What an earlier version asked for stays allowed, since installs keep what they have; asked for is what this version names.
     """

@@ -157,7 +157,7 @@ class Catalogue:
 
 def said(scopes: Iterable[Scope]) -> str:
     """Return scopes as the `scope` parameter has them (RFC 6749 §3.3). One with other names is said under all of them, since neither
-    the client that asked nor the API that looks knows yet which one is the present (`docs/decisions/0015`).
+    the client that asked nor the API that looks knows yet which one is the present (`docs/decisions/0017`).
     """
     return " ".join([" ".join((scope.name, *scope.aliases)) if scope.aliases else scope.name for scope in scopes])
 

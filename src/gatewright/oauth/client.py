@@ -124,7 +124,7 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def is_app(self) -> bool:
-        """Whether it is an app of the marketplace, which is installed in an account (`docs/decisions/0012`)."""
+        """Whether it is an app of the marketplace, which is installed in an account (`docs/decisions/0015`)."""
         return self.settings.exchange == "app"
 
     @property

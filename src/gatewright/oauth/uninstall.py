@@ -1,4 +1,4 @@
-"""An app takes itself out of an account: with its own credentials, or with the token of that very install (`docs/decisions/0012`)."""
+"""An app takes itself out of an account: with its own credentials, or with the token of that very install (`docs/decisions/0015`)."""
 
 from __future__ import annotations
 
