@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from gatewright.oauth.checks import Refused
 from gatewright.oauth.client import Client
-from gatewright.oauth.errors import InvalidClient, InvalidScope
+from gatewright.oauth.errors import InvalidClient, InvalidScope, PageError
 from tests.protocol.asking import a_pair, introspected
 from tests.protocol.test_authorize import Desk, code_of
 from tests.protocol.test_password import ROBOTS, an_old_client, with_passwords
@@ -44,6 +44,12 @@ async def with_unknown_scope(ground: Playground) -> object:
     return await desk.asked(scope="read:balance no:such")
 
 
+async def below_the_registered_address(ground: Playground) -> object:
+    desk = await desk_of(ground)
+    await ground.grant(ground.directory.clients[b.TENANT, "budget-buddy"], READ)
+    return await desk.asked(scope="read:balance", redirect_uri="https://budget.example/callback/berlin")
+
+
 async def from_elsewhere(ground: Playground) -> object:
     ground.address = "198.51.100.7"
     return await a_pair(ground, READ)
@@ -57,6 +63,7 @@ async def by_another_method(ground: Playground) -> object:
 Act = Callable[[Playground], Awaitable[object]]
 CASES: list[tuple[str, dict[str, object], Act, type[Exception]]] = [
     ("pkce", {}, without_pkce, Refused),
+    ("redirect_match", {}, below_the_registered_address, PageError),
     ("scopes_policy", {}, without_scope, Refused),
     ("unknown_scopes", {}, with_unknown_scope, Refused),
     ("allowed_ips", {"allowed_ips": ("203.0.113.0/24",)}, from_elsewhere, InvalidClient),

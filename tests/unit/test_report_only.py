@@ -55,6 +55,9 @@ def test_whatever_can_be_tried_out_is_a_setting_with_a_stricter_state_and_a_weak
     ("changed", "word"),
     [
         ({"report_only": ("pkce",), "pkce": "optional"}, 'write pkce = "required"'),
+        ({"report_only": ("redirect_match",), "redirect_match": "subpath"}, 'redirect_match = "exact"'),
+        ({"report_only": ("redirect_match",), "pkce": "optional"}, "needs PKCE"),
+        ({"report_only": ("redirect_match",), "type": "spa", "token_endpoint_auth_method": "none"}, "prove themselves"),
         ({"report_only": ("allowed_ips",)}, "addresses in allowed_ips"),
         ({"report_only": ("scopes_policy",), "scopes_policy": "all_allowed"}, 'scopes_policy = "required"'),
         ({"report_only": ("unknown_scopes",), "unknown_scopes": "ignore"}, 'unknown_scopes = "refuse"'),

@@ -160,12 +160,13 @@ def _key_set_faults(text: str) -> Iterator[str]:
 
 
 def _subpath_faults(settings: ClientSettings) -> Iterator[Finding]:
-    if settings.redirect_match != "subpath":
+    key = "redirect_match" if settings.redirect_match == "subpath" else "report_only"
+    if settings.redirect_match != "subpath" and "redirect_match" not in settings.report_only:
         return
     if settings.token_endpoint_auth_method == "none" or settings.type == "demo":
-        yield "redirect_match", "a path below the registered address is for clients that prove themselves"
+        yield key, "a path below the registered address is for clients that prove themselves"
     if settings.pkce == "optional" and settings.exchange != "app":
-        yield "redirect_match", "a path below the registered address needs PKCE"
+        yield key, "a path below the registered address needs PKCE"
 
 
 def _address_faults(settings: ClientSettings) -> Iterator[Finding]:
@@ -227,6 +228,7 @@ def _scope_faults(settings: ClientSettings) -> Iterator[Finding]:
 # What a rule must be set to for there to be something to try out.
 _MEANT: Final[Mapping[str, tuple[str, Callable[[ClientSettings], bool]]]] = {
     "pkce": ('pkce = "required"', lambda settings: settings.pkce == "required"),
+    "redirect_match": ('redirect_match = "exact"', lambda settings: settings.redirect_match == "exact"),
     "allowed_ips": ("addresses in allowed_ips", lambda settings: bool(settings.allowed_ips)),
     "scopes_policy": ('scopes_policy = "required"', lambda settings: settings.scopes_policy == "required"),
     "unknown_scopes": ('unknown_scopes = "refuse"', lambda settings: settings.unknown_scopes == "refuse"),

@@ -99,7 +99,7 @@ def one_redirect_uri(draft: Draft) -> None:
     """RFC 6749 §3.1.2.3, RFC 9700 §2.1; named always with `openid` (OpenID Connect Core §3.1.2.1)."""
     shown = draft.params.get("redirect_uri")
     if shown is not None:
-        found = redirect_uri.match(shown, draft.known)
+        found = redirect_uri.match_exactly(shown, draft.known) or _below(shown, draft)
     elif "openid" in (draft.params.get("scope") or "").split():
         raise InvalidRequest("the parameter 'redirect_uri' is missing; an OpenID Connect request names it always")
     else:
@@ -108,6 +108,14 @@ def one_redirect_uri(draft: Draft) -> None:
         wrong = "is not registered for this client, character by character" if shown else "is missing, and not exactly one is registered"
         raise InvalidRequest(f"the parameter 'redirect_uri' {wrong}")
     draft.redirect_uri = found
+
+
+def _below(shown: str, draft: Draft) -> RedirectUri | None:
+    found = redirect_uri.match_below(shown, draft.known)
+    if found is not None and draft.known.settings.redirect_match == "exact":
+        fault = InvalidRequest("the parameter 'redirect_uri' is below a registered address and none itself: register it as it is sent")
+        draft.breaches.append(enforce("redirect_match", draft.known, fault, redirect_uri=found))
+    return found
 
 
 def response_mode(draft: Draft) -> None:

@@ -123,6 +123,11 @@ class Client(Struct, frozen=True, kw_only=True, eq=False):
         return self.settings.denied == "refuse"
 
     @property
+    def takes_paths_below(self) -> bool:
+        """Whether an answer may go to a path below a registered address: set so, or the end of it is only tried out."""
+        return not self.public and (self.settings.redirect_match == "subpath" or "redirect_match" in self.settings.report_only)
+
+    @property
     def is_app(self) -> bool:
         """Whether it is an app of the marketplace, which is installed in an account (`docs/decisions/0015`)."""
         return self.settings.exchange == "app"

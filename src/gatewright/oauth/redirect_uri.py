@@ -31,23 +31,35 @@ _AMBIGUOUS: Final = re.compile(r"//|\\|;|%(?:2E|2F|5C|00|25|3B)", re.IGNORECASE)
 
 
 def match(shown: str, client: Client) -> RedirectUri | None:
+    """Return the address that a request names if an answer may go there: a registered one, or for a client that an admin set so, one
+    below it.
+    """
+    found = match_exactly(shown, client)
+    return match_below(shown, client) if found is None and client.takes_paths_below else found
+
+
+def match_exactly(shown: str, client: Client) -> RedirectUri | None:
     """Return the address that a request names if it is registered for the client, character by character.
 
-    Two exceptions: a native client's loopback IP redirect may use any port (RFC 8252 §7.3), and a confidential client that an
-    admin set so may name a path below.
+    One exception: a native client's loopback IP redirect may use any port (RFC 8252 §7.3).
     """
     registered = client.settings.redirect_uris
     if shown in registered:
         # Stands for a page of ours, and only where an admin allowed that by name.
         return None if is_out_of_band(shown) and not client.settings.out_of_band else RedirectUri(shown)
-    if client.settings.redirect_match == "subpath" and not client.public:
-        return RedirectUri(shown) if any(is_below(shown, uri) for uri in registered) else None
     if client.settings.type != "native":
         return None
     wanted = _without_port(shown)
     if wanted is not None and any(_without_port(uri) == wanted for uri in registered):
         return RedirectUri(shown)
     return None
+
+
+def match_below(shown: str, client: Client) -> RedirectUri | None:
+    """Return the address that a request names if it is a path below a registered one, and the client proves itself otherwise."""
+    if client.public or not any(is_below(shown, uri) for uri in client.settings.redirect_uris):
+        return None
+    return RedirectUri(shown)
 
 
 def is_below(shown: str, registered: str) -> bool:

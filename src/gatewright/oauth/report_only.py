@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.client import Client
     from gatewright.oauth.errors import OAuthError
 
-Rule = Literal["pkce", "allowed_ips", "scopes_policy", "unknown_scopes", "token_endpoint_auth_method", "password_grant"]
+Rule = Literal["pkce", "redirect_match", "allowed_ips", "scopes_policy", "unknown_scopes", "token_endpoint_auth_method", "password_grant"]
 """The settings that can be tried out, by their own names."""
 
 LONGEST_EXAMPLE: Final = 300

@@ -64,7 +64,7 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         client=client.settings.client_name,
         third_party=client.settings.party == "third",
         # Below a registered address there may be anybody's page, so all of it is told (`security-rules` 42).
-        returns_to=uri if client.settings.redirect_match == "subpath" and uri not in client.settings.redirect_uris else host_of(uri),
+        returns_to=uri if client.takes_paths_below and uri not in client.settings.redirect_uris else host_of(uri),
         local=is_local(uri),
         by_hand=situation.by_hand,
         person=person_of(visitor),
