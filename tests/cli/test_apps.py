@@ -61,6 +61,9 @@ def test_another_manifest_needs_another_version(shell: Shell) -> None:
     shell.must("apps", "publish", "report", written(shell))
     assert "give this one another version" in shell.refused("apps", "publish", "report", written(shell, name="Other"))
     assert "give this one another version" in shell.refused("apps", "validate", "--for", "report", "report.json")
+    better = written(shell, version="9.0.0")
+    assert "hits nobody: installs keep what they have" in shell.must("apps", "validate", "--for", "report", better)
+    assert msgspec.json.decode(shell.must("apps", "validate", "--for", "report", better, "--json"))["asked_again"] == 0
 
 
 def test_an_app_is_withdrawn_and_offered_blocked_and_let_in(shell: Shell) -> None:

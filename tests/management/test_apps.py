@@ -49,6 +49,20 @@ async def test_an_app_is_made_published_and_shown_on_both_engines(both: Node) ->
     ]
 
 
+async def test_a_preview_says_who_is_offered_the_next_version_and_whose_access_ends_when_the_app_is_kept_out(node: Node) -> None:
+    ops = await service(node)
+    await add_app(node, scopes=["read:balance"])
+    await installed(node)
+    same = {**MANIFEST, "version": "1.0.1", "auth": {**MANIFEST["auth"], "scopes": ["read:balance"]}}
+    more = {**MANIFEST, "version": "1.1.0", "auth": {**MANIFEST["auth"], "scopes": MORE}}
+    assert (await ops.must("POST", "/apps/reporter/versions?preview", {"manifest": same}))["hits"] == []
+    told = await ops.must("POST", "/apps/reporter/versions?preview", {"manifest": more})
+    assert told["hits"] == [{"count": 1, "what": "users who may be asked again"}]
+    told = await ops.must("POST", "/apps/reporter/block?preview")
+    assert told["hits"] == [{"count": 1, "what": "live grants"}]
+    assert (await ops.must("GET", "/apps/reporter"))["version"] == "1.0.0"
+
+
 async def test_every_fault_of_a_manifest_is_told_at_its_place(ops: Manager) -> None:
     wrong = {**MANIFEST, "versoin": "1", "auth": {"redirect_uri": "", "scopes": [3, {"scop": "x"}]}}
     problem = await ops.problem("POST", "/apps", {"app": "weekly", "manifest": wrong})

@@ -10,6 +10,9 @@ _ADD = Query(
     """INSERT INTO consent_grant (id, tenant, client, account, person, acting, granted, declined, claims, source, made_at, changed_at)
        VALUES (:id, :tenant, :client, :account, :person, 0, :granted, '', '', :source, 1, 1)""",
 )
+_JOIN = Query(
+    None, "INSERT INTO membership (id, tenant, person, account, roles, created_at) VALUES (:id, :tenant, :person, :account, :roles, 0)"
+)
 STATE = Query(str, "SELECT id || ':' || granted || ':' || COALESCE(ended_because, '') FROM consent_grant ORDER BY id")
 
 
@@ -34,6 +37,16 @@ async def add_grants(
 
     await store.run(unit)
     return list(range(first, first + count))
+
+
+async def add_members(store: Store, first: int, count: int, *, tenant: int, account: int, roles: str) -> None:
+    """Let the users of such grants work in an account."""
+
+    async def unit(tx: Tx) -> None:
+        for number in range(first, first + count):
+            await tx.do(_JOIN, id=number, tenant=tenant, person=50_000 + number, account=account, roles=roles)
+
+    await store.run(unit)
 
 
 async def state(store: Store) -> dict[int, tuple[str, str]]:

@@ -11,11 +11,14 @@ from gatewright.market.records import AppRow
 from gatewright.oauth.client import ClientSettings
 from gatewright.platform.show import plan_text
 from gatewright.store import Query
+from tests.platform.many import add_grants, add_members
 from tests.platform.played import SMALL, Played
+from tests.platform.test_scopes import catalogue as catalogue_of
 
 APP = '[[apps]]\nslug = "report"\nmanifest = "report.json"\n'
 AUTH = {"redirect_uri": "https://report.example/installed", "scopes": ["read:a"]}
 GOOD: dict[str, Any] = {"name": "Report", "description": "Reports weekly", "version": "1.0.0", "auth": AUTH}
+ACCOUNT = Query(int, "SELECT id FROM account WHERE slug = 'one'")
 ACTS = Query(str, "SELECT act FROM audit ORDER BY id")
 
 
@@ -75,6 +78,37 @@ async def test_a_new_version_asks_for_more_and_what_was_asked_before_stays_allow
     assert set(first) < set(settings.scopes)
     assert [(one.required, one.reason) for one in settings.asks] == [(False, "To compare")]
     assert (await played.store.all(ACTS))[-3:] == ["client.changed", "app.published", "platform.applied"]
+
+
+async def installed_by_three(played: Played) -> None:
+    """Apply the app, and let three members who may read everything install it with what it asks for."""
+    await played.apply(written(played))
+    app, settings = await kept(played)
+    catalogue = await catalogue_of(played)
+    account = await played.store.one(ACCOUNT)
+    assert account is not None
+    await add_grants(played.store, 3, tenant=app.tenant, client=app.id, account=account, granted=str(settings.asks[0].scope))
+    held = str(catalogue.roles_by_name["Reader"].id)
+    await add_members(played.store, 1, 3, tenant=app.tenant, account=account, roles=held)
+
+
+async def test_a_plan_says_who_is_offered_what_a_new_version_asks_for(played: Played) -> None:
+    await installed_by_three(played)
+    more = {**AUTH, "scopes": ["read:a", {"scope": "read:b", "reason": "To compare", "required": False}]}
+    found = plan_text(await played.plan(written(played, version="1.1.0", auth=more)))
+    assert "    hits 3 users who may be asked again\n    client report: " in found
+    elsewhere = {**AUTH, "redirect_uri": "https://report.example/elsewhere"}
+    assert "hits" not in plan_text(await played.plan(written(played, version="1.1.0", auth=elsewhere)))
+
+
+async def test_a_plan_counts_nobody_for_what_the_users_roles_do_not_give(played: Played) -> None:
+    await installed_by_three(played)
+    more = {**AUTH, "scopes": ["read:a", "read:c"]}
+    with_c = '"read:b" = "Read b"\n"read:c" = "Read c"'
+    await played.apply(written(played).replace('"read:b" = "Read b"', with_c))
+    assert "asked again" not in plan_text(
+        await played.plan(written(played, version="1.1.0", auth=more).replace('"read:b" = "Read b"', with_c))
+    )
 
 
 async def test_what_was_published_under_a_version_never_changes(played: Played) -> None:

@@ -10,15 +10,12 @@ from gatewright.oauth.client import ClientSettings
 from gatewright.platform import impact as module
 from gatewright.platform.impact import Count, Impact, Proposal, Reader, impact, without_scopes
 from gatewright.platform.show import plan_text
-from gatewright.store import Query, Tx
-from tests.platform.many import add_grants
+from gatewright.store import Query
+from tests.platform.many import add_grants, add_members
 from tests.platform.played import SMALL, Played
 from tests.platform.test_scopes import catalogue
 
 TWO = SMALL.replace("[[users]]", '[[accounts]]\nslug = "two"\nname = "Two"\n[[users]]')
-_JOIN = Query(
-    None, "INSERT INTO membership (id, tenant, person, account, roles, created_at) VALUES (:id, :tenant, :person, :account, :roles, 0)"
-)
 _ACCOUNT = Query(int, "SELECT id FROM account WHERE slug = :slug")
 
 
@@ -46,16 +43,10 @@ class Scenery:
             assert account is not None
             self.ids[slug] = account
             await add_grants(self.played.store, count, first=first, tenant=self.tenant, client=found.id, account=account, granted=granted)
-            await self._members(first, count, account, str(self.role.id) if roles else "")
+            held = str(self.role.id) if roles else ""
+            await add_members(self.played.store, first, count, tenant=self.tenant, account=account, roles=held)
             first += count
         return self
-
-    async def _members(self, first: int, count: int, account: int, roles: str) -> None:
-        async def unit(tx: Tx) -> None:
-            for number in range(first, first + count):
-                await tx.do(_JOIN, id=number, tenant=self.tenant, person=50_000 + number, account=account, roles=roles)
-
-        await self.played.store.run(unit)
 
     def proposal(self, after: Catalogue | None = None, **more: object) -> Proposal:
         """A change of what the tenant defines, or of whatever is named."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gatewright.market.manifest import Manifest
     from gatewright.market.records import AppRow
     from gatewright.oauth.catalogue import Catalogue
+    from gatewright.platform.impact import Count
 
 _file = click.argument("file", type=click.Path(path_type=Path))
 _app = click.argument("app")
@@ -56,17 +57,25 @@ def list_apps(terminal: Terminal, tenant: str | None, after: str, count: int, *,
 @click.pass_obj
 @told
 def validate(terminal: Terminal, file: Path, slug: str | None, tenant: str | None, *, as_json: bool) -> None:
-    """Check the manifest in FILE against the platform; every fault is told at once, and nothing is changed."""
+    """Check the manifest in FILE against the platform; every fault is told at once, and nothing is changed.
 
-    async def checked() -> Manifest:
+    With --for it also says how many users will be offered what the new version asks for.
+    """
+
+    async def checked() -> tuple[Manifest, Count | None]:
         async with terminal.desk(tenant) as desk:
-            manifest, _ = await _manifest(desk, file)
-            if slug is not None:
-                await _refuse_twice(desk, (await _find(desk, slug))[0], manifest)
-            return manifest
+            manifest, scopes = await _manifest(desk, file)
+            return manifest, None if slug is None else await _offered(desk, slug, manifest, scopes)
 
-    manifest = run(checked())
-    say(f"{file} is good: {manifest.name} {manifest.version}", {"name": manifest.name, "version": manifest.version}, as_json=as_json)
+    manifest, offered = run(checked())
+    sentence = f"{file} is good: {manifest.name} {manifest.version}"
+    facts: dict[str, Any] = {"name": manifest.name, "version": manifest.version}
+    if offered is not None:
+        from gatewright.platform.steps import ASKED_AGAIN
+
+        facts["asked_again"], facts["more"] = offered.number, offered.more
+        sentence += f"\nhits {offered} {ASKED_AGAIN}" if offered else "\nhits nobody: installs keep what they have"
+    say(sentence, facts, as_json=as_json)
 
 
 @apps.command()
@@ -180,6 +189,20 @@ async def _manifest(desk: Desk, file: Path) -> tuple[Manifest, dict[str, int]]:
     if faults:
         raise Faults(faults)
     return manifest, {one.scope: catalogue.scopes_by_name[one.scope].id for one in manifest.asked}
+
+
+async def _offered(desk: Desk, slug: str, manifest: Manifest, scopes: dict[str, int]) -> Count:
+    """Return how many users would be asked about what a version asks for; that version may not be there yet."""
+    from gatewright.apis.catalogues import Catalogues
+    from gatewright.market.rules import client_settings
+    from gatewright.platform.impact import Proposal, impact
+
+    app, client = await _find(desk, slug)
+    await _refuse_twice(desk, app, manifest)
+    today = await Catalogues(desk.store, desk.clock, lambda: True).get(desk.tenant.id)
+    settings = client_settings(manifest, app.version + 1, scopes, client.terms, client.terms.redirect_match)
+    change = Proposal(tenant=desk.tenant.id, before=today, after=today, client=client, settings=settings)
+    return (await impact(desk.store, change)).asked
 
 
 async def _refuse_twice(desk: Desk, app: AppRow, manifest: Manifest) -> None:

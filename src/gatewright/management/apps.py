@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gatewright.audit.book import Act
 from gatewright.base.calendar import stamp
+from gatewright.base.change import Hit
 from gatewright.base.check import Fault, Faults, show_path
 from gatewright.base.operation import Operation, Paged
 from gatewright.clients.book import ClientRow
@@ -16,12 +17,13 @@ from gatewright.clients.rules import weaknesses
 from gatewright.clients.secrets import make_secret, to_keep
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import known, user_at
+from gatewright.management.previews import of_end, of_settings
 from gatewright.market import apps as book
 from gatewright.market import listing
 from gatewright.market.listing import App
 from gatewright.market.manifest import Manifest
 from gatewright.market.records import AppRow, VersionRow
-from gatewright.market.rules import app_id_fault, known_scopes, manifest_faults
+from gatewright.market.rules import app_id_fault, client_settings, known_scopes, manifest_faults
 from gatewright.oauth.client import RedirectMatch
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
@@ -138,6 +140,20 @@ async def publish_app(errand: Errand, where: AppAt, body: NewVersion) -> AppReco
     return await show_app(errand, where)
 
 
+async def count_of_version(errand: Errand, where: AppAt, body: NewVersion, before: AppRecord) -> tuple[Hit, ...]:
+    """Return who is offered what the next version asks for; installs keep what they have."""
+    app, client = await _app(errand, before.app)
+    scopes = await _scopes(errand, body.manifest)
+    return await of_settings(
+        errand, client, client_settings(body.manifest, app.version + 1, scopes, client.terms, client.terms.redirect_match)
+    )
+
+
+async def count_of_block(errand: Errand, where: AppAt, body: object, before: AppRecord) -> tuple[Hit, ...]:
+    """Return whose access ends with an app that is kept out."""
+    return await of_end(errand, (await _app(errand, before.app))[1])
+
+
 async def change_app(errand: Errand, where: AppAt, body: AppChange) -> AppRecord:
     """Change what an admin decides on an app: whose it is, and whether it may be answered below its address."""
     _, client = await _app(errand, where.app)
@@ -229,7 +245,7 @@ _MADE: Final = (Act.APP_MADE, Act.CLIENT_MADE, Act.CLIENT_OWNER_SET, Act.SECRET_
 _CHANGED: Final = (Act.CLIENT_OWNER_SET, Act.CLIENT_CHANGED)
 
 
-def _on_app(name: str, run: Any, *acts: Act, warns: str = "") -> Operation:  # noqa: ANN401 - a function of the shape that operations have
+def _on_app(name: str, run: Any, *acts: Act, impact: Any = None, warns: str = "") -> Operation:  # noqa: ANN401 - of the shapes that operations have
     return Operation(
         name=f"apps.{name}",
         method="POST",
@@ -240,6 +256,7 @@ def _on_app(name: str, run: Any, *acts: Act, warns: str = "") -> Operation:  # n
         gives=AppRecord,
         acts=acts,
         find=show_app,
+        impact=impact,
         warns=warns,
     )
 
@@ -283,9 +300,10 @@ OPERATIONS: Final = (
         gives=AppRecord,
         acts=(Act.APP_PUBLISHED, Act.CLIENT_CHANGED),
         find=show_app,
+        impact=count_of_version,
     ),
     _on_app("withdraw", withdraw_app, Act.APP_WITHDRAWN, Act.CLIENT_CHANGED),
     _on_app("offer", offer_app, Act.APP_OFFERED, Act.CLIENT_CHANGED),
-    _on_app("block", block_app, Act.APP_BLOCKED, Act.CLIENT_DISABLED, warns=_BLOCKS),
+    _on_app("block", block_app, Act.APP_BLOCKED, Act.CLIENT_DISABLED, impact=count_of_block, warns=_BLOCKS),
     _on_app("unblock", unblock_app, Act.APP_UNBLOCKED, Act.CLIENT_ENABLED),
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gatewright.clients.book import ClientRow
     from gatewright.management.errand import Errand
     from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.client import ClientSettings
 
 
 async def hits(errand: Errand, proposal: Proposal) -> tuple[Hit, ...]:
@@ -30,6 +31,15 @@ async def of_definition(errand: Errand, after: Catalogue) -> tuple[Hit, ...]:
 
 async def of_end(errand: Errand, row: ClientRow) -> tuple[Hit, ...]:
     """Return whom it hits that a client gets nothing any more."""
+    return await _of_client(errand, row, None)
+
+
+async def of_settings(errand: Errand, row: ClientRow, settings: ClientSettings) -> tuple[Hit, ...]:
+    """Return whom it hits that a client's settings are others."""
+    return await _of_client(errand, row, settings)
+
+
+async def _of_client(errand: Errand, row: ClientRow, settings: ClientSettings | None) -> tuple[Hit, ...]:
     catalogue = (await known(errand)).catalogue
-    found = await hits(errand, Proposal(tenant=errand.tenant, before=catalogue, after=catalogue, client=row, ends=True))
-    return tuple([hit for hit in found if hit.what != "clients"])
+    change = Proposal(tenant=errand.tenant, before=catalogue, after=catalogue, client=row, settings=settings, ends=settings is None)
+    return tuple([hit for hit in await hits(errand, change) if hit.what != "clients"])

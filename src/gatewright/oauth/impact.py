@@ -54,7 +54,9 @@ def asks(basis: Basis, scene: Scene) -> bool:
     client = scene.client
     if client is None or client.disabled or not user or not client.asks_user:
         return False
-    possible = decide(scene.catalogue.names(client.scopes), scene.catalogue, client, party_of(user=user, roles=roles)).ids
+    # Of an app, what its published version asks for; that earlier ones asked for more asks nobody.
+    wanted = frozenset([asked.scope for asked in client.settings.asks]) if client.is_app else client.scopes
+    possible = decide(scene.catalogue.names(wanted), scene.catalogue, client, party_of(user=user, roles=roles)).ids
     return bool(possible - ids_of(granted or "") - ids_of(declined or ""))
 
 

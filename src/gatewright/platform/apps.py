@@ -23,7 +23,7 @@ from gatewright.platform.client_steps import secret_steps
 from gatewright.platform.current import Current
 from gatewright.platform.document import AppPart
 from gatewright.platform.reading import Part, Reading
-from gatewright.platform.steps import Change, Detail, SlowWork, Step, Work, details, id_in, told, user_key
+from gatewright.platform.steps import OPTIONAL, Change, Detail, SlowWork, Step, Work, details, id_in, told, user_key
 from gatewright.users.rules import email_key
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _shown(manifest: Manifest) -> dict[str, Any]:
         "event_url": manifest.event_url,
         "auth.redirect_uri": None if auth is None else auth.redirect_uri,
         "auth.popup_origin": None if auth is None else auth.popup_origin,
-        "auth.scopes": [one.scope if one.required else f"{one.scope} (optional)" for one in manifest.asked],
+        "auth.scopes": [one.scope if one.required else f"{one.scope}{OPTIONAL}" for one in manifest.asked],
     }
 
 

@@ -11,9 +11,10 @@ from gatewright.base.calendar import day
 from gatewright.ledger.managing import survey
 from gatewright.ledger.target import Target
 from gatewright.oauth.catalogue import BUILT_IN_IDS, Api, Catalogue, Role, Scope, text_of
+from gatewright.oauth.client import AskedScope
 from gatewright.platform.current import Current
 from gatewright.platform.impact import Count, Impact, Proposal, impact, without_scopes
-from gatewright.platform.steps import ASKED_AGAIN, Change, Hit, HitClient, user_key
+from gatewright.platform.steps import ASKED_AGAIN, OPTIONAL, Change, Hit, HitClient, user_key
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def counted(store: Store | Tx, tenant: int, change: Change, current: Curre
         return change
     found = await impact(store, proposal)
     hits = tuple([hit for hit in await _hits(store, tenant, change, current, found) if hit.count])
-    clients = found.clients[:_NAMED] if hits and change.kind in ("client", "role", "scope", "api") else ()
+    clients = found.clients[:_NAMED] if hits and change.kind in ("client", "app", "role", "scope", "api") else ()
     named = [HitClient(client_id=one.client_id, grants=one.grants.number, last_used=one.last_used) for one in clients]
     return msgspec.structs.replace(change, hits=hits, clients=tuple(named))
 
@@ -126,6 +127,8 @@ def proposal_of(tenant: int, change: Change, current: Current, now: int) -> Prop
     match change.kind:
         case "client":
             return _of_settings(nothing, change, current)
+        case "app" if change.sign != "-":  # what is installed of an app that is withdrawn goes on
+            return _of_version(nothing, change, current)
         case "api" | "scope" | "role":
             after = _defined(before, change, current)
             return None if after is None else msgspec.structs.replace(nothing, after=after)
@@ -148,7 +151,8 @@ def _of_settings(nothing: Proposal, change: Change, current: Current) -> Proposa
     row = current.clients[change.name]
     if change.sign == "-":
         return msgspec.structs.replace(nothing, client=row, ends=True)
-    after, settings = _with_new_scopes(nothing.after, change), row.terms
+    named: list[str] = next((detail.after or [] for detail in change.details if detail.key == "scopes"), [])
+    after, settings = _with_new_scopes(nothing.after, named), row.terms
     for detail in change.details:
         if detail.key == "scopes":
             settings = msgspec.structs.replace(settings, scopes=tuple(sorted(after.ids_named(detail.after or []))))
@@ -164,9 +168,21 @@ def _enabled(row: ClientRow, change: Change) -> ClientRow:
     return msgspec.structs.replace(row, disabled_at=None) if any(detail.key == "disabled" for detail in change.details) else row
 
 
-def _with_new_scopes(before: Catalogue, change: Change) -> Catalogue:
+def _of_version(nothing: Proposal, change: Change, current: Current) -> Proposal | None:
+    """Return what the next version of an app proposes: installs keep what they have, and are offered what they were not asked for."""
+    shown = next((detail.after or [] for detail in change.details if detail.key == "auth.scopes"), None)
+    if shown is None:
+        return None
+    required = {name.removesuffix(OPTIONAL): not name.endswith(OPTIONAL) for name in shown}
+    after, row = _with_new_scopes(nothing.after, list(required)), current.clients[change.name]
+    numbers = {name: after.scopes_by_name[name].id for name in required}
+    asks = tuple([AskedScope(scope=numbers[name], required=needed, reason="") for name, needed in required.items()])
+    settings = msgspec.structs.replace(row.terms, asks=asks, scopes=tuple(sorted({*row.terms.scopes, *numbers.values()})))
+    return msgspec.structs.replace(nothing, after=after, client=row, settings=settings)
+
+
+def _with_new_scopes(before: Catalogue, named: list[str]) -> Catalogue:
     """Return a catalogue in which the scopes are known that the same plan is about to make; whoever may have them will be asked."""
-    named = next((detail.after or [] for detail in change.details if detail.key == "scopes"), [])
     new = [Scope(-1 - place, name, _OPEN.id, name) for place, name in enumerate(named) if name not in before.scopes_by_name]
     return _put(before, apis=[_OPEN], scopes=new) if new else before
 

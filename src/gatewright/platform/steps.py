@@ -27,6 +27,7 @@ Kind = Literal[
 
 
 ASKED_AGAIN: Final = "users who may be asked again"
+OPTIONAL: Final = " (optional)"  # behind a scope that an app can do without
 
 
 class HitClient(Struct, frozen=True, kw_only=True):
