@@ -102,7 +102,7 @@ _MANAGEMENT: Final = (
     Scope(40, "gw:client_secrets:read", MANAGEMENT_API, "See the secrets of your apps, and read those that can be read again", "high"),
     Scope(41, "gw:client_secrets:write", MANAGEMENT_API, "Make and end the secrets of your apps", "high"),
 )
-MANAGEMENT_SCOPES: Final = tuple([structs.replace(scope, place=place) for place, scope in enumerate(_MANAGEMENT)])
+MANAGEMENT_SCOPES: Final = tuple([structs.replace(scope, place=scope.id - _MANAGEMENT[0].id) for scope in _MANAGEMENT])
 MANAGEMENT_IDS: Final = frozenset(scope.id for scope in MANAGEMENT_SCOPES)
 
 BUILT_IN: Final = (*OPENID_SCOPES, *MANAGEMENT_SCOPES)
