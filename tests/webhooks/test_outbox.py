@@ -15,6 +15,8 @@ from gatewright.audit.deed import Deed
 from gatewright.base import ids
 from gatewright.ledger import grants
 from gatewright.ledger.grants import Giving
+from gatewright.ledger.managing import narrow_grants
+from gatewright.ledger.target import Target
 from gatewright.ledger.telling import BATCH, fan_out
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.client import Client
@@ -133,6 +135,32 @@ async def test_a_further_consent_is_told_and_the_first_or_a_repeated_one_is_not(
         "declined_scopes": ["transfer:funds"],
     }
     assert await recorded(ground.store) == [("grant.updated", told)]
+
+
+@pytest.mark.parametrize("party", ["grant", "client", "person", "account"])
+async def test_what_is_narrowed_at_once_is_told_grant_by_grant_and_once(ground: Playground, app: Client, party: str) -> None:
+    await ground.write(_ADD_SCOPE, id=b.READ_BALANCE.id, tenant=b.TENANT, name="read:balance")
+    kept = await ground.grant(app, OPENID, b.READ_BALANCE.id)
+    named = {"grant": kept.id, "client": app.id, "person": b.PERSON, "account": b.ACCOUNT}
+    target = Target(tenant=b.TENANT, **{party: named[party]})
+    taken = frozenset({b.READ_BALANCE.id})
+    done = await narrow_grants(ground.store, ground.clock.moment(), target, taken, actor="os:test")
+    assert (done.grants, done.ended) == (1, 0)
+    for _ in range(2):
+        await fan_out(ground.store, ground.clock)
+    ((type, told),) = await recorded(ground.store)
+    assert (type, told["grant_id"], told["scopes"]) == ("grant.updated", ids.show(ids.GRANT, kept.id), ["openid"])
+
+
+async def test_what_is_narrowed_to_nothing_is_told_to_have_ended(ground: Playground, app: Client) -> None:
+    await many_grants(ground, app.id, BATCH + 3)
+    target = Target(tenant=b.TENANT, client=app.id)
+    done = await narrow_grants(ground.store, ground.clock.moment(), target, frozenset({OPENID}), actor="os:test")
+    assert (done.grants, done.ended) == (BATCH + 3, BATCH + 3)
+    await fan_out(ground.store, ground.clock)
+    told = await recorded(ground.store)
+    assert [type for type, _ in told] == ["grant.revoked"] * (BATCH + 3)
+    assert {data["because"] for _, data in told} == {"by_admin"}
 
 
 async def test_secrets_that_come_and_go_are_told_without_themselves(ground: Playground, app: Client) -> None:
@@ -340,7 +368,13 @@ async def _add_secret(store: Store, ground: Playground, app: Client) -> object:
     )
 
 
+async def _narrow_all(store: Store, ground: Playground, app: Client) -> object:
+    target = Target(tenant=b.TENANT, client=app.id)
+    return await narrow_grants(store, ground.clock.moment(), target, frozenset({OPENID}), actor="os:test")
+
+
 ACTS: list[tuple[Act, str]] = [
+    (_narrow_all, "grant.revoked"),
     (_end_grant, "grant.revoked"),
     (_give_more, "grant.updated"),
     (_disable_user, "user.disabled"),

@@ -16,6 +16,8 @@ from gatewright.ledger import grants
 from gatewright.ledger.listing import WALK
 from gatewright.ledger.target import MEANT, Target, Way
 from gatewright.store import Query
+from gatewright.webhooks.outbox import record_mass
+from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -56,6 +58,15 @@ _END_EMPTY: Final[Mapping[Way, Query[int]]] = {
     for way, meant in MEANT.items()
     if way != "tenant"
 }
+
+
+class _Parties(Struct, frozen=True):
+    person: int
+    account: int
+    client: int
+
+
+_PARTIES: Final = Query(_Parties, "SELECT person, account, client FROM consent_grant WHERE id = :id AND tenant = :tenant")
 
 
 class Survey(Struct, frozen=True):
@@ -167,7 +178,18 @@ async def _narrow_part(tx: Tx, at: Moment, target: Target, scopes: frozenset[int
     ended = await tx.all(_END_EMPTY[target.way], **target.args, **part)
     shown = [ids.show(ids.SCOPE, scope) for scope in sorted(scopes)]
     await _note(tx, at, target, Act.GRANT_NARROWED, actor, sorted(hit), scopes=shown, ended=len(ended))
+    await _tell(tx, at, target, narrowed=len(hit) > len(ended), ended=bool(ended))
     return Narrowed(len(hit), len(ended)), upto
+
+
+async def _tell(tx: Tx, at: Moment, target: Target, *, narrowed: bool, ended: bool) -> None:
+    """Have the clients told, however many grants it were."""
+    one = await tx.one(_PARTIES, id=target.grant, tenant=target.tenant) if target.grant else None
+    of = one or _Parties(target.person, target.account, target.client)
+    told = [(EventType.GRANT_UPDATED, "")] if narrowed else []
+    told += [(EventType.GRANT_REVOKED, "by_admin")] if ended else []
+    for kind, because in told:
+        await record_mass(tx, at, tenant=target.tenant, type=kind, because=because, person=of.person, account=of.account, client=of.client)
 
 
 async def _note(tx: Tx, at: Moment, target: Target, act: Act, actor: Actor, done: list[int], **detail: object) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from gatewright.base import ids
 from gatewright.ledger.standing import SCOPE_NAMES
-from gatewright.oauth.catalogue import BUILT_IN
+from gatewright.oauth.catalogue import BUILT_IN, ids_of
 from gatewright.store import Query
 from gatewright.webhooks.outbox import FanOut, listens, pending, record_event, seen
 from gatewright.webhooks.records import EventType
@@ -37,6 +38,18 @@ class Ended(Struct, frozen=True):
     acting: int
 
 
+class Changed(Struct, frozen=True):
+    """A live grant, as far as its client is told what it has now."""
+
+    id: int
+    tenant: int
+    client: int
+    person: int
+    account: int
+    granted: str
+    declined: str
+
+
 _OF: Final = "SELECT id, client, person, account, source, acting FROM consent_grant WHERE tenant = :tenant AND id > :seen"
 _OTHERS: Final = "AND (account = :account OR CAST(:account AS BIGINT) = 0) AND (client = :client OR CAST(:client AS BIGINT) = 0)"
 _PERSONS: Final = f"AND person = :person {_OTHERS}"
@@ -48,10 +61,17 @@ _ENDED_OF_ACCOUNT: Final = Query(Ended, f"{_OF} {_ACCOUNTS} {_ENDED}")
 _ENDED_OF_OTHER: Final = Query(Ended, f"{_OF} {_OTHERS} {_ENDED}")
 _HELD_OF_PERSON: Final = Query(Ended, f"{_OF} {_PERSONS} {_HELD}")
 _HELD_OF_ACCOUNT: Final = Query(Ended, f"{_OF} {_ACCOUNTS} {_HELD}")
+_NOW: Final = """SELECT id, tenant, client, person, account, granted, declined FROM consent_grant
+                  WHERE tenant = :tenant AND id > :seen"""
+# One that was changed once more since then is told of by that change.
+_SINCE: Final = "AND changed_at = :at AND ended_at IS NULL AND source <> 'cleanup' ORDER BY id LIMIT :count"
+_CHANGED_OF_PERSON: Final = Query(Changed, f"{_NOW} {_PERSONS} {_SINCE}")
+_CHANGED_OF_ACCOUNT: Final = Query(Changed, f"{_NOW} {_ACCOUNTS} {_SINCE}")
+_CHANGED_OF_OTHER: Final = Query(Changed, f"{_NOW} {_OTHERS} {_SINCE}")
 
 
-async def changed(tx: Tx, at: Moment, grant: Grant) -> None:
-    """Tell a client that it was given more, or less."""
+async def changed(tx: Tx, at: Moment, grant: Grant | Changed, *, when: int | None = None) -> None:
+    """Tell a client that it was given more, or less; `when` is the moment of an act that changed many, which is told once."""
     if not await listens(tx, grant.tenant, grant.client):
         return
     names = {scope.id: scope.name for scope in BUILT_IN} | {
@@ -60,10 +80,12 @@ async def changed(tx: Tx, at: Moment, grant: Grant) -> None:
     data = {
         "grant_id": ids.show(ids.GRANT, grant.id),
         **parties(grant.person, grant.account),
-        "scopes": [names[number] for number in sorted(grant.scopes) if number in names],
-        "declined_scopes": [names[number] for number in sorted(grant.declined_scopes) if number in names],
+        "scopes": [names[number] for number in sorted(ids_of(grant.granted)) if number in names],
+        "declined_scopes": [names[number] for number in sorted(ids_of(grant.declined)) if number in names],
     }
-    await record_event(tx, at, tenant=grant.tenant, client=grant.client, type=EventType.GRANT_UPDATED, data=data)
+    kind = EventType.GRANT_UPDATED
+    once = None if when is None else f"{kind.label} {data['grant_id']} {when}"
+    await record_event(tx, at, tenant=grant.tenant, client=grant.client, type=kind, data=data, once=once, when=when)
 
 
 async def ended(tx: Tx, at: Moment, tenant: int, grant: Ended, because: str, when: int | None = None) -> None:
@@ -100,16 +122,25 @@ async def fan_out(store: Store, clock: Clock) -> int:
         act = await pending(store)
         if act is None:
             break
-        found = await _concerned(store, act)
+        found = await (_changed(store, act) if act.type == EventType.GRANT_UPDATED.label else _concerned(store, act))
         last = found[-1].id if len(found) == BATCH else None
         await store.run(_tell, clock.moment(), act, found, last)
         told += len(found)
     return told
 
 
-async def _concerned(store: Store, act: FanOut) -> list[Ended]:
-    common: dict[str, int] = {"tenant": act.tenant, "seen": act.seen, "at": act.at, "account": act.account, "count": BATCH}
-    common["client"] = act.client
+async def _changed(store: Store, act: FanOut) -> Sequence[Changed]:
+    if act.person:
+        return await store.all(_CHANGED_OF_PERSON, person=act.person, **_common(act))
+    return await store.all(_CHANGED_OF_ACCOUNT if act.account else _CHANGED_OF_OTHER, **_common(act))
+
+
+def _common(act: FanOut) -> dict[str, int]:
+    return {"tenant": act.tenant, "seen": act.seen, "at": act.at, "account": act.account, "client": act.client, "count": BATCH}
+
+
+async def _concerned(store: Store, act: FanOut) -> Sequence[Ended]:
+    common = _common(act)
     if act.type == EventType.GRANT_REVOKED.label:
         if act.person:
             return await store.all(_ENDED_OF_PERSON, person=act.person, because=act.because, **common)
@@ -119,13 +150,16 @@ async def _concerned(store: Store, act: FanOut) -> list[Ended]:
     return await store.all(_HELD_OF_ACCOUNT, **common)
 
 
-async def _tell(tx: Tx, at: Moment, act: FanOut, found: list[Ended], last: int | None) -> None:
+async def _tell(tx: Tx, at: Moment, act: FanOut, found: Sequence[Ended | Changed], last: int | None) -> None:
     if not await seen(tx, act, last):
         return  # another node told of these
     kind = _TYPES[act.type]
-    if kind is EventType.GRANT_REVOKED:
+    if kind in (EventType.GRANT_REVOKED, EventType.GRANT_UPDATED):
         for grant in found:
-            await ended(tx, at, act.tenant, grant, act.because, act.at)
+            if isinstance(grant, Changed):
+                await changed(tx, at, grant, when=act.at)
+            else:
+                await ended(tx, at, act.tenant, grant, act.because, act.at)
         return
     data = {
         name: shown

@@ -103,7 +103,8 @@ async def record_mass(
 ) -> None:
     """Have every client told that holds a grant of a person, an account or a client, however many: one row, from which a job tells them.
 
-    With GRANT_REVOKED: of each grant that ended in this moment because of `because`. With any other type: once to each client.
+    With GRANT_REVOKED: of each grant that ended in this moment because of `because`; with GRANT_UPDATED: of each that was changed in it.
+    With any other type: once to each client.
     """
     await tx.do(
         _FAN_OUT,
