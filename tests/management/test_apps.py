@@ -58,6 +58,7 @@ async def test_a_preview_says_who_is_offered_the_next_version_and_whose_access_e
     assert (await ops.must("POST", "/apps/reporter/versions?preview", {"manifest": same}))["hits"] == []
     told = await ops.must("POST", "/apps/reporter/versions?preview", {"manifest": more})
     assert told["hits"] == [{"count": 1, "what": "users who may be asked again"}]
+    assert [(one["client"], one["grants"]) for one in told["clients"]] == [("reporter", 0)]
     told = await ops.must("POST", "/apps/reporter/block?preview")
     assert told["hits"] == [{"count": 1, "what": "live grants"}]
     assert (await ops.must("GET", "/apps/reporter"))["version"] == "1.0.0"
@@ -161,6 +162,7 @@ async def test_nobody_hands_over_more_than_he_holds(node: Node) -> None:
         ("DELETE", "/accounts/acme-dev", None),
         ("DELETE", "/accounts/acme-dev/members/ann@acme.test", None),
         ("POST", "/grants/end", {"client": "reporter"}),
+        ("POST", "/grants/narrow", {"client": "reporter", "scopes": ["read:balance", "transfer:funds"]}),
         ("POST", "/accounts/acme-dev/grants/end", {}),
     ],
 )
@@ -181,6 +183,20 @@ async def test_ending_the_grant_of_an_app_uninstalls_it(ops: Manager) -> None:
     assert await scope_of(ops.node, bought["access_token"]) == "read:balance"
     await ops.must("DELETE", f"/grants/{grant['id']}")
     assert await ops.node.number("SELECT COUNT(*) FROM install WHERE ended_because = 'by_admin'") == 1
+
+
+async def test_a_grant_is_named_by_its_installation_too(ops: Manager) -> None:
+    await add_app(ops.node)
+    bought = await installed(ops.node, await ann(ops.node))
+    where = f"/grants/{bought['install_id']}"
+    shown = await ops.ask("GET", where)
+    assert shown.json["id"].startswith("gr_")
+    await ops.must("PATCH", where, {"scopes": ["read:balance"]}, {"if-match": shown.header("etag") or ""})
+    assert await scope_of(ops.node, bought["access_token"]) == "read:balance"
+    await ops.must("DELETE", where)
+    assert await scope_of(ops.node, bought["access_token"]) is None
+    assert (await ops.problem("GET", where))["status"] == 404
+    assert (await ops.problem("GET", "/grants/in_00000000000000000000000000"))["status"] == 404
 
 
 async def test_a_grant_that_was_handed_over_is_narrowed_like_any_other(ops: Manager) -> None:

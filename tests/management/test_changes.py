@@ -1,5 +1,10 @@
 """Changes that hit somebody, over the management API: scopes renamed and put into other words, grants narrowed, rules tried out."""
 
+from typing import Any
+
+import pytest
+
+from gatewright.management.table import OPERATIONS
 from tests.http.talk import tokens
 from tests.management.desk import Manager, at
 from tests.support.house import basic
@@ -20,6 +25,7 @@ async def test_a_scope_is_renamed_and_understood_by_both_names_until_the_old_one
 
 async def test_a_scope_that_is_to_go_says_whom_that_hits(ops: Manager) -> None:
     await tokens(ops.node, "openid read:balance")
+    await ops.node.house.usage.flush(ops.node.house.store, ops.node.house.clock.moment().now)
     told = await ops.must("PATCH", "/scopes/read:balance?preview", {"retires": "2027-03-01"}, {"if-match": "*"})
     assert told["changes"] == [{"key": "retires", "before": None, "after": "2027-03-01"}]
     assert {"count": 1, "what": "live grants"} in told["hits"]
@@ -30,6 +36,45 @@ async def test_a_scope_that_is_to_go_says_whom_that_hits(ops: Manager) -> None:
     assert {"count": 1, "what": "live grants"} in told["hits"]
     told = await ops.must("POST", "/clients/budget-buddy/disable?preview")
     assert told["hits"] == [{"count": 1, "what": "live grants"}]
+    (client,) = told["clients"]
+    assert (client["client"], client["grants"]) == ("budget-buddy", 1)
+    assert client["last_used"].startswith("2027-01-15T")
+    told = await ops.must("POST", "/roles/Organizer/retire?preview")
+    assert told["hits"][0] == {"count": 3, "what": "members who hold it"}
+
+
+@pytest.mark.parametrize(
+    "stricter",
+    [
+        {"redirect_uris": ["https://budget.example/elsewhere"]},
+        {"token_endpoint_auth_method": "client_secret_basic"},
+        {"refresh": {"idle": "1h"}},
+        {"allowed_ips": ["203.0.113.0/24"]},
+        {"unknown_scopes": "refuse"},
+        {"pkce": "required"},
+        {"scopes_policy": "required"},
+        {"redirect_match": "exact"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_whatever_holds_a_client_to_more_says_whose_access_hangs_on_it(ops: Manager, stricter: dict[str, Any]) -> None:
+    await tokens(ops.node, "openid read:balance")
+    (name,) = stricter
+    loose = {"unknown_scopes": "ignore", "pkce": "optional", "scopes_policy": "all_allowed", "redirect_match": "subpath"}.get(name)
+    if loose is not None:
+        await ops.change("/clients/budget-buddy", {name: loose})
+        told = await ops.must("PATCH", "/clients/budget-buddy?preview", {**stricter, "report_only": [name]}, {"if-match": "*"})
+        assert told["hits"] == [], "what is tried out hits nobody"
+    told = await ops.must("PATCH", "/clients/budget-buddy?preview", stricter, {"if-match": "*"})
+    assert told["hits"] == [{"count": 1, "what": "live grants"}]
+    assert [one["client"] for one in told["clients"]] == ["budget-buddy"]
+
+
+def test_whatever_takes_something_from_somebody_can_say_whom_it_hits() -> None:
+    defined = ("scopes.", "roles.", "apis.", "clients.", "apps.")
+    takes = [one for one in OPERATIONS if one.name.startswith(defined) and one.name.endswith((".retire", ".disable", ".block"))]
+    assert len(takes) == 5
+    assert [one.name for one in takes if one.impact is None] == []
 
 
 async def test_many_grants_are_narrowed_at_once_after_a_look(ops: Manager) -> None:

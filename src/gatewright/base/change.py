@@ -24,6 +24,14 @@ class Hit(Struct, frozen=True, omit_defaults=True):
     more: bool = False
 
 
+class HitClient(Struct, frozen=True, kw_only=True):
+    """A client that may ask for what changes: how many of its live grants lose something, and when it was last used."""
+
+    client_id: str
+    grants: int
+    last_used: int | None = None
+
+
 def details(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Detail, ...]:
     """Return what differs, in the order of what is to be."""
     keys = dict.fromkeys([*after, *before])

@@ -292,6 +292,9 @@ def _preview(value: Mapping[str, Any]) -> None:
         click.echo(f"{one['key']}: {_worded(one['before'])} → {_worded(one['after'])}")
     for hit in value["hits"]:
         click.echo(f"hits {hit['count']} {hit['what']}")
+    for client in value["clients"]:
+        used = "never used" if client["last_used"] is None else f"last used {client['last_used']}"
+        click.echo(f"client {client['client']}: {client['grants']} live grants, {used}")
 
 
 def _worded(value: object) -> str:

@@ -109,7 +109,8 @@ def which_options(command: Callable[..., None]) -> Callable[..., None]:
 def end(terminal: Terminal, tenant: str | None, which: Which, *, as_json: bool, dry: bool, sure: bool) -> None:
     """End grants: every code and token under them is refused from now on.
 
-    Name them one by one, or all of a client, a user or an account; of several that are named, those that fit all.
+    Name them one by one, by their ids or those of installations, or all of a client, a user or an account; of several that are named,
+    those that fit all.
     """
 
     async def done() -> tuple[Survey, int]:
@@ -194,7 +195,7 @@ async def _targets(desk: Desk, which: Which) -> list[Target]:
         return [target]
     if any(which[1:]):
         raise Refused("name grants one by one, or those of a client, user or account; not both")
-    return [Target(tenant=desk.tenant.id, grant=_number(shown)) for shown in dict.fromkeys(which.grants)]
+    return [Target(tenant=desk.tenant.id, grant=await _meant(desk, shown)) for shown in dict.fromkeys(which.grants)]
 
 
 async def _surveyed(desk: Desk, targets: list[Target], losing: frozenset[int]) -> Survey:
@@ -252,6 +253,16 @@ async def _scopes(desk: Desk, names: tuple[str, ...]) -> frozenset[int]:
         if name not in known:
             raise Refused(f'there is no scope "{name}" in the tenant {desk.tenant.slug}; {choice(name, sorted(known))}')
     return frozenset([known[name] for name in names])
+
+
+async def _meant(desk: Desk, shown: str) -> int:
+    """Return the number of a grant, or of the one that an installation is of."""
+    from gatewright.base import ids
+    from gatewright.market.installs import BY_ID
+
+    install = ids.read(ids.INSTALL, shown)
+    of = None if install is None else await desk.store.one(BY_ID, id=install, tenant=desk.tenant.id)
+    return _number(shown) if of is None else of.consent_grant
 
 
 def _number(shown: str) -> int:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import By
 from gatewright.audit.deed import Deed, Refused
-from gatewright.base.change import Hit
+from gatewright.base.change import Hit, HitClient
 from gatewright.base.moment import Moment
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, MANAGEMENT_SCOPES, Catalogue
 
@@ -99,6 +99,8 @@ class Errand:
     preview: bool = False
     hits: list[Hit] = field(default_factory=list)
     """Whom the change takes something from, where a preview asks."""
+    hit_clients: list[HitClient] = field(default_factory=list)
+    """The clients that are hit, where the caller may read the whole tenant."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """The body as it was sent: which keys were named."""
 

@@ -20,7 +20,7 @@ from gatewright.ledger.target import Target
 from gatewright.management.accounts import AccountName, UserName
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, account_at, client_at, known, number_of, place, user_at
-from gatewright.market.installs import take_back
+from gatewright.market.installs import BY_ID, take_back
 from gatewright.market.settling import settle
 from gatewright.oauth.catalogue import ids_of
 from gatewright.platform.document import Name
@@ -37,7 +37,7 @@ OWN_WRITE: Final = "gw:access:write"
 
 NOBODY: Final = -1
 _NEWEST: Final = (1 << 63) - 1
-_GrantId = Annotated[str, Meta(description="The grant's id, `gr_…`.", max_length=100)]
+_GrantId = Annotated[str, Meta(description="The grant's id, `gr_…`, or the id of the installation that it is of, `in_…`.", max_length=100)]
 _COUNT: Final = Query(
     int,
     """SELECT count(*) FROM consent_grant
@@ -191,6 +191,8 @@ async def narrow_grants(errand: Errand, where: Nowhere, body: Narrowing) -> Narr
     """
     target, scopes = await _target(errand, body), (await known(errand)).catalogue.ids_named(body.scopes)
     done = await managing.narrow_at_once(errand.deed.tx, errand.at, target, scopes, actor=errand.caller.by)
+    if done.ended:
+        await _settled(errand, target)
     return NarrowedRecord(done.grants, done.ended)
 
 
@@ -272,7 +274,9 @@ async def _listed(errand: Errand, parties: dict[str, int], after: str, count: in
 
 
 async def _one(errand: Errand, shown: str, account: int) -> Given:
-    number = number_of(ids.GRANT, shown, "grant")
+    install = ids.read(ids.INSTALL, shown)
+    of = None if install is None else await errand.source.one(BY_ID, id=install, tenant=errand.tenant)
+    number = of.consent_grant if of is not None else number_of(ids.GRANT, shown, "grant")
     row = await errand.source.one(
         GIVEN, tenant=errand.tenant, number=number, client=0, person=0, account=account, before=_NEWEST, now=errand.at.now, count=1
     )
@@ -298,8 +302,14 @@ async def _end_all(errand: Errand, parties: dict[str, int]) -> Ended:
         because="by_admin",
         actor=errand.caller.by,
     )
-    await settle(errand.deed.tx, errand.at, tenant=errand.tenant, app=client, account=account, acting=person, actor=errand.caller.by)
+    await _settled(errand, Target(tenant=errand.tenant, client=client, person=person, account=account))
     return Ended(count)
+
+
+async def _settled(errand: Errand, ended: Target) -> None:
+    """End the installations whose grants have ended, as far as they are few; a job ends the others."""
+    parties = {"app": ended.client, "account": ended.account, "acting": ended.person}
+    await settle(errand.deed.tx, errand.at, tenant=errand.tenant, actor=errand.caller.by, **parties)
 
 
 def _told(row: Given, names: Known) -> GrantRecord:

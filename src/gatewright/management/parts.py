@@ -72,7 +72,9 @@ async def carry_out(
     slow.closed = True
     if errand.preview:
         for step in steps:
-            errand.hits.extend((await counted(errand.source, errand.tenant, step.change, current, errand.at.now)).hits)
+            hit = await counted(errand.source, errand.tenant, step.change, current, errand.at.now)
+            errand.hits.extend(hit.hits)
+            errand.hit_clients.extend(() if errand.caller.account else hit.clients)
     readable = any(part.value.secret_readable for part in pieces.get("clients", ()))
     wrapper = errand.tools.wrapper if readable else None  # the root key is asked for only where it is needed
     work = Work(errand.deed, Names.of(current), slow, wrapper, label="management")

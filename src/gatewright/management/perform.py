@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from gatewright.audit.deed import Deed, Refused
 from gatewright.audit.repeats import claim, keep
+from gatewright.base.calendar import stamp
 from gatewright.base.change import Detail, Hit, details, flat
 from gatewright.base.check import Fault, Faults, check
 from gatewright.base.digest import b64
@@ -86,6 +87,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
     replayed: bool = False
 
 
+class TouchedClient(Struct, frozen=True, kw_only=True):
+    """A client that may ask for what changes: how many of its live grants lose something, and when it was last used (RFC 3339)."""
+
+    client: str
+    grants: int
+    last_used: str | None
+
+
 class Preview(Struct, frozen=True, kw_only=True):
     """What a change would do; nothing was changed."""
 
@@ -94,6 +103,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     """What the record would say and what it says; None stands for nothing."""
     hits: tuple[Hit, ...] = ()
     """Whom it takes something from."""
+    clients: tuple[TouchedClient, ...] = ()
+    """The clients with the most to lose, where the caller may read the whole tenant."""
 
 
 class _Undone(Exception):
@@ -206,7 +217,7 @@ async def _changed(operation: Operation, asked: Asked, office: Office, errand: E
         errand.hits.extend(await operation.impact(errand, where, body, before))
     after = await _run(operation, errand, where, body)
     if asked.preview:
-        raise _Undone(_told(operation, before, after, errand.hits))
+        raise _Undone(_told(operation, before, after, errand))
     outcome = Outcome(value=after, etag=etag_of(after) if operation.find is not None and after is not None else "")
     if named and vault is not None:
         answer = msgspec.json.encode({"value": after, "etag": outcome.etag})
@@ -232,14 +243,19 @@ def _again(answer: bytes) -> Outcome:
     return Outcome(value=kept["value"], etag=kept["etag"], replayed=True)
 
 
-def _told(operation: Operation, before: Struct | None, after: object, hits: list[Hit]) -> Preview:
+def _told(operation: Operation, before: Struct | None, after: object, errand: Errand) -> Preview:
     old, new = _document(before), _document(after)
     same_kind = before is None or after is None or type(before) is type(after)
     changes = [one for one in (details(old, new) if same_kind else details({}, new)) if one.key not in _BY_ITSELF]
     # A secret that a preview made is never seen: the row it would open is rolled back.
     hidden = cast("dict[str, Any]", masked({one.key: one.after for one in changes}))
     shown = tuple([Detail(one.key, one.before, hidden[one.key]) for one in changes])
-    return Preview(operation=operation.name, changes=shown, hits=tuple([hit for hit in hits if hit.count]))
+    clients = [
+        TouchedClient(client=one.client_id, grants=one.grants, last_used=None if one.last_used is None else stamp(one.last_used))
+        for one in errand.hit_clients
+    ]
+    hits = tuple([hit for hit in errand.hits if hit.count])
+    return Preview(operation=operation.name, changes=shown, hits=hits, clients=tuple(clients))
 
 
 def _document(record: object) -> dict[str, Any]:

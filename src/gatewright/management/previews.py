@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatewright.base.change import Hit
 from gatewright.management.names import known
+from gatewright.platform.hits import named
 from gatewright.platform.impact import Proposal, Reader, impact
 from gatewright.platform.steps import ASKED_AGAIN
 
@@ -20,6 +21,8 @@ async def hits(errand: Errand, proposal: Proposal) -> tuple[Hit, ...]:
     """Return whom a change would hit, over what the caller may read (`security-rules` 50)."""
     account = errand.caller.account
     found = await impact(errand.source, proposal, reader=Reader(accounts=frozenset({account}) if account else None))
+    if not account and (found.grants or found.asked):
+        errand.hit_clients.extend(named(found))
     counts = ((found.client_count, "clients"), (found.grants, "live grants"), (found.asked, ASKED_AGAIN))
     return tuple([Hit(count.number, what, more=count.more) for count, what in counts if count])
 

@@ -11,13 +11,17 @@ from gatewright.apis.book import RoleRow
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
 from gatewright.base import ids
+from gatewright.base.change import Hit
 from gatewright.base.operation import Nowhere, Operation
 from gatewright.management.errand import Errand
 from gatewright.management.names import Known, known
 from gatewright.management.parts import carry_out, part
+from gatewright.management.previews import of_definition
 from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.catalogue import ids_of
 from gatewright.platform.document import RolePart
+from gatewright.platform.hits import holders_of
+from gatewright.platform.impact import without_roles
 
 READ: Final = "gw:roles:read"
 WRITE: Final = "gw:roles:write"
@@ -69,6 +73,14 @@ async def retire_role(errand: Errand, where: RoleAt) -> Struct:
     row = (await known(errand)).role(where.role)
     await book.retire_role(errand.deed, row)
     return await show_role(errand, RoleAt(ids.show(ids.ROLE, row.id)))
+
+
+async def count_of_role(errand: Errand, where: RoleAt, body: object, before: object) -> tuple[Hit, ...]:
+    """Return who holds a role, and whom it hits that it is taken from them."""
+    names = await known(errand)
+    row = names.role(where.role)
+    holders = await holders_of(errand.source, errand.tenant, row.id)
+    return (Hit(holders, "members who hold it"), *await of_definition(errand, without_roles(names.catalogue, [row.id])))
 
 
 async def _set(errand: Errand, name: str, present: frozenset[int]) -> Struct:
@@ -128,6 +140,7 @@ OPERATIONS: Final = (
         gives=RoleRecord,
         acts=(Act.ROLE_RETIRED,),
         find=show_role,
+        impact=count_of_role,
         warns="The role is taken from everybody who holds it.",
     ),
 )

@@ -8,13 +8,15 @@ import msgspec
 
 from gatewright.apis.catalogues import catalogue_of
 from gatewright.base.calendar import day
+from gatewright.base.change import HitClient
+from gatewright.base.duration import seconds
 from gatewright.ledger.managing import survey
 from gatewright.ledger.target import Target
 from gatewright.oauth.catalogue import BUILT_IN_IDS, Api, Catalogue, Role, Scope, text_of
 from gatewright.oauth.client import AskedScope
 from gatewright.platform.current import Current
-from gatewright.platform.impact import Count, Impact, Proposal, impact, without_scopes
-from gatewright.platform.steps import ASKED_AGAIN, OPTIONAL, Change, Hit, HitClient, user_key
+from gatewright.platform.impact import Count, Impact, Proposal, impact, without_roles, without_scopes
+from gatewright.platform.steps import ASKED_AGAIN, OPTIONAL, Change, Hit, user_key
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -35,6 +37,13 @@ _MEMBERS_WITH_ROLE: Final = Query(
 _OPEN: Final = Api(id=-1, audience="", name="", roles="off")  # of scopes that are not made yet: whoever may have them
 _NAMED: Final = 5  # clients that a plan names beside a change
 MOST_GRANTS: Final = 10_000
+_LIMITS: Final = frozenset({"roles", "allowed_ips"})
+_LISTS: Final = _LIMITS | {"grant_types", "redirect_uris"}
+_LASTING: Final = frozenset({"refresh.idle", "refresh.absolute"})
+_STRICTER: Final = {
+    "pkce": "required", "redirect_match": "exact", "scopes_policy": "required", "unknown_scopes": "refuse", "denied": "refuse",
+    "refresh.when": "offline",
+}  # fmt: skip
 
 
 async def counted(store: Store | Tx, tenant: int, change: Change, current: Current, now: int) -> Change:
@@ -44,9 +53,13 @@ async def counted(store: Store | Tx, tenant: int, change: Change, current: Curre
         return change
     found = await impact(store, proposal)
     hits = tuple([hit for hit in await _hits(store, tenant, change, current, found) if hit.count])
-    clients = found.clients[:_NAMED] if hits and change.kind in ("client", "app", "role", "scope", "api") else ()
-    named = [HitClient(client_id=one.client_id, grants=one.grants.number, last_used=one.last_used) for one in clients]
-    return msgspec.structs.replace(change, hits=hits, clients=tuple(named))
+    clients = named(found) if hits and change.kind in ("client", "app", "role", "scope", "api") else ()
+    return msgspec.structs.replace(change, hits=hits, clients=clients)
+
+
+def named(found: Impact) -> tuple[HitClient, ...]:
+    """Return the clients that are worth naming beside a change, those with the most to lose first."""
+    return tuple([HitClient(client_id=one.client_id, grants=one.grants.number, last_used=one.last_used) for one in found.clients[:_NAMED]])
 
 
 async def _hits(store: Store | Tx, tenant: int, change: Change, current: Current, found: Impact) -> list[Hit]:
@@ -76,12 +89,16 @@ async def _of_members(store: Store | Tx, tenant: int, change: Change, current: C
     if change.sign != "-" and not lost:
         return []
     what = "members who hold it" if change.sign == "-" else f"members who lose {', '.join(lost)}"
-    pattern = f"% {current.roles[change.name].id} %"
-    return [Hit(await store.one(_MEMBERS_WITH_ROLE, tenant=tenant, pattern=pattern) or 0, what)]
+    return [Hit(await holders_of(store, tenant, current.roles[change.name].id), what)]
+
+
+async def holders_of(store: Store | Tx, tenant: int, role: int) -> int:
+    """Return how many members hold a role."""
+    return await store.one(_MEMBERS_WITH_ROLE, tenant=tenant, pattern=f"% {role} %") or 0
 
 
 async def _of_narrowed(store: Store | Tx, tenant: int, change: Change, current: Current) -> list[Hit]:
-    """Return what the decision does not see: a client's addresses or grant types were cut."""
+    """Return what the decision does not see: a client is to be held to more than until now. Who would break is what trying it out says."""
     if not _narrowed(change):
         return []
     looked = await survey(store, Target(tenant=tenant, client=current.clients[change.name].id), most=MOST_GRANTS)
@@ -89,13 +106,18 @@ async def _of_narrowed(store: Store | Tx, tenant: int, change: Change, current: 
 
 
 def _narrowed(change: Change) -> bool:
-    for detail in change.details:
-        before, after = (set(value) if isinstance(value, list) else set() for value in (detail.before, detail.after))
-        if detail.key in ("roles", "allowed_ips") and after and (not before or before - after):
-            return True
-        if detail.key == "grant_types" and before - after:
-            return True
-    return False
+    tried = next((detail.after or [] for detail in change.details if detail.key == "report_only"), [])
+    return any(detail.key not in tried and _stricter(detail.key, detail.before, detail.after) for detail in change.details)
+
+
+def _stricter(key: str, before: Any, after: Any) -> bool:  # noqa: ANN401 - as a file would write it
+    if key in _LISTS:
+        lost = set(before or []) - set(after or [])
+        # An empty list of these lets everything in.
+        return bool(after) and (not before or bool(lost)) if key in _LIMITS else bool(lost)
+    if key in _LASTING:
+        return after is not None and (before is None or seconds(after) < seconds(before))
+    return key == "token_endpoint_auth_method" or _STRICTER.get(key) == after
 
 
 def _lost(change: Change, key: str) -> list[str]:
@@ -213,8 +235,7 @@ def _defined(before: Catalogue, change: Change, current: Current) -> Catalogue |
 def _of_role(before: Catalogue, change: Change, current: Current, details: dict[str, Any]) -> Catalogue | None:
     row = current.roles[change.name]
     if change.sign == "-":
-        roles = [role for role in before.roles.values() if role.id != row.id]
-        return Catalogue(list(before.apis.values()), [one for one in before.scopes.values() if one.id not in BUILT_IN_IDS], roles)
+        return without_roles(before, [row.id])
     return _put(before, roles=[Role(row.id, row.name, before.ids_named(details["scopes"] or []))]) if "scopes" in details else None
 
 

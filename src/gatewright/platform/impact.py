@@ -258,3 +258,11 @@ def without_scopes(catalogue: Catalogue, gone: Iterable[int]) -> Catalogue:
     out = frozenset(gone) | NOTHING
     scopes = [scope for scope in catalogue.scopes.values() if scope.id not in out | BUILT_IN_IDS]
     return Catalogue(list(catalogue.apis.values()), scopes, list(catalogue.roles.values()), retired=catalogue.retired)
+
+
+def without_roles(catalogue: Catalogue, gone: Iterable[int]) -> Catalogue:
+    """Return what a tenant would define without some of its roles."""
+    out = frozenset(gone)
+    roles = [role for role in catalogue.roles.values() if role.id not in out]
+    scopes = [scope for scope in catalogue.scopes.values() if scope.id not in BUILT_IN_IDS]
+    return Catalogue(list(catalogue.apis.values()), scopes, roles, retired=catalogue.retired)

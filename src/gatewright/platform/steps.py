@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gatewright.audit.deed import Deed, Refused
-from gatewright.base.change import Detail, Hit, details, told
+from gatewright.base.change import Detail, Hit, HitClient, details, told
 from gatewright.base.moment import Moment
 from gatewright.base.secret import Secret
 from gatewright.keys.sealer import Wrapper
@@ -28,14 +28,6 @@ Kind = Literal[
 
 ASKED_AGAIN: Final = "users who may be asked again"
 OPTIONAL: Final = " (optional)"  # behind a scope that an app can do without
-
-
-class HitClient(Struct, frozen=True, kw_only=True):
-    """A client that may ask for what changes: how many of its live grants lose something, and when it was last used."""
-
-    client_id: str
-    grants: int
-    last_used: int | None = None
 
 
 class Change(Struct, frozen=True):
