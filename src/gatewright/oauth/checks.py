@@ -113,7 +113,8 @@ def one_redirect_uri(draft: Draft) -> None:
 def _below(shown: str, draft: Draft) -> RedirectUri | None:
     found = redirect_uri.match_below(shown, draft.known)
     if found is not None and draft.known.settings.redirect_match == "exact":
-        fault = InvalidRequest("the parameter 'redirect_uri' is below a registered address and none itself: register it as it is sent")
+        said = "is not registered for this client, character by character, but an address above it"
+        fault = InvalidRequest(f"the parameter 'redirect_uri' {said}")
         draft.breaches.append(enforce("redirect_match", draft.known, fault, redirect_uri=found))
     return found
 
