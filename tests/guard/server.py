@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import socket
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 import httpx
+import uvicorn
 
 from gatewright_guard.guard import Guard
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, a_jwk, some_claims
@@ -93,3 +96,23 @@ class AServer:
 def unreachable(request: httpx.Request) -> httpx.Response:
     """What a server that is away answers."""
     raise httpx.ConnectError("nobody listens", request=request)
+
+
+class Listening:
+    """The server on a real socket of this machine, in a thread of its own."""
+
+    def __init__(self, server: AServer) -> None:
+        self.server = server
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._uvicorn = uvicorn.Server(uvicorn.Config(server, log_level="warning", lifespan="off", ws="none"))
+        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(10)
+        self._socket.close()

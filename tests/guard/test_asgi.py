@@ -98,7 +98,8 @@ async def test_a_refusal_is_a_challenge_and_a_problem_document() -> None:
         reply = await client.post("/balance", headers=bearer())
     assert reply.headers["www-authenticate"] == (
         'Bearer realm="https://bank.acme.test", error="insufficient_scope", '
-        'error_description="The access token lacks a scope that this needs.", scope="transfer:funds"'
+        'error_description="The access token lacks a scope that this needs.", scope="transfer:funds", '
+        'resource_metadata="https://bank.acme.test/.well-known/oauth-protected-resource"'
     )
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json() == {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright_guard.bearer import bearer
+from gatewright_guard.bearer import Presented, presented
 from gatewright_guard.refused import Cause, Refused
 
 
@@ -17,13 +17,18 @@ from gatewright_guard.refused import Cause, Refused
         (" Bearer abc ", "abc"),
         ("Bearer aZ09-._~+/==", "aZ09-._~+/=="),
         ("Basic abc", None),
-        ("DPoP abc", None),
         ("Bearerabc", None),
         ("", None),
     ],
 )
 def test_the_header_names_one_token_or_none(value: str, token: str | None) -> None:
-    assert bearer([value]) == token
+    assert presented([value]) == (None if token is None else Presented("bearer", token))
+
+
+@pytest.mark.proves("RFC 9449", "7.1")
+@pytest.mark.parametrize("value", ["DPoP abc", "dpop abc", "DPOP  abc"])
+def test_a_bound_token_has_another_word_in_front_of_it(value: str) -> None:
+    assert presented([value]) == Presented("dpop", "abc")
 
 
 @pytest.mark.proves("RFC 6750", "2, 3.1")
@@ -51,13 +56,13 @@ def test_the_header_names_one_token_or_none(value: str, token: str | None) -> No
 )
 def test_more_or_less_than_one_token_is_a_malformed_request(headers: list[str], query: str) -> None:
     with pytest.raises(Refused) as refused:
-        bearer(headers, query)
+        presented(headers, query)
     assert refused.value.cause is Cause.REQUEST_MALFORMED
 
 
 def test_other_parameters_of_the_address_are_the_apis_own() -> None:
-    assert bearer(["Bearer a"], "token=x&my_access_token=y&x=access_token") == "a"
+    assert presented(["Bearer a"], "token=x&my_access_token=y&x=access_token") == Presented("bearer", "a")
 
 
 def test_without_a_header_there_is_no_token() -> None:
-    assert bearer([]) is None
+    assert presented([]) is None

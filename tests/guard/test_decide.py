@@ -130,6 +130,12 @@ def test_a_bound_token_is_no_bearer_token() -> None:
         (Cause.AUDIENCE_WRONG, 401, "invalid_token", "wrong_audience"),
         (Cause.TOKEN_EXPIRED, 401, "invalid_token", "token_expired"),
         (Cause.TOKEN_EARLY, 401, "invalid_token", "token_early"),
+        (Cause.TOKEN_REVOKED, 401, "invalid_token", "token_revoked"),
+        (Cause.TOKEN_BOUND, 401, "invalid_token", "token_bound"),
+        (Cause.BINDING_UNKNOWN, 401, "invalid_token", "token_bound"),
+        (Cause.TOKEN_UNBOUND, 401, "invalid_token", "token_unbound"),
+        (Cause.PROOF_WRONG, 401, "invalid_dpop_proof", "proof_wrong"),
+        (Cause.CERTIFICATE_WRONG, 401, "invalid_token", "certificate_wrong"),
     ],
 )
 def test_only_who_holds_a_token_of_the_issuer_learns_more_than_that_it_is_invalid(cause: Cause, status: int, error: str, told: str) -> None:
@@ -147,6 +153,11 @@ def test_every_cause_has_a_line_in_the_table_above() -> None:
         Reason.WRONG_AUDIENCE,
         Reason.TOKEN_EXPIRED,
         Reason.TOKEN_EARLY,
+        Reason.TOKEN_REVOKED,
+        Reason.TOKEN_BOUND,
+        Reason.TOKEN_UNBOUND,
+        Reason.PROOF_WRONG,
+        Reason.CERTIFICATE_WRONG,
     }
 
 

@@ -121,7 +121,7 @@ async def test_the_servers_reason_reaches_the_caller() -> None:
     async with calling(a_fastapi_app(server.guard())) as client:
         reply = await client.post("/transfers", headers=bearing(token))
     assert reply.status_code == 403
-    assert reply.headers["www-authenticate"].endswith('scope="read:balance transfer:funds"')
+    assert ', scope="read:balance transfer:funds", ' in reply.headers["www-authenticate"]
     assert reply.json()["cause"] == "role_lacks_scope"
     assert reply.json()["detail"] == "No role of this user has transfer:funds."
     assert reply.json()["missing_scope"] == "transfer:funds"

@@ -115,4 +115,4 @@ async def the_middleware_holds(wrapped: Any, issuer: str) -> None:  # noqa: ANN4
 
 def test_the_guide_names_every_cause() -> None:
     table = GUIDE.split("| status |", 1)[1].split("\n\n", 1)[0]
-    assert set(re.findall(r"`([a-z]+_[a-z_]+|unavailable)`", table)) - {"missing_scope"} == set(Reason)
+    assert set(re.findall(r"`([a-z]+_[a-z_]+|unavailable)`", table)) - {"missing_scope", "acr_values", "max_age"} == set(Reason)

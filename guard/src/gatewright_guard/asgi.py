@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from msgspec import structs
 
 from gatewright_guard.decide import NO_RULE, Allowed, Refusal, Requirement
-from gatewright_guard.guard import Guard, Request
+from gatewright_guard.guard import Guard
+from gatewright_guard.request import Headers, Proxies, Request
+from gatewright_guard.resource import HEADERS
 from gatewright_guard.rules import Match, Rule, Rules
 
 __all__ = ["KEY", "App", "GuardMiddleware", "Message", "Receive", "Rule", "Scope", "Send", "refuse", "request_of"]
@@ -30,6 +33,8 @@ class GuardMiddleware:
         self._app = app
         self._guard = guard
         self._rules = Rules(rules)
+        self._about = guard.resource
+        self._scopes = self._rules.scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -37,7 +42,11 @@ class GuardMiddleware:
             return
         # Whatever stands there was not put there by us.
         scope.pop(KEY, None)
-        match = self._rules.match(scope.get("method", "GET"), _path(scope))
+        path = _path(scope)
+        if self._about is not None and self._about.path in (path, scope["path"]) and scope.get("method") in ("GET", "HEAD"):
+            await describe(self._about.document(self._scopes), scope, send)
+            return
+        match = self._rules.match(scope.get("method", "GET"), path)
         if match is not None and match.rule.needs is None:
             await self._app(scope, receive, send)
             return
@@ -49,7 +58,7 @@ class GuardMiddleware:
         await self._app(scope, receive, send)
 
     async def _ask(self, scope: Scope, match: Match | None) -> Allowed | Refusal:
-        request = request_of(scope)
+        request = request_of(scope, self._guard.proxies)
         if match is not None and match.rule.needs is not None:
             return await self._guard.check(request, match.rule.needs, account=match.account)
         # Only who holds a good token learns that the path has no rule.
@@ -64,14 +73,46 @@ def _path(scope: Scope) -> str:
     return (path[len(root) :] or "/") if root and (path == root or path.startswith(root + "/")) else path
 
 
-def request_of(scope: Scope) -> Request:
+def request_of(scope: Scope, proxies: Proxies | None = None, native: object = None) -> Request:
     """What the guard looks at, from an ASGI scope; header names there are in lower case."""
-    client = scope.get("client")
+    client, authorization, dpop = scope.get("client"), [], []
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization.append(value.decode("latin-1"))
+        elif name == b"dpop":
+            dpop.append(value.decode("latin-1"))
+    address, origin, certificate = client[0] if client else None, "", None
+    if proxies is not None or dpop:
+        headers = _headers(scope)
+        host = headers("host")
+        origin = f"{scope.get('scheme', 'http')}://{host[0] if len(host) == 1 else ''}"
+        if proxies is not None:
+            seen = proxies.seen(address, origin, headers)
+            address, origin, certificate = seen.address, seen.origin, seen.certificate
     return Request(
-        authorization=tuple(value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"),
+        authorization=tuple(authorization),
         query=scope.get("query_string", b"").decode("latin-1"),
-        address=client[0] if client else None,
+        address=address,
+        method=scope.get("method", "GET"),
+        url=origin + _called(scope) if dpop else "",
+        dpop=tuple(dpop),
+        certificate=certificate,
+        native=scope if native is None else native,
     )
+
+
+def _headers(scope: Scope) -> Headers:
+    def values(name: str) -> list[str]:
+        sought = name.encode("latin-1")
+        return [value.decode("latin-1") for field, value in scope["headers"] if field == sought]
+
+    return values
+
+
+def _called(scope: Scope) -> str:
+    """The path as it was sent, still encoded; the root that a server was told of is in it (ASGI 2.5)."""
+    raw = scope.get("raw_path")
+    return raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"])
 
 
 async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,3 +131,11 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -
     await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
     head = scope.get("method") == "HEAD"
     await send({"type": f"{kind}.response.body", "body": b"" if head else body})
+
+
+async def describe(document: bytes, scope: Scope, send: Send) -> None:
+    """Send what the API says of itself (RFC 9728 §3.2)."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in HEADERS]
+    headers.append((b"content-length", str(len(document)).encode("ascii")))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else document})

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gatewright_guard.dpop import ALGORITHMS
 from gatewright_guard.reasons import SERVER_KNOWS, Reason
 from gatewright_guard.refused import Cause
 from gatewright_guard.verify import Claims
@@ -19,10 +20,16 @@ _MAX_DETAIL: Final = 500
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """The scopes that something needs: all of one list, and one of another if that is not empty."""
+    """What something needs: all scopes of one list, and one of another if that is not empty; seldom a role or a better sign-in."""
 
     all_of: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    """One of these, if there are any; the server has to name roles to the API."""
+    acr: tuple[str, ...] = ()
+    """How the user must have been authenticated: one of these (RFC 9470 §3), if there are any."""
+    max_age: int | None = None
+    """How many seconds ago the user may have been authenticated at most (RFC 9470 §3)."""
 
     def missing(self, scopes: frozenset[str]) -> tuple[str, ...]:
         """What these scopes lack; of alternatives the first, which should be the least powerful one."""
@@ -37,14 +44,25 @@ class Requirement(msgspec.Struct, frozen=True):
         return self.all_of if chosen is None or chosen in self.all_of else (*self.all_of, chosen)
 
 
-def needs(*scopes: str, any_of: Sequence[str] = ()) -> Requirement:
-    """A requirement of scopes that are fit to be named in a header; a slip is told where it is made."""
-    if isinstance(any_of, str):
-        raise TypeError("any_of is a list of scopes, not one text")
+def needs(
+    *scopes: str, any_of: Sequence[str] = (), roles: Sequence[str] = (), acr: Sequence[str] = (), max_age: int | None = None
+) -> Requirement:
+    """A requirement of scopes that are fit to be named in a header; a slip is told where it is made.
+
+    `any_of` lists alternatives, the least powerful first; of `roles` and of `acr` one will do; `max_age` is in seconds.
+    """
+    for name, listed in (("any_of", any_of), ("roles", roles), ("acr", acr)):
+        if isinstance(listed, str):
+            raise TypeError(f"{name} is a list, not one text")
+    for value in acr:
+        if not _SCOPE.fullmatch(value):
+            raise ValueError(f"{value!r} is no acr: one word of visible ASCII without quote and backslash")
+    if max_age is not None and max_age < 0:
+        raise ValueError("max_age is a number of seconds, at least 0")
     for scope in (*scopes, *any_of):
         if not _SCOPE.fullmatch(scope):
             raise ValueError(f"{scope!r} is no scope as RFC 6749 §3.3 has it: one word of visible ASCII without quote and backslash")
-    return Requirement(all_of=tuple(dict.fromkeys(scopes)), any_of=tuple(dict.fromkeys(any_of)))
+    return Requirement(tuple(dict.fromkeys(scopes)), tuple(dict.fromkeys(any_of)), tuple(roles), tuple(acr), max_age)
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -64,6 +82,16 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     realm: str = "api"
+    acr: tuple[str, ...] = ()
+    max_age: int | None = None
+    dpop: bool = False
+    """Whether the challenge is one for a bound token (RFC 9449 §7.1)."""
+    resource_metadata: str | None = None
+    """Where the API describes itself (RFC 9728 §5.1)."""
+    decision: str | None = None
+    """What finds this refusal at the server, if the server was asked about it."""
+    more: str | None = None
+    """The server's page on which the checks are answered one by one, for whoever may see them."""
 
     def headers(self) -> list[tuple[str, str]]:
         """The response's header fields, names in lower case."""
@@ -73,13 +101,21 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         return [*said, ("www-authenticate", self.challenge())]
 
     def challenge(self) -> str:
-        """The WWW-Authenticate value (RFC 6750 §3): it says only sentences and scopes that were written in code."""
+        """The WWW-Authenticate value (RFC 6750 §3): it says only sentences, scopes and addresses that were written in code."""
         said = [("realm", self.realm)]
         if self.error is not None:
             said += [("error", self.error), ("error_description", self.reason.sentence)]
         if self.scope:
             said.append(("scope", " ".join(self.scope)))
-        return "Bearer " + ", ".join(f"{name}={quoted(value)}" for name, value in said)
+        if self.acr:
+            said.append(("acr_values", " ".join(self.acr)))
+        if self.max_age is not None:
+            said.append(("max_age", str(self.max_age)))
+        if self.resource_metadata is not None:
+            said.append(("resource_metadata", self.resource_metadata))
+        if self.dpop:
+            said.append(("algs", " ".join(ALGORITHMS)))
+        return ("DPoP " if self.dpop else "Bearer ") + ", ".join(f"{name}={quoted(value)}" for name, value in said)
 
     def body(self) -> bytes:
         """The problem document (RFC 9457 §3)."""
@@ -93,14 +129,22 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.missing:
             members["missing_scope"] = " ".join(self.missing)
+        if self.acr:
+            members["acr_values"] = " ".join(self.acr)
+        members |= {name: value for name in _OPTIONAL if (value := getattr(self, name)) is not None}
         return msgspec.json.encode(members)
 
 
+_OPTIONAL: Final = ("max_age", "decision", "more")
 _TITLES: Final = {
     "invalid_request": "The request's credentials are malformed",
     "token_missing": "An access token is needed",
     "invalid_token": "The access token is not valid",
     "insufficient_scope": "The access token does not allow this",
+    "insufficient_user_authentication": "The user's sign-in is not enough for this",
+    "invalid_dpop_proof": "The proof beside the access token does not hold",
+    "role_missing": "The user has no role for this",
+    "denied_by_api": "The API does not allow this",
     "unavailable": "The access token cannot be checked",
 }
 
@@ -111,12 +155,17 @@ def quoted(text: str) -> str:
     return '"' + visible.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def decide(claims: Claims | None, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
-    """Whether these claims meet the requirement, in the account whose id or slug is given if the resource belongs to one."""
+def decide(
+    claims: Claims | None, requirement: Requirement, *, account: str | None = None, now: float = 0, proved: bool = False
+) -> Allowed | Refusal:
+    """Whether these claims meet the requirement, in the account whose id or slug is given if the resource belongs to one.
+
+    `now`, in epoch seconds, is looked at where a `max_age` is asked; `proved` tells that the caller holds what the token is bound to.
+    """
     if claims is None:
-        return _refusal(401, Reason.TOKEN_MISSING, None)
-    # RFC 9449 §7.2, RFC 8705 §3: without its key's proof, which this guard cannot check, a bound token is nobody's.
-    if claims.bound:
+        return NO_TOKEN
+    # RFC 9449 §7.2, RFC 8705 §3: without its key's proof a bound token is nobody's.
+    if not proved and claims.bound:
         return _refusal(401, Reason.TOKEN_BOUND, "invalid_token")
     scopes = claims.scopes
     if account is not None:
@@ -126,7 +175,22 @@ def decide(claims: Claims | None, requirement: Requirement, *, account: str | No
             return _refusal(403, Reason.WRONG_ACCOUNT, "insufficient_scope")
         scopes = here
     missing = requirement.missing(scopes)
-    return lacking(missing, requirement.least(scopes)) if missing else Allowed(claims)
+    if missing:
+        return lacking(missing, requirement.least(scopes))
+    if requirement.roles and claims.roles.isdisjoint(requirement.roles):
+        return _refusal(403, Reason.ROLE_MISSING, None)
+    return _stepped_up(claims, requirement, now) or Allowed(claims)
+
+
+def _stepped_up(claims: Claims, requirement: Requirement, now: float) -> Refusal | None:
+    """The refusal of a token whose user has to sign in anew or better (RFC 9470 §3); None if that is not so."""
+    acr, max_age = requirement.acr, requirement.max_age
+    weak = bool(acr) and claims.acr not in acr
+    old = max_age is not None and (claims.auth_time is None or now - claims.auth_time > max_age)
+    if not (weak or old):
+        return None
+    refusal = _refusal(401, Reason.AUTHENTICATION_INSUFFICIENT, "insufficient_user_authentication")
+    return msgspec.structs.replace(refusal, acr=acr if weak else (), max_age=max_age if old else None)
 
 
 def _scopes_in(claims: Claims, account: str) -> frozenset[str] | None:
@@ -147,6 +211,7 @@ def _refusal(status: int, reason: Reason, error: str | None) -> Refusal:
     return Refusal(status=status, reason=reason, error=error, detail=reason.sentence)
 
 
+NO_TOKEN: Final = _refusal(401, Reason.TOKEN_MISSING, None)
 NO_RULE: Final = _refusal(403, Reason.NO_RULE, "insufficient_scope")
 UNAVAILABLE: Final = _refusal(503, Reason.UNAVAILABLE, None)
 
@@ -155,23 +220,43 @@ _TOLD: Final = {
     Cause.TOKEN_EXPIRED: Reason.TOKEN_EXPIRED,
     Cause.TOKEN_EARLY: Reason.TOKEN_EARLY,
     Cause.AUDIENCE_WRONG: Reason.WRONG_AUDIENCE,
+    Cause.TOKEN_REVOKED: Reason.TOKEN_REVOKED,
+    Cause.TOKEN_BOUND: Reason.TOKEN_BOUND,
+    Cause.BINDING_UNKNOWN: Reason.TOKEN_BOUND,
+    Cause.TOKEN_UNBOUND: Reason.TOKEN_UNBOUND,
+    Cause.PROOF_WRONG: Reason.PROOF_WRONG,
+    Cause.CERTIFICATE_WRONG: Reason.CERTIFICATE_WRONG,
 }
+_ASKS_FOR_PROOF: Final = (Cause.TOKEN_BOUND, Cause.PROOF_WRONG)
 
 
 def refused(cause: Cause) -> Refusal:
     """The refusal of a token that is not accepted at all: only its rightful holder learns more than that (RFC 6750 §3.1)."""
     if cause is Cause.REQUEST_MALFORMED:
         return _refusal(400, Reason.INVALID_REQUEST, "invalid_request")
-    return _refusal(401, _TOLD.get(cause, Reason.INVALID_TOKEN), "invalid_token")
+    error = "invalid_dpop_proof" if cause is Cause.PROOF_WRONG else "invalid_token"
+    refusal = _refusal(401, _TOLD.get(cause, Reason.INVALID_TOKEN), error)
+    return msgspec.structs.replace(refusal, dpop=True) if cause in _ASKS_FOR_PROOF else refusal
 
 
-def explained(refusal: Refusal, cause: str, detail: str) -> Refusal:
-    """The refusal with the cause that the server knows; as it was, if the server says something that we do not know."""
+def denied(sentence: str | None = None) -> Refusal:
+    """The refusal by the API's own rule, in its own words if it has any."""
+    refusal = _refusal(403, Reason.DENIED_BY_API, None)
+    return refusal if sentence is None else msgspec.structs.replace(refusal, detail=sentence)
+
+
+def explained(refusal: Refusal, cause: str, detail: str, *, decision: str | None = None, more: str | None = None) -> Refusal:
+    """The refusal with what the server knows of it; as it was, if the server says something that we do not know."""
     if cause not in SERVER_KNOWS:
         return refusal
     reason = Reason(cause)
+    refusal = msgspec.structs.replace(refusal, decision=_visible(decision), more=_visible(more))
     sentence = detail if 0 < len(detail) <= _MAX_DETAIL and detail.isprintable() else reason.sentence
     if reason.ends_token:
         # 401 is the answer to a token that is over, whatever it lacks besides: nothing that it could ask for would help.
         return msgspec.structs.replace(refusal, status=401, error="invalid_token", reason=reason, detail=sentence, scope=(), missing=())
     return msgspec.structs.replace(refusal, reason=reason, detail=sentence)
+
+
+def _visible(text: str | None) -> str | None:
+    return text if text is not None and 0 < len(text) <= _MAX_DETAIL and text.isascii() and text.isprintable() else None

@@ -46,13 +46,20 @@ class _Admission:
         return await admit(connection, self._requirement, self._account_in)
 
 
-def requires(*scopes: str, any_of: Sequence[str] = (), account_in: str | None = None) -> Any:  # noqa: ANN401 - as fastapi.Security
+def requires(
+    *scopes: str,
+    any_of: Sequence[str] = (),
+    roles: Sequence[str] = (),
+    acr: Sequence[str] = (),
+    max_age: int | None = None,
+    account_in: str | None = None,
+) -> Any:  # noqa: ANN401 - as fastapi.Security
     """A dependency: only callers with these scopes, and only those of the account that a path parameter names, if one does.
 
-    `any_of` lists alternatives, the least powerful first. `account_in` is the name of the path parameter that holds the id or
-    slug of the account.
+    The arguments are those of `gatewright_guard.decide.needs`; `account_in` is the name of the path parameter that holds the id
+    or slug of the account.
     """
-    requirement = needs(*scopes, any_of=any_of)
+    requirement = needs(*scopes, any_of=any_of, roles=roles, acr=acr, max_age=max_age)
     return fastapi.Security(_Admission(requirement, account_in), scopes=[*requirement.all_of, *requirement.any_of[:1]])
 
 
@@ -65,7 +72,7 @@ def protect(
     token_url: str | None = None,
 ) -> None:
     """Give the application its guard; scopes with their descriptions and the two addresses are for the API's description."""
-    starlette.protect(app, guard)
+    starlette.protect(app, guard, scopes=tuple(scopes or ()))
     base = guard.issuer.rstrip("/")
     flow = {"authorizationUrl": authorization_url or f"{base}/authorize", "tokenUrl": token_url or f"{base}/token"}
     plain = app.openapi

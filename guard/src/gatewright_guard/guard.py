@@ -1,8 +1,9 @@
 """The guard of one API: the header of a request comes in, and what comes out is who may, or a refusal that says why."""
 
+import inspect
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -11,8 +12,10 @@ import httpx
 import msgspec
 from msgspec import structs
 
-from gatewright_guard.bearer import bearer
-from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, Requirement, decide, explained, refused
+from gatewright_guard.bearer import Presented, presented
+from gatewright_guard.binding import prove
+from gatewright_guard.decide import NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
+from gatewright_guard.dpop import Replays
 from gatewright_guard.fetch import Unavailable, new_client, secure_url
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
 from gatewright_guard.jose import MAX_TOKEN, KeySet
@@ -20,23 +23,19 @@ from gatewright_guard.kept import Kept
 from gatewright_guard.keys import METADATA_TERMS, Metadata, RemoteKeys, fetch_metadata
 from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
+from gatewright_guard.request import Proxies, Request
+from gatewright_guard.resource import Description, Resource
 from gatewright_guard.verify import LEEWAY, Claims, verify_access_token
 
+__all__ = ["Endpoints", "Guard", "Mode", "Request", "Rule"]
+
 Mode = Literal["auto", "jwt", "opaque"]
+Verdict = bool | str
+Rule = Callable[[Allowed, Request], Verdict | Awaitable[Verdict]]
+"""The API's own rule, beyond the token: True allows, False refuses, a text refuses and says why."""
+
+_MAX_LEEWAY: Final = 60
 _log: Final = logging.getLogger("gatewright_guard")
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a request the guard looks at, whatever framework received it."""
-
-    authorization: tuple[str, ...] = ()
-    """The value of every Authorization header, in order."""
-    query: str = ""
-    address: str | None = None
-    """Where the caller is, as far as the API can trust it; passed on to the server."""
-
-    def __repr__(self) -> str:
-        return f"Request(…, address={self.address!r})"
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +52,9 @@ class Guard:
     `credentials` are the API's id and secret at the server; without them only JWTs are understood and refusals say only what the
     guard sees itself. `mode` is `"auto"` (a JWT is verified here, anything else introspected), `"jwt"`, or `"opaque"` (the server
     is asked about every token, so that an ended grant shows within `max_stale` seconds). `other_issuers` are the further domains
-    of the issuer's tenant, which share its keys. `http` is closed by whoever made it; the clock gives epoch seconds.
+    of the issuer's tenant, which share its keys. `implies` names the scopes that a scope stands for as well. `allow` is a rule of
+    the API's own, asked when the token would do. `proxies` are believed about who calls. `http` is closed by whoever made it; the
+    clock gives epoch seconds.
     """
 
     def __init__(  # noqa: PLR0913 - all that an API sets, each by its name
@@ -67,6 +68,10 @@ class Guard:
         endpoints: Endpoints = Endpoints(),  # noqa: B008 - frozen
         max_stale: float = MAX_STALE,
         leeway: int = LEEWAY,
+        implies: Mapping[str, Collection[str]] | None = None,
+        allow: Rule | None = None,
+        proxies: Proxies | None = None,
+        description: Description | None = Description(),  # noqa: B008 - frozen
         http: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -74,11 +79,19 @@ class Guard:
             raise TypeError("other_issuers is a list of issuers, not one text")
         if mode == "opaque" and credentials is None:
             raise ValueError("opaque tokens need the API's credentials: without them the server cannot be asked")
+        if not 0 <= leeway <= _MAX_LEEWAY:
+            raise ValueError(f"leeway is a number of seconds from 0 to {_MAX_LEEWAY}")
         self.issuer = secure_url(issuer)
         self.audience = audience
+        self.proxies = proxies
+        self.resource = self._described(description)
+        self._realm = {"realm": audience, "resource_metadata": None if self.resource is None else self.resource.url}
         self._terms = Terms(issuer=frozenset((issuer, *other_issuers)), audience=audience, leeway=leeway)
+        self._implies = _closure(implies or {})
+        self._allow = allow
         self._mode = mode
         self._clock = clock
+        self._replays = Replays()
         self._closes_http = http is None
         self._http = new_client() if http is None else http
         self._metadata = Kept[Metadata](partial(fetch_metadata, self._http, issuer), clock, METADATA_TERMS)
@@ -87,6 +100,13 @@ class Guard:
         self._explainer: Explainer | None = None
         if credentials is not None:
             self._be_known(Credentials(*credentials), endpoints, max_stale)
+
+    def _described(self, description: Description | None) -> Resource | None:
+        if description is None:
+            return None
+        certificates = self.proxies is not None and self.proxies.tells_certificates
+        resource = Resource(self.audience, [self.issuer], description, certificates=certificates)
+        return resource if resource.path is not None else None
 
     def _be_known(self, proof: Credentials, endpoints: Endpoints, max_stale: float) -> None:
         self._introspector = Introspector(
@@ -103,23 +123,26 @@ class Guard:
 
     async def check(self, request: Request, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
         """Whether the request may do what needs these scopes, in this account (its id or slug) if the resource has one."""
-        caller: Caller | None = None
-        try:
-            token = bearer(request.authorization, request.query)
-            caller = None if token is None else Caller(token, request.address)
-            claims = None if caller is None else await self._claims(caller)
-            answer = decide(claims, requirement, account=account)
-        except Unavailable:
-            answer = UNAVAILABLE
-        except Refused as fault:
-            _log.debug("a token was refused: %s: %s", fault.cause, fault.why)
-            answer = refused(fault.cause)
-            # The reason of any other refusal is known here, or is for nobody to know.
-            if fault.cause is not Cause.TOKEN_INACTIVE:
-                caller = None
-        if isinstance(answer, Allowed):
-            return answer
-        return structs.replace(await self._explained(answer, caller, requirement), realm=self.audience)
+        answer = self.begin(request, requirement, account=account)
+        return await self.finish(answer) if isinstance(answer, Weighing) else answer
+
+    def begin(self, request: Request, requirement: Requirement, *, account: str | None = None) -> "Allowed | Refusal | Weighing":
+        """The answer of `check` if nobody has to be asked for it, otherwise what `finish` goes on with. Any thread may call it."""
+        weighing = Weighing(request, requirement, account)
+        answer = self._weigh(weighing)
+        return weighing if answer is None else answer
+
+    async def finish(self, weighing: "Weighing") -> Allowed | Refusal:
+        """The answer that `begin` could not give, after asking the server for the keys, the token or the reason, or the API's own rule."""
+        if weighing.verdict is None and weighing.refusal is None:
+            answer = await self._learning(weighing)
+            if answer is not None:
+                return answer
+        if weighing.allowed is not None and weighing.verdict is not None:
+            return self._by_rule(weighing, weighing.allowed, await weighing.verdict)
+        if weighing.refusal is None or weighing.sent is None:
+            raise AssertionError("a request was neither allowed nor refused")
+        return self._told(await self._explained(weighing, weighing.refusal, weighing.sent), weighing.sent)
 
     async def aclose(self) -> None:
         """Stop what runs in the background, and close the HTTP client if the guard made it."""
@@ -136,15 +159,111 @@ class Guard:
     async def __aexit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
 
-    async def _claims(self, caller: Caller) -> Claims:
-        looks_like_jwt = caller.token.startswith("eyJ") and caller.token.count(".") == 2
-        if self._mode == "jwt" or (self._mode == "auto" and looks_like_jwt):
-            return await self._verified(caller.token)
+    # ------------------------------------------------------------ without asking anybody
+
+    def _weigh(self, weighing: "Weighing") -> Allowed | Refusal | None:
+        """The answer, as far as it can be given here and now; None if the server or the API's own rule must be asked."""
+        try:
+            sent = weighing.sent = presented(weighing.request.authorization, weighing.request.query)
+            if sent is None:
+                return self._told(NO_TOKEN)
+            claims = self._at_hand(sent, weighing.request.address)
+            if claims is None:
+                return None
+            answer = self._decided(weighing, sent, claims)
+        except Refused as fault:
+            if fault.cause is Cause.KEY_UNKNOWN:
+                return None
+            answer = self._refused(weighing, fault)
+        if isinstance(answer, Allowed):
+            return self._ruled(weighing, answer)
+        weighing.refusal = answer
+        return None if self._can_be_explained(weighing) else self._told(answer, weighing.sent)
+
+    def _at_hand(self, sent: Presented, address: str | None) -> Claims | None:
+        if self._is_jwt(sent.token):
+            keys = self._keys.at_hand()
+            return None if keys is None else self._held_against(sent.token, keys)
+        return self._asked(sent.token).at_hand(Caller(sent.token, address))
+
+    def _decided(self, weighing: "Weighing", sent: Presented, claims: Claims) -> Allowed | Refusal:
+        now, request = self._clock(), weighing.request
+        if claims.confirmation is not None or sent.scheme == "dpop":
+            prove(claims.confirmation, sent, request, replays=self._replays, now=now, leeway=self._terms.leeway)
+        if self._implies:
+            claims = structs.replace(claims, scopes=_implied(claims.scopes, self._implies))
+        return decide(claims, weighing.requirement, account=weighing.account, now=now, proved=True)
+
+    def _ruled(self, weighing: "Weighing", allowed: Allowed) -> Allowed | Refusal | None:
+        if self._allow is None:
+            return allowed
+        verdict = self._allow(allowed, weighing.request)
+        if inspect.isawaitable(verdict):
+            weighing.allowed, weighing.verdict = allowed, verdict
+            return None
+        return self._by_rule(weighing, allowed, verdict)
+
+    def _by_rule(self, weighing: "Weighing", allowed: Allowed, verdict: Verdict) -> Allowed | Refusal:
+        # Nothing but True allows: a rule that forgets to answer lets nobody in.
+        if verdict is True:
+            return allowed
+        return self._told(denied(verdict if isinstance(verdict, str) else None), weighing.sent)
+
+    def _refused(self, weighing: "Weighing", fault: Refused) -> Refusal:
+        _log.debug("a token was refused: %s: %s", fault.cause, fault.why)
+        weighing.cause = fault.cause
+        return refused(fault.cause)
+
+    def _can_be_explained(self, weighing: "Weighing") -> bool:
+        if self._explainer is None or weighing.sent is None or weighing.refusal is None:
+            return False
+        # The reason of any other refusal is known here, or is for nobody to know.
+        if weighing.cause is not None:
+            return weighing.cause in _SERVER_KNOWS_MORE
+        return weighing.refusal.reason is Reason.INSUFFICIENT_SCOPE
+
+    def _told(self, refusal: Refusal, sent: Presented | None = None) -> Refusal:
+        """A refusal as it goes out: with the API's name, and as a challenge for the kind of token that was sent."""
+        dpop = refusal.dpop or (sent is not None and sent.scheme == "dpop" and refusal.error is not None)
+        return structs.replace(refusal, dpop=dpop, **self._realm)
+
+    def _is_jwt(self, token: str) -> bool:
+        return self._mode == "jwt" or (self._mode == "auto" and token.startswith("eyJ") and token.count(".") == 2)
+
+    def _asked(self, token: str) -> Introspector:
         if self._introspector is None:
             raise Refused(Cause.TOKEN_MALFORMED, "the token is no JWT, and without credentials nothing else can be checked")
-        if len(caller.token) > MAX_TOKEN:
+        if len(token) > MAX_TOKEN:
             raise Refused(Cause.TOKEN_MALFORMED, "the token is too long")
-        return await self._introspector.claims(caller)
+        return self._introspector
+
+    def _held_against(self, token: str, keys: KeySet) -> Claims:
+        terms = self._terms
+        return verify_access_token(token, keys, issuer=terms.issuer, audience=terms.audience, now=self._clock(), leeway=terms.leeway)
+
+    # ------------------------------------------------------------ asking
+
+    async def _learning(self, weighing: "Weighing") -> Allowed | Refusal | None:
+        """Ask for what the token says, or for the keys; the answer, or None if there is still somebody to ask."""
+        sent = weighing.sent
+        if sent is None:
+            raise AssertionError("a request without a token was not answered at once")
+        try:
+            claims = await self._claims(Caller(sent.token, weighing.request.address))
+            answer = self._decided(weighing, sent, claims)
+        except Unavailable:
+            return self._told(UNAVAILABLE)
+        except Refused as fault:
+            answer = self._refused(weighing, fault)
+        if isinstance(answer, Allowed):
+            return self._ruled(weighing, answer)
+        weighing.refusal = answer
+        return None if self._can_be_explained(weighing) else self._told(answer, sent)
+
+    async def _claims(self, caller: Caller) -> Claims:
+        if self._is_jwt(caller.token):
+            return await self._verified(caller.token)
+        return await self._asked(caller.token).claims(caller)
 
     async def _verified(self, token: str) -> Claims:
         keys = await self._keys.current()
@@ -159,15 +278,48 @@ class Guard:
                 raise
         return self._held_against(token, newer)
 
-    def _held_against(self, token: str, keys: KeySet) -> Claims:
-        terms = self._terms
-        return verify_access_token(token, keys, issuer=terms.issuer, audience=terms.audience, now=self._clock(), leeway=terms.leeway)
-
-    async def _explained(self, refusal: Refusal, caller: Caller | None, requirement: Requirement) -> Refusal:
-        if caller is None or self._explainer is None or refusal.reason not in _MAY_BE_EXPLAINED:
+    async def _explained(self, weighing: "Weighing", refusal: Refusal, sent: Presented) -> Refusal:
+        if self._explainer is None:
             return refusal
-        known = await self._explainer.why(caller, refusal.missing or requirement.all_of)
-        return refusal if known is None else explained(refusal, *known)
+        caller = Caller(sent.token, weighing.request.address)
+        known = await self._explainer.why(caller, refusal.missing or weighing.requirement.all_of)
+        return refusal if known is None else explained(refusal, known.cause, known.detail, decision=known.decision, more=known.more)
 
 
-_MAY_BE_EXPLAINED: Final = (Reason.INSUFFICIENT_SCOPE, Reason.INVALID_TOKEN)
+class Weighing:
+    """One request on its way to an answer."""
+
+    __slots__ = ("account", "allowed", "cause", "refusal", "request", "requirement", "sent", "verdict")
+
+    def __init__(self, request: Request, requirement: Requirement, account: str | None) -> None:
+        self.request = request
+        self.requirement = requirement
+        self.account = account
+        self.sent: Presented | None = None
+        self.cause: Cause | None = None
+        """Why the token is no good at all, if it is not."""
+        self.refusal: Refusal | None = None
+        self.allowed: Allowed | None = None
+        self.verdict: Awaitable[Verdict] | None = None
+
+
+_SERVER_KNOWS_MORE: Final = (Cause.TOKEN_INACTIVE, Cause.TOKEN_REVOKED)
+
+
+def _closure(implies: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    """For each scope all that it stands for, however many steps away."""
+    found: dict[str, frozenset[str]] = {}
+    for scope, first in implies.items():
+        if isinstance(first, str):
+            raise TypeError(f"what {scope!r} implies is a list of scopes, not one text")
+        seen, waiting = set[str](), list(first)
+        while waiting:
+            if (one := waiting.pop()) not in seen:
+                seen.add(one)
+                waiting += implies.get(one, ())
+        found[scope] = frozenset(seen)
+    return found
+
+
+def _implied(scopes: frozenset[str], implies: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return scopes.union(*(implies[scope] for scope in scopes if scope in implies))

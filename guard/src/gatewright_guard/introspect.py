@@ -98,17 +98,27 @@ class Introspector:
         self._max_stale = max_stale
         # Apart, so that a stranger's inventions push no good token out.
         self._active = Recent[Claims](_KEPT)
-        self._inactive = Recent[None](_KEPT)
+        self._inactive = Recent[tuple[Cause, str]](_KEPT)
         self._asking: dict[bytes, asyncio.Task[Claims]] = {}
         self._away = False
 
-    async def claims(self, caller: Caller) -> Claims:
-        """What the server says of the token; `Refused` if it is not active, or not one for this API."""
-        key, now = caller.digest(), self._clock()
+    def at_hand(self, caller: Caller) -> Claims | None:
+        """What the server said a moment ago, if it did; `Refused` if that was that the token is not active, or not one for this API."""
+        return self._at_hand(caller.digest())
+
+    def _at_hand(self, key: bytes) -> Claims | None:
+        now = self._clock()
         if (hit := self._active.get(key, now)) is not None:
             return hit[0]
-        if self._inactive.get(key, now) is not None:
-            raise Refused(Cause.TOKEN_INACTIVE, "the server said a moment ago that the token is not active")
+        if (fault := self._inactive.get(key, now)) is not None:
+            raise Refused(*fault[0])
+        return None
+
+    async def claims(self, caller: Caller) -> Claims:
+        """What the server says of the token; `Refused` if it is not active, or not one for this API."""
+        key = caller.digest()
+        if (claims := self._at_hand(key)) is not None:
+            return claims
         loop = asyncio.get_running_loop()
         task = self._asking.get(key)
         if task is None or task.done() or task.get_loop() is not loop:
@@ -126,8 +136,8 @@ class Introspector:
     async def _ask(self, key: bytes, caller: Caller) -> Claims:
         try:
             claims = self._read(await self._answer(caller))
-        except Refused:
-            self._inactive.put(key, None, self._clock() + min(_INACTIVE, self._max_stale))
+        except Refused as fault:
+            self._inactive.put(key, (fault.cause, fault.why), self._clock() + min(_INACTIVE, self._max_stale))
             raise
         finally:
             self._asking.pop(key, None)
@@ -161,9 +171,13 @@ class Introspector:
         return read_claims(answer, issuer=terms.issuer, audience=terms.audience, now=self._clock(), leeway=terms.leeway)
 
 
-class _Why(msgspec.Struct, frozen=True):
+class Why(msgspec.Struct, frozen=True):
+    """What the server says of a refusal."""
+
     cause: str
     detail: str = ""
+    decision: str | None = None
+    more: str | None = None
 
 
 class Explainer:
@@ -174,27 +188,26 @@ class Explainer:
         self._clock = clock
         self._credentials = credentials
         self._url = secure_url(url)
-        self._recent = Recent[_Why | None](1000)
+        self._recent = Recent[Why | None](1000)
         self._asking = 0
 
-    async def why(self, caller: Caller, scope: tuple[str, ...]) -> tuple[str, str] | None:
+    async def why(self, caller: Caller, scope: tuple[str, ...]) -> Why | None:
         """The cause and a sentence; None if the server does not know, does not say, or takes too long."""
         key, now = caller.digest(*scope), self._clock()
         if (hit := self._recent.get(key, now)) is not None:
-            answer = hit[0]
-        else:
-            answer = await self._ask(caller, scope)
-            self._recent.put(key, answer, now + _INACTIVE)
-        return None if answer is None else (answer.cause, answer.detail)
+            return hit[0]
+        answer = await self._ask(caller, scope)
+        self._recent.put(key, answer, now + _INACTIVE)
+        return answer
 
-    async def _ask(self, caller: Caller, scope: tuple[str, ...]) -> _Why | None:
+    async def _ask(self, caller: Caller, scope: tuple[str, ...]) -> Why | None:
         # A refusal is worth little: a flood of them must not become a flood of questions.
         if self._asking >= _WHY_AT_ONCE:
             return None
         self._asking += 1
         try:
             request = self._credentials.form(self._http, self._url, caller.form() | {"scope": " ".join(scope)})
-            return msgspec.convert(await fetch(self._http, request, seconds=_WHY_SECONDS), _Why)
+            return msgspec.convert(await fetch(self._http, request, seconds=_WHY_SECONDS), Why)
         except (Unavailable, msgspec.ValidationError) as fault:
             _log.info("why a token was refused is not known: %s", fault)
             return None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -42,6 +43,10 @@ class Kept(Generic[T]):
         self._tried_at: float | None = None
         self._failed = False
         self._task: asyncio.Task[T] | None = None
+
+    def peek(self) -> T | None:
+        """The value if it is fresh, so that nobody need be asked; any thread may look."""
+        return self._value if 0 <= self._clock() - self._fetched_at < self._terms.fresh_for else None
 
     async def get(self) -> T:
         """The value, fresh or at least not too old."""
@@ -115,7 +120,10 @@ def finished(task: asyncio.Task[T]) -> None:
 
 
 class Recent(Generic[T]):
-    """What was learned lately, under a digest, each until its own time; the longest unused goes first when it is full."""
+    """What was learned lately, under a digest, each until its own time; the longest unused goes first when it is full.
+
+    Safe for several threads: between two steps another one may have taken an entry away.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -127,16 +135,18 @@ class Recent(Generic[T]):
         if entry is None:
             return None
         if now >= entry[1]:
-            del self._entries[key]
+            self._entries.pop(key, None)
             return None
-        self._entries.move_to_end(key)
+        with suppress(KeyError):
+            self._entries.move_to_end(key)
         return (entry[0],)
 
     def put(self, key: bytes, value: T, until: float) -> None:
         self._entries[key] = (value, until)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        with suppress(KeyError):
+            self._entries.move_to_end(key)
+            if len(self._entries) > self._size:
+                self._entries.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._entries)

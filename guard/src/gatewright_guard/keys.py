@@ -61,6 +61,10 @@ class RemoteKeys:
         self._jwks_uri = None if jwks_uri is None else secure_url(jwks_uri)
         self._kept = Kept(self._fetch, clock, terms)
 
+    def at_hand(self) -> KeySet | None:
+        """The keys, if nobody need be asked for them."""
+        return self._kept.peek()
+
     async def current(self) -> KeySet:
         """The keys of now."""
         return await self._kept.get()

@@ -16,8 +16,14 @@ class Reason(enum.StrEnum):
     INVALID_TOKEN = "invalid_token"
     TOKEN_EARLY = "token_early"
     TOKEN_BOUND = "token_bound"
+    TOKEN_UNBOUND = "token_unbound"
+    PROOF_WRONG = "proof_wrong"
+    CERTIFICATE_WRONG = "certificate_wrong"
     WRONG_AUDIENCE = "wrong_audience"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    ROLE_MISSING = "role_missing"
+    AUTHENTICATION_INSUFFICIENT = "authentication_insufficient"
+    DENIED_BY_API = "denied_by_api"
     NO_RULE = "no_rule"
     UNAVAILABLE = "unavailable"
 
@@ -71,8 +77,14 @@ _SENTENCES: Final = {
     Reason.INVALID_TOKEN: "The access token is not valid here.",
     Reason.TOKEN_EARLY: "The access token is not valid yet: a clock may be wrong.",
     Reason.TOKEN_BOUND: "The access token is bound to a key and cannot be used as a bearer token.",
+    Reason.TOKEN_UNBOUND: "The access token is bound to no key: send it as a bearer token.",
+    Reason.PROOF_WRONG: "The access token is bound to a key, and the DPoP proof does not hold: make one for each request.",
+    Reason.CERTIFICATE_WRONG: "The access token is bound to a client certificate, and the connection has not shown it.",
     Reason.WRONG_AUDIENCE: "The access token was made for another API. Ask for one with this API as its resource.",
     Reason.INSUFFICIENT_SCOPE: "The access token lacks a scope that this needs.",
+    Reason.ROLE_MISSING: "This needs a role that the user has not in this account. A refresh will not help; an account admin can.",
+    Reason.AUTHENTICATION_INSUFFICIENT: "This needs a newer or stronger sign-in: send the user to the authorization page.",
+    Reason.DENIED_BY_API: "The API does not allow this here, whatever the access token allows.",
     Reason.NO_RULE: "Nobody may do this here: the API has no rule for it.",
     Reason.UNAVAILABLE: "The access token cannot be checked at the moment. Try again soon.",
     Reason.TOKEN_EXPIRED: "The access token has expired. Get a new one with the refresh token, or ask the user again.",

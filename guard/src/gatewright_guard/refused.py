@@ -17,6 +17,12 @@ class Cause(enum.StrEnum):
     TOKEN_EXPIRED = "token_expired"
     TOKEN_EARLY = "token_early"
     TOKEN_INACTIVE = "token_inactive"
+    TOKEN_REVOKED = "token_revoked"
+    TOKEN_BOUND = "token_bound"
+    BINDING_UNKNOWN = "binding_unknown"
+    TOKEN_UNBOUND = "token_unbound"
+    PROOF_WRONG = "proof_wrong"
+    CERTIFICATE_WRONG = "certificate_wrong"
 
 
 class Refused(Exception):

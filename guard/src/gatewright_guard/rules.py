@@ -35,6 +35,8 @@ class Rules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._routes = tuple(_Route(rule) for rule in rules)
+        self.scopes = tuple(dict.fromkeys(name for route in self._routes for name in route.scopes))
+        """Every scope that a rule names."""
 
     def match(self, method: str, path: str) -> Match | None:
         """The first rule that fits; None where none does, and for a path that somebody may read in another way."""
@@ -65,6 +67,12 @@ class _Route:
         if rule.account_in is not None and f"{{{rule.account_in}}}" not in self.segments:
             raise ValueError(f"the rule for {rule.path!r} has no segment {{{rule.account_in}}}")
         self.place = None if rule.account_in is None else self.segments.index(f"{{{rule.account_in}}}")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that the rule names."""
+        needs = self.rule.needs
+        return () if needs is None else (*needs.all_of, *needs.any_of)
 
     def fits(self, method: str, segments: Sequence[str]) -> bool:
         """Whether the rule is about such a request."""

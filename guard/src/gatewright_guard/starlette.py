@@ -8,12 +8,14 @@ from typing import Any, Final, cast
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ExceptionHandler
 from starlette.websockets import WebSocket
 
 from gatewright_guard.asgi import KEY, request_of
 from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Guard
+from gatewright_guard.resource import HEADERS, Resource
 from gatewright_guard.verify import Claims
 
 Caller = Claims
@@ -33,8 +35,11 @@ class NotAllowed(Exception):
         self.refusal = refusal
 
 
-def protect(app: Starlette, guard: Guard) -> None:
-    """Give the application its guard: refusals become responses, and the guard is closed when the application stops."""
+def protect(app: Starlette, guard: Guard, *, scopes: Sequence[str] = ()) -> None:
+    """Give the application its guard: refusals become responses, and the guard is closed when the application stops.
+
+    The application describes itself at the guard's well-known path (RFC 9728); `scopes` are those that it tells of there.
+    """
     setattr(app.state, _GUARD, guard)
     app.add_exception_handler(NotAllowed, cast(ExceptionHandler, _answer))
     inner = app.router.lifespan_context
@@ -45,6 +50,18 @@ def protect(app: Starlette, guard: Guard) -> None:
             yield state
 
     app.router.lifespan_context = lifespan
+    if guard.resource is not None and guard.resource.path is not None:
+        # The first of all, so that no route of the application's swallows it.
+        app.router.routes.insert(0, Route(guard.resource.path, _description(guard.resource, scopes), include_in_schema=False))
+
+
+def _description(resource: Resource, scopes: Sequence[str]) -> Endpoint:
+    document = resource.document(scopes)
+
+    async def describe(_: Request) -> Response:
+        return Response(document, headers=dict(HEADERS))
+
+    return describe
 
 
 async def _answer(connection: HTTPConnection, fault: Exception) -> Response | None:
@@ -75,7 +92,7 @@ async def admit(connection: HTTPConnection, requirement: Requirement, account_in
         if account_in not in connection.path_params:
             raise RuntimeError(f"the path of this endpoint has no parameter {account_in!r}, which is to name the account")
         account = str(connection.path_params[account_in])
-    answer = await guard.check(request_of(connection.scope), requirement, account=account)
+    answer = await guard.check(request_of(connection.scope, guard.proxies, connection), requirement, account=account)
     if isinstance(answer, Refusal):
         raise NotAllowed(answer)
     connection.scope[KEY] = answer
@@ -90,9 +107,19 @@ def caller_of(connection: HTTPConnection) -> Caller:
     return answer.claims
 
 
-def requires(*scopes: str, any_of: Sequence[str] = (), account_in: str | None = None) -> Callable[[Endpoint], Endpoint]:
-    """Only callers with these scopes reach the endpoint, and only those of the account that the path names, if it names one."""
-    requirement = needs(*scopes, any_of=any_of)
+def requires(
+    *scopes: str,
+    any_of: Sequence[str] = (),
+    roles: Sequence[str] = (),
+    acr: Sequence[str] = (),
+    max_age: int | None = None,
+    account_in: str | None = None,
+) -> Callable[[Endpoint], Endpoint]:
+    """Only callers with these scopes reach the endpoint, and only those of the account that the path names, if it names one.
+
+    The arguments are those of `gatewright_guard.decide.needs`; `account_in` is the path parameter with the account's id or slug.
+    """
+    requirement = needs(*scopes, any_of=any_of, roles=roles, acr=acr, max_age=max_age)
 
     def around(endpoint: Endpoint) -> Endpoint:
         @functools.wraps(endpoint)

@@ -34,10 +34,33 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     authorization_id: str | None
     reach: frozenset[str]
     """The scopes that are not tied to one account."""
-    bound: bool
-    """Whether the token is bound to a key, so that it is no bearer token (RFC 7800 §3)."""
+    confirmation: Mapping[str, object] | None
+    """What the token is bound to, so that it is no bearer token: its `cnf` (RFC 7800 §3.1)."""
     members: Mapping[str, object]
     """Everything the token says, as it says it."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether the token is bound to a key or certificate, so that it is no bearer token."""
+        return self.confirmation is not None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that the server names, if it names any (RFC 9068 §2.2.3.1)."""
+        named = self.members.get("roles")
+        return frozenset(name for name in named if isinstance(name, str)) if isinstance(named, list | tuple) else _EMPTY
+
+    @property
+    def acr(self) -> str | None:
+        """How the user was authenticated (OpenID Connect Core §2), if the token says it."""
+        named = self.members.get("acr")
+        return named if isinstance(named, str) else None
+
+    @property
+    def auth_time(self) -> int | None:
+        """When the user was authenticated, in epoch seconds, if the token says it."""
+        named = self.members.get("auth_time")
+        return int(named) if isinstance(named, int | float) and not isinstance(named, bool) else None
 
     @property
     def extra(self) -> dict[str, object]:
@@ -122,7 +145,7 @@ def _claims(wire: _Wire, aud: tuple[str, ...], members: Mapping[str, object]) ->
         account=wire.account,
         authorization_id=wire.gw_az,
         reach=scope_set(wire.gw_reach),
-        bound=wire.cnf is not None,
+        confirmation=wire.cnf,
         members=members,
     )
 
