@@ -6,6 +6,7 @@
   ./dev bench burst       the token endpoint's latency, quiet and while people sign in
   ./dev bench profile OPS where the time of an operation goes
   ./dev bench inside      what an operation costs in the application alone: steady enough to compare two versions of the code
+  ./dev bench guard       what the guard costs an API, beside a bare signature check and PyJWT
   ./dev bench ceiling     what uvicorn and this load generator cost without Gatewright
 
 docs/benchmarks.md says how to read the figures.
@@ -37,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
             )
         if name in ("run", "inside"):
             one.add_argument("--ops", default="", help="operations with commas; all of them if not given")
+        if name == "guard":
+            one.add_argument("--batches", type=int, default=100, help="batches of a hundred of which the cheapest is told")
         if name == "inside":
             one.add_argument("--batches", type=int, default=60, help="batches of which the cheapest is told")
             one.add_argument("--rows", type=int, default=0, help="also profile, and show so many functions")

@@ -19,6 +19,7 @@ import msgspec
 from bench.cost import Meter, memory_mb, tree
 from bench.count import Counted, count
 from bench.deployments import Deployment, deployed, serving, work_folder
+from bench.guard import measure as measure_guard
 from bench.inside import inside as measured_inside
 from bench.inside import shown
 from bench.load import Outcome, fire, get, paced, post
@@ -282,6 +283,12 @@ def ceiling(_options: argparse.Namespace) -> None:
         process.wait()
 
 
+def guard(options: argparse.Namespace) -> None:
+    """Measure what the guard costs an API."""
+    print(machine())
+    measure_guard(options.batches)
+
+
 COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "run": run,
     "start": start,
@@ -289,5 +296,6 @@ COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "burst": burst,
     "profile": profile,
     "inside": inside,
+    "guard": guard,
     "ceiling": ceiling,
 }
