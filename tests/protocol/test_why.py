@@ -272,13 +272,13 @@ async def test_every_refusal_has_an_id_and_a_link_and_what_is_not_refused_has_no
     assert first["decision"] != second["decision"]
     assert first["decision"].startswith("de_")
     text = first["more"].removeprefix(b.URL + PATH)
-    found = open_finding(text, ground.issuer, b.CATALOGUE, ground.sealer, ground.clock.now)
+    found = open_finding(text, b.TENANT, b.URL, b.CATALOGUE, ground.sealer, ground.clock.now)
     assert found is not None
     assert (found.decision, found.cause) == (first["decision"], Verdict.SCOPE_NOT_REQUESTED)
     assert found.scopes == (Judged(b.TRANSFER.id, Verdict.SCOPE_NOT_REQUESTED),)
     await ground.sql("UPDATE consent_grant SET ended_at = :now, ended_because = 'withdrawn'", now=ground.clock.now)
     over = await explained(ground, token)
-    opened = open_finding(over["more"].removeprefix(b.URL + PATH), ground.issuer, b.CATALOGUE, ground.sealer, ground.clock.now)
+    opened = open_finding(over["more"].removeprefix(b.URL + PATH), b.TENANT, b.URL, b.CATALOGUE, ground.sealer, ground.clock.now)
     assert opened is not None
     assert (opened.cause, opened.because) == (Verdict.GRANT_ENDED, "withdrawn")
     assert [(one.decision, client) for one, client in ground.usage.refusals] == [

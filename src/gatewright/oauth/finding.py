@@ -83,7 +83,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 def seal_finding(finding: Finding, issuer: Issuer, catalogue: Catalogue, sealer: Sealer, at: Moment) -> str:
     """Return a finding as the last part of its link: at most 200 characters, whatever was asked."""
     plain = _packed(finding, catalogue)
-    return b64(sealer.seal(issuer.tenant, _place(issuer), plain, now=at.now, nonce=at.dice.bytes(_NONCE_BYTES)))
+    return b64(sealer.seal(issuer.tenant, _place(issuer.url), plain, now=at.now, nonce=at.dice.bytes(_NONCE_BYTES)))
 
 
 def link_of(text: str, issuer: Issuer) -> str:
@@ -91,18 +91,18 @@ def link_of(text: str, issuer: Issuer) -> str:
     return issuer.url + PATH + text
 
 
-def open_finding(text: str, issuer: Issuer, catalogue: Catalogue, sealer: Sealer, now: int) -> Finding | None:
-    """Return the finding of such a text, or None when it is none of this issuer or older than a month."""
+def open_finding(text: str, tenant: int, issuer: str, catalogue: Catalogue, sealer: Sealer, now: int) -> Finding | None:
+    """Return the finding of such a text, or None when it is none of the issuer with this URL, or older than a month."""
     if len(text) > LONGEST:
         return None
     sealed = unb64(text)
-    plain = None if sealed is None else sealer.unseal(issuer.tenant, _place(issuer), sealed, now=now, days=_KEPT_DAYS)
+    plain = None if sealed is None else sealer.unseal(tenant, _place(issuer), sealed, now=now, days=_KEPT_DAYS)
     return None if plain is None else _unpacked(plain, catalogue)
 
 
-def _place(issuer: Issuer) -> str:
+def _place(issuer: str) -> str:
     # An issuer's URL begins with http, so no access token is ever taken for one of these, nor the other way round.
-    return f"decision at {issuer.url}"
+    return f"decision at {issuer}"
 
 
 def _packed(finding: Finding, catalogue: Catalogue) -> bytes:

@@ -100,6 +100,27 @@ ASKS: Final[Mapping[Step, str]] = {
 }
 """Each check as a question; `yes` is what lets a call through."""
 
+FOUND: Final[Mapping[Verdict, str]] = {
+    Verdict.GRANT_ENDED: "The access that the app was given has ended.",
+    Verdict.CLIENT_DISABLED: "The app is disabled.",
+    Verdict.USER_DISABLED: "The user is disabled, or was since the app was given access.",
+    Verdict.ACCOUNT_DISABLED: "The account is disabled, or was since the app was given access.",
+    Verdict.MEMBERSHIP_ENDED: "The user no longer belongs to the account.",
+    Verdict.TOKEN_EXPIRED: "The access token had expired.",
+    Verdict.TOKEN_REVOKED: "The access token was revoked.",
+    Verdict.IP_NOT_ALLOWED: "The app may not be used from the address that the call came from.",
+    Verdict.WRONG_ACCOUNT: "The access token is for another account.",
+    Verdict.RESOURCE_OF_OTHER_ACCOUNT: "What the call was about belongs to another account.",
+    Verdict.SCOPE_UNKNOWN: "The API asked for a scope that it does not have.",
+    Verdict.SCOPE_NOT_ALLOWED_TO_CLIENT: "The app is not allowed the scope that was needed.",
+    Verdict.ROLE_LACKS_SCOPE: "The user has no role with the scope that was needed.",
+    Verdict.DECLINED_BY_USER: "The user said no to the scope that was needed.",
+    Verdict.NOT_CONSENTED: "The user was not asked for the scope that was needed.",
+    Verdict.SCOPE_NOT_REQUESTED: "The app did not ask for the scope that was needed.",
+    Verdict.BEYOND_GRANT: "The scope that was needed is beyond what was granted.",
+}
+"""What was found, in a sentence for whoever looks."""
+
 CURES: Final[Mapping[Verdict, str]] = {
     Verdict.GRANT_ENDED: "Send the user to the authorization page again.",
     Verdict.CLIENT_DISABLED: "Only whoever manages apps on this platform can enable the app again.",

@@ -161,7 +161,7 @@ def roles_with(scope: Scope, catalogue: Catalogue, client: Client) -> list[str]:
 
 def recent(token: Token, standing: Standing, now: int) -> bool:
     """Tell whether a token that is over was good less than a day ago, as far as the row and the token say when it ended."""
-    session = (standing.session_ended_at, standing.session_until) if standing.session_bound else ()
+    session: tuple[int | None, ...] = (standing.session_ended_at, standing.session_until) if standing.session_bound else ()
     ends = (
         token.exp,
         standing.ended_at,
