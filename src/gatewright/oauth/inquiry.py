@@ -181,8 +181,9 @@ def inquire(finding: Finding, standing: Standing, client: Client, catalogue: Cat
     scopes = tuple([_scope(judged, standing, client, catalogue, sight) for judged in finding.scopes])
     fault = Verdict.CLIENT_DISABLED if client.disabled else standing.fault(now)
     over = fault if fault is not None else Verdict.TOKEN_EXPIRED if 0 < finding.expires_at <= now else None
-    elsewhere = finding.cause is Verdict.WRONG_ACCOUNT
-    good = fault is None and not elsewhere and finding.cause is not Verdict.IP_NOT_ALLOWED
+    # Where a call came from and what it was about is not asked again.
+    once = _SAYS_NO[finding.cause] in (Step.ADDRESS, Step.PLACE)
+    good = fault is None and not once
     would_pass = good and all(look.now is Verdict.GRANTED for look in scopes)
     return Inquiry(
         cause=finding.cause,
@@ -197,7 +198,8 @@ def _cure(finding: Finding, scopes: tuple[ScopeLook, ...], fault: Verdict | None
     if fault is not None:
         return CURES[fault]
     refused = next((look for look in scopes if look.now is not Verdict.GRANTED), None)
-    return CURES[finding.cause] if refused is None or finding.cause in (Verdict.WRONG_ACCOUNT, Verdict.IP_NOT_ALLOWED) else refused.cure
+    once = _SAYS_NO[finding.cause] in (Step.ADDRESS, Step.PLACE)
+    return CURES[finding.cause] if refused is None or once else refused.cure
 
 
 def _steps(finding: Finding, standing: Standing) -> list[Step]:
@@ -207,7 +209,7 @@ def _steps(finding: Finding, standing: Standing) -> list[Step]:
         Step.ACCOUNT: not standing.account,
         Step.MEMBERSHIP: not standing.membership,
         Step.ADDRESS: finding.cause is not Verdict.IP_NOT_ALLOWED,
-        Step.PLACE: finding.cause is not Verdict.WRONG_ACCOUNT,
+        Step.PLACE: _SAYS_NO[finding.cause] is not Step.PLACE,
     }
     return [step for step in _OF_CALL if not left_out.get(step)]
 
@@ -274,8 +276,9 @@ def _with_roles(now: Verdict, scope: Scope | None, client: Client, catalogue: Ca
     if now is not Verdict.ROLE_LACKS_SCOPE or scope is None or not sight.names:
         return CURES[now]
     roles = roles_with(scope, catalogue, client)
-    holding = f"These do: {', '.join(roles)}." if roles else "No role does yet: whoever manages roles can put it into one."
-    return f"{CURES[now]} {holding}"
+    if not roles:
+        return "No role holds it yet: whoever manages roles can put it into one, and an account admin can give that to the user."
+    return f"An account admin can give the user a role that holds it: {', '.join(roles)}. A new token alone will not help."
 
 
 def _factors(scope: Scope | None, standing: Standing, catalogue: Catalogue, said: frozenset[Verdict]) -> list[Step]:
