@@ -109,7 +109,7 @@ async def test_an_account_admin_decides_who_belongs_to_the_account_and_nothing_e
 async def test_another_account_is_to_an_account_admin_like_one_that_does_not_exist(node: Node) -> None:
     ann = await own_admin(node)
     for operation in OPERATIONS:
-        if not operation.delegated or operation.name == "explain":
+        if not operation.delegated or "{account}" not in operation.path:
             continue
         answers = []
         for account in ("acme-prod", "no-such-account"):
