@@ -13,7 +13,7 @@ PLACES = {
     "client_id": "budget-buddy", "account": "acme-dev", "user": "ann@acme.test", "role": "Organizer", "scope": "read:balance",
     "api": "https%3A%2F%2Fbank.acme.test", "host": "id.acme.test", "grant": "gr_0000000000000", "secret_id": "cs_0000000000000", "kid": "k",
     "app": "reporter", "install": "in_0000000000000",
-    "event": "ev_0000000000000",
+    "event": "ev_0000000000000", "decision": "x",
 }  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class CheckRecord(Struct, frozen=True):
     note: str
 
 
-class ScopeRecord(Struct, frozen=True):
+class JudgedScopeRecord(Struct, frozen=True):
     """One scope that was asked about; `scope` is empty where the API has none of that name."""
 
     scope: str
@@ -79,7 +79,7 @@ class DecisionRecord(Struct, frozen=True, kw_only=True):
     issued_at: str | None
     expires_at: str | None
     checks: tuple[CheckRecord, ...]
-    scopes: tuple[ScopeRecord, ...]
+    scopes: tuple[JudgedScopeRecord, ...]
 
 
 async def show_decision(errand: Errand, where: DecisionAt) -> DecisionRecord:
@@ -146,8 +146,8 @@ def _checks(checks: tuple[Check, ...]) -> tuple[CheckRecord, ...]:
     return tuple([CheckRecord(one.asks, one.then.value, one.now.value, one.note) for one in checks])
 
 
-def _scope(look: ScopeLook) -> ScopeRecord:
-    return ScopeRecord(look.name, look.then.value, look.now.value, look.cure, _checks(look.checks))
+def _scope(look: ScopeLook) -> JudgedScopeRecord:
+    return JudgedScopeRecord(look.name, look.then.value, look.now.value, look.cure, _checks(look.checks))
 
 
 OPERATIONS: Final = (
