@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
 import pytest
 
 from gatewright.oauth.catalogue import Catalogue, Role
@@ -256,6 +257,29 @@ async def test_what_would_be_said_now_is_decided_anew(rooms: Rooms) -> None:
     after = await browser.get(path)
     assert "That would work now" in after.text
     assert "role_lacks_scope" in after.text  # what was said then stays
+
+
+async def test_of_a_service_without_user_and_account_only_its_makers_and_the_tenant_learn(rooms: Rooms) -> None:
+    browsers = await everybody(rooms, grant_types=("client_credentials",), scopes=(b.READ_IMAGES.id, b.DELETE_IMAGES.id))
+    token = (await rooms.ground.serve(scope="read:images"))["access_token"]
+    path = await link(rooms.ground, token, as_api(rooms.ground, b.IMAGING), scope="delete:images")
+    found = {name: (await browser.get(path)).status for name, browser in browsers.items()}
+    assert {name for name, status in found.items() if status == 200} == {"tenant admin", "developer"}
+    page = await browsers["developer"].get(path)
+    assert "Is the account active?" not in page.text
+    assert "Is the user active?" not in page.text
+
+
+async def test_a_scope_is_put_in_the_languages_of_whoever_looks(rooms: Rooms) -> None:
+    await peopled(rooms)
+    spoken = msgspec.structs.replace(b.VIEW_EVENTS, texts=(("de", "Termine sehen"),))
+    rooms.ground.directory.catalogues[b.TENANT] = Catalogue([b.EVENTS], [b.CREATE_EVENTS, spoken], [b.ORGANIZER, b.PARTICIPANT])
+    path = await lacks_role(rooms.ground)
+    browser = await of(rooms, "user")
+    assert "See events" in (await browser.get(path)).text
+    browser.languages = "de-CH, en;q=0.5"
+    page = await browser.get(path)
+    assert '<p class="quiet" dir="auto" lang="de">Termine sehen</p>' in page.reply.body.decode()
 
 
 # ---------------------------------------------------------------- no oracle

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -10,7 +13,7 @@ from gatewright.oauth.catalogue import OPENID, Catalogue, Role
 from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from gatewright.oauth.finding import PATH, Judged, open_finding
-from gatewright.oauth.why import DETAILS, why
+from gatewright.oauth.why import DETAILS, Why, why
 from gatewright_guard.reasons import SERVER_KNOWS
 from tests.protocol.asking import a_pair, as_api, basic, explained, introspected, members, revoked
 from tests.support import builders as b
@@ -284,6 +287,12 @@ async def test_every_refusal_has_an_id_and_a_link_and_what_is_not_refused_has_no
     assert [(one.decision, client) for one, client in ground.usage.refusals] == [
         (answer["decision"], "budget-buddy") for answer in (first, second, over)
     ]
+
+
+def test_the_guide_names_whatever_is_asked_and_answered() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "why-refused.md").read_text(encoding="utf-8")
+    for name in ("token", "scope", "account", "ip_address", *Why.__struct_fields__):
+        assert re.search(rf"^\|.*`{name}`.*\| .* \|$", guide, re.MULTILINE), name
 
 
 def test_every_sentence_is_fit_for_a_header() -> None:

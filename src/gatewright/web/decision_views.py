@@ -17,10 +17,13 @@ class CheckLine(Struct, frozen=True, kw_only=True):
 
 
 class ScopeLook(Struct, frozen=True, kw_only=True):
-    """One scope that was asked about. Without a `name` the API has none such; `cure` says what to do, "" where it is good now."""
+    """One scope that was asked about. Without a `name` the API has none such; `cure` says what to do, "" where it is good now. `lang` is
+    the language of a translated text.
+    """
 
     name: str
     text: str
+    lang: str | None = None
     then: str
     now: str
     cure: str

@@ -16,6 +16,7 @@ from gatewright.clients.registry import to_client
 from gatewright.oauth.access import Form as TokenForm
 from gatewright.oauth.finding import LONGEST, PATH, SHOWN_FOR, open_finding
 from gatewright.oauth.inquiry import FOUND, Sight, inquire
+from gatewright.oauth.language import chosen, preferences
 from gatewright.web import decision_views, views
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.own import SIGN_OUT, own_token
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.finding import Finding
-    from gatewright.oauth.inquiry import Check
+    from gatewright.oauth.inquiry import Check, ScopeLook
     from gatewright.oauth.visit import Seat, Visitor
 
 PATHS: Final = re.compile(rf"{re.escape(PATH)}([A-Za-z0-9_-]{{1,{LONGEST}}})")
@@ -129,14 +130,7 @@ async def _page(page: PageAsk, house: House, visitor: Visitor, case: Case, sight
         issued_at=finding.issued_at,
         expires_at=finding.expires_at,
         checks=_lines(answer.checks),
-        scopes=tuple(
-            [
-                decision_views.ScopeLook(
-                    name=look.name, text=look.text, then=look.then.value, now=look.now.value, cure=look.cure, checks=_lines(look.checks)
-                )
-                for look in answer.scopes
-            ]
-        ),
+        scopes=tuple([_scope(look, catalogue, preferences("", page.headers.get("accept-language", ""))) for look in answer.scopes]),
     )
     return pages.show(view)
 
@@ -144,6 +138,21 @@ async def _page(page: PageAsk, house: House, visitor: Visitor, case: Case, sight
 def _account(case: Case) -> views.Account | None:
     slug, here = case.standing.account_slug, case.here
     return None if slug is None else views.Account(name=slug if here is None else here.name, slug=slug)
+
+
+def _scope(look: ScopeLook, catalogue: Catalogue, wanted: tuple[str, ...]) -> decision_views.ScopeLook:
+    scope = catalogue.scopes_by_name.get(look.name)
+    texts = {} if scope is None else dict(scope.texts)
+    lang = chosen(texts, wanted)
+    return decision_views.ScopeLook(
+        name=look.name,
+        text=look.text if lang is None else texts[lang],
+        lang=lang,
+        then=look.then.value,
+        now=look.now.value,
+        cure=look.cure,
+        checks=_lines(look.checks),
+    )
 
 
 def _lines(checks: tuple[Check, ...]) -> tuple[decision_views.CheckLine, ...]:
