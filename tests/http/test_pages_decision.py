@@ -270,6 +270,16 @@ async def test_of_a_service_without_user_and_account_only_its_makers_and_the_ten
     assert "Is the user active?" not in page.text
 
 
+async def test_a_scope_of_another_api_is_named_to_nobody(rooms: Rooms) -> None:
+    await peopled(rooms)
+    pair = await a_pair(rooms.ground, b.READ_BALANCE.id)
+    path = await link(rooms.ground, pair["access_token"], scope="create:events view:events")
+    page = await (await of(rooms, "user")).get(path)
+    assert page.text.count("A scope that this API does not have") == 2
+    for scope in (b.READ_BALANCE, b.TRANSFER, b.CREATE_EVENTS, b.VIEW_EVENTS):
+        assert scope.name not in page.text
+
+
 async def test_a_scope_is_put_in_the_languages_of_whoever_looks(rooms: Rooms) -> None:
     await peopled(rooms)
     spoken = msgspec.structs.replace(b.VIEW_EVENTS, texts=(("de", "Termine sehen"),))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
+import httpx
 import msgspec
 import pytest
 
-from tests.http.talk import BANK_API, tokens
+from gatewright_guard.decide import Refusal, needs
+from gatewright_guard.guard import Guard, Request
+from tests.http.talk import BANK, BANK_API, tokens
 from tests.http.window import Window
 from tests.management.desk import OWN, Manager, administration, person, service
 from tests.support.house import ENVIRON, GLOBEX, Node
@@ -58,6 +61,22 @@ async def test_the_page_opens_for_the_user_on_both_engines(both: Node) -> None:
     stranger = Window(both)
     await stranger.sign_in(await stranger.open(path), "ben@acme.test", ENVIRON["BEN_PASSWORD"])
     assert (await stranger.open(path)).status == 404
+
+
+async def test_the_guard_hands_the_id_and_the_link_to_its_caller(ops: Manager) -> None:
+    node = ops.node
+    token = (await tokens(node))["access_token"]
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(node.gate), base_url="https://id.acme.test")
+    credentials = (BANK, ENVIRON["BANK_SECRET"])
+    async with (
+        client,
+        Guard("https://id.acme.test", BANK, credentials=credentials, http=client, clock=lambda: float(node.time.now)) as guard,
+    ):
+        refusal = await guard.check(Request(authorization=(f"Bearer {token}",)), needs("transfer:funds"))
+    assert isinstance(refusal, Refusal)
+    assert refusal.more is not None
+    found = await ops.must("GET", at(refusal.more))
+    assert (refusal.reason, refusal.decision) == (found["cause"], found["decision"])
 
 
 async def test_the_id_alone_leads_to_the_line_in_the_log(ops: Manager) -> None:

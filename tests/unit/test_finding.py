@@ -7,7 +7,7 @@ from typing import Final, get_args
 import msgspec
 import pytest
 
-from gatewright.base.digest import Kind, b64
+from gatewright.base.digest import Kind, b64, unb64
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth.access import Form
 from gatewright.oauth.authorization import EndedBecause
@@ -91,13 +91,32 @@ def test_a_scope_that_is_no_more_has_no_name() -> None:
     assert found.scopes == (Judged(None, Verdict.ROLE_LACKS_SCOPE),)
 
 
+def test_a_scope_of_another_api_is_not_taken_for_one_of_this() -> None:
+    assert b.TRANSFER.place == b.VIEW_EVENTS.place
+    found = opened(sealed(a_finding(scopes=(Judged(b.TRANSFER.id, Verdict.SCOPE_UNKNOWN),))))
+    assert found is not None
+    assert found.scopes == (Judged(None, Verdict.SCOPE_UNKNOWN),)
+
+
+def test_what_another_version_sealed_is_nothing() -> None:
+    plain = SEALER.unseal(b.TENANT, f"decision at {b.URL}", unb64(sealed(a_finding())) or b"", now=NOON)
+    assert plain is not None
+
+    def again(changed: bytes) -> Finding | None:
+        return opened(b64(SEALER.seal(b.TENANT, f"decision at {b.URL}", changed, now=NOON, nonce=bytes(12))))
+
+    assert again(plain) is not None
+    assert again(b"\x02" + plain[1:]) is None
+    assert again(plain[:-1] + b"\xff") is None  # a verdict of tomorrow
+
+
 def test_whatever_is_changed_opens_nothing() -> None:
     text = sealed(a_finding())
     assert opened(text) is not None
     for place in range(len(text)):
         other = "A" if text[place] != "A" else "B"
         assert opened(text[:place] + other + text[place + 1 :]) is None
-    for wrong in ("", "x", text + "A", text[:-1], "A" * (LONGEST + 1), "é", " " + text):
+    for wrong in ("", "x", text + "A", text[:-1], "A" * (LONGEST + 1), "é", "\udcff", " " + text):
         assert opened(wrong) is None
 
 

@@ -33,7 +33,8 @@ MOST_SCOPES: Final = 12
 _LONGEST_ACCOUNT: Final = 40  # bytes; longer names are not kept
 
 _NONCE_BYTES: Final = 12
-_FIXED: Final = Layout(">QQQIIIBBBB")
+_FIXED: Final = Layout(">BQQQIIIBBBB")
+_LAYOUT: Final = 1  # what a text of this version begins with
 _SCOPE: Final = Layout(">HB")
 _OPENID: Final = 0xFF00  # where the places of OpenID's scopes begin
 _NO_PLACE: Final = 0xFFFF
@@ -92,12 +93,18 @@ def link_of(text: str, issuer: Issuer) -> str:
 
 
 def open_finding(text: str, tenant: int, issuer: str, catalogue: Catalogue, sealer: Sealer, now: int) -> Finding | None:
-    """Return the finding of such a text, or None when it is none of the issuer with this URL, or older than a month."""
-    if len(text) > LONGEST:
+    """Return the finding of such a text, or None when it is none of the issuer with this URL, or older than a month.
+
+    What a newer version of the server sealed, while nodes are upgraded one by one, is none either.
+    """
+    if len(text) > LONGEST or not text.isascii():
         return None
     sealed = unb64(text)
     plain = None if sealed is None else sealer.unseal(tenant, _place(issuer), sealed, now=now, days=_KEPT_DAYS)
-    return None if plain is None else _unpacked(plain, catalogue)
+    try:
+        return None if plain is None else _unpacked(plain, catalogue)
+    except IndexError:  # a word that is not yet known here
+        return None
 
 
 def _place(issuer: str) -> str:
@@ -110,6 +117,7 @@ def _packed(finding: Finding, catalogue: Catalogue) -> bytes:
     scopes = sorted(finding.scopes, key=lambda one: one.verdict is Verdict.GRANTED)[:MOST_SCOPES]
     because = _BECAUSE.index(finding.because) if finding.because in _BECAUSE else 0
     fixed = _FIXED.pack(
+        _LAYOUT,
         finding.number,
         finding.authorization,
         finding.api,
@@ -122,20 +130,22 @@ def _packed(finding: Finding, catalogue: Catalogue) -> bytes:
         len(scopes),
     )
     account = finding.account.encode()
-    judged = b"".join([_SCOPE.pack(_written(one.scope, catalogue), _VERDICTS.index(one.verdict)) for one in scopes])
+    judged = b"".join([_SCOPE.pack(_written(one.scope, finding.api, catalogue), _VERDICTS.index(one.verdict)) for one in scopes])
     return fixed + judged + (account if len(account) <= _LONGEST_ACCOUNT else b"")
 
 
-def _written(number: int | None, catalogue: Catalogue) -> int:
+def _written(number: int | None, api: int, catalogue: Catalogue) -> int:
     scope = None if number is None else catalogue.scopes.get(number)
-    if scope is None:
+    # A place means something at its own API alone.
+    if scope is None or scope.api not in (api, OPENID_API) or (scope.api != OPENID_API and scope.place >= _OPENID):
         return _NO_PLACE
-    place = _OPENID + scope.id if scope.api == OPENID_API else scope.place
-    return place if scope.api == OPENID_API or place < _OPENID else _NO_PLACE
+    return _placed(scope)
 
 
-def _unpacked(plain: bytes, catalogue: Catalogue) -> Finding:
-    number, authorization, api, at, issued, expires, form, cause, because, count = _FIXED.unpack_from(plain)
+def _unpacked(plain: bytes, catalogue: Catalogue) -> Finding | None:
+    if plain[0] != _LAYOUT:
+        return None  # sealed by another version of the server
+    _, number, authorization, api, at, issued, expires, form, cause, because, count = _FIXED.unpack_from(plain)
     end = _FIXED.size + count * _SCOPE.size
     places = {_placed(scope): scope.id for scope in catalogue.scopes.values() if scope.api in (api, OPENID_API)}
     judged = [Judged(places.get(place), _VERDICTS[verdict]) for place, verdict in _SCOPE.iter_unpack(plain[_FIXED.size : end])]
