@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from gatewright.apis.catalogues import Catalogues
+from gatewright.audit.refusals import Refusals
 from gatewright.audit.usage import Counters
 from gatewright.base.log import Event, Level, Log
 from gatewright.base.moment import Clock
@@ -49,14 +50,15 @@ SKEW_STOPS_MS: Final = 5_000
 
 
 class RoomUsage:
-    """The `Usage` port: what happens often is counted, and of each secret its last use is kept."""
+    """The `Usage` port: what happens often is counted, of each secret its last use is kept, and of refused calls the log is told."""
 
-    __slots__ = ("count", "used", "would_refuse")
+    __slots__ = ("count", "refused", "used", "would_refuse")
 
-    def __init__(self, counters: Counters, uses: SecretUses) -> None:
+    def __init__(self, counters: Counters, uses: SecretUses, log: Log) -> None:
         self.count = counters.count
         self.would_refuse = counters.would_refuse
         self.used = uses.used
+        self.refused = Refusals(counters, log).refused
 
 
 class RoomDirectory:
@@ -240,7 +242,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     people = RoomPeople(PasswordDoor(store, passwords, throttle, log))
     consents = RoomConsents(store, grants)
     directory = RoomDirectory(catalogues, registry)
-    counting = RoomUsage(usage, secret_uses)
+    counting = RoomUsage(usage, secret_uses, log)
     market = Market(store, clock)
     outside = (signer, sealer, fetch, passwords, counting, guesses, uses)
     world = World(Book(store, clock), directory, *outside, people, consents, market)

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from gatewright.web.app_views import AccountApps, AccountInstall, Install, Installed, NoApp, Uninstall, Update
+from gatewright.web.decision_views import CheckLine, Decision, DecisionTooOld, NoDecision, ScopeLook
 from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
@@ -355,6 +356,56 @@ def uninstall(**changes: object) -> Uninstall:
     return Uninstall(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
 
 
+PASSED: Final = (
+    CheckLine(asks="Does the access that was given still stand?", then="yes", now="yes"),
+    CheckLine(asks="Is the app enabled?", then="yes", now="yes"),
+    CheckLine(asks="Is the access token good?", then="yes", now="yes"),
+)
+BY_ROLE: Final = ScopeLook(
+    name="update:events",
+    text="Change events",
+    then="role_lacks_scope",
+    now="role_lacks_scope",
+    cure="An account admin can give the user a role that holds it: Organizer. A new token alone will not help.",
+    checks=(
+        CheckLine(asks="Does this API have the scope?", then="yes", now="yes"),
+        CheckLine(asks="Is the app allowed the scope?", then="yes", now="yes"),
+        CheckLine(
+            asks="Does a role of the user hold the scope in the account?", then="no", now="no", note="The user's roles now: Participant."
+        ),
+        CheckLine(asks="Did the user agree to the scope?", then="nothing", now="nothing"),
+        CheckLine(asks="Did the app ask for the scope?", then="nothing", now="nothing"),
+    ),
+)
+
+
+def decision(**changed: object) -> Decision:
+    """Why a call was refused, except for what is named."""
+    fields: dict[str, object] = {
+        "brand": ACME,
+        "person": OLIVIA,
+        "sign_out": Form(action="/-/sign-out", csrf="csrf-token"),
+        "decision": "de_01h2v5c8n4k7e",
+        "at": NOW - 900,
+        "now": NOW,
+        "cause": "role_lacks_scope",
+        "found": "The user has no role with the scope that was needed.",
+        "cure": BY_ROLE.cure,
+        "good": False,
+        "app": "Budget Buddy",
+        "api": "Acme Events",
+        "user": "organizer@acme.test",
+        "account": DEV,
+        "limited": False,
+        "token": "JWT access token",
+        "issued_at": NOW - 1200,
+        "expires_at": NOW - 300,
+        "checks": PASSED,
+        "scopes": (BY_ROLE,),
+    }
+    return Decision(**(fields | changed))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
 SAMPLES: Final[dict[str, Page]] = {
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
     "sign_in-hint": SignIn(brand=LOGO, form=FORM, client="Ward Rounds", username="doctor@contoso.test", keep=True),
@@ -603,6 +654,41 @@ SAMPLES: Final[dict[str, Page]] = {
         refused="this app acts for that service user already",
         installs=tuple([AccountInstall(line=one, installer=UNBROKEN, acts_for=SCRIPT, service_user=False) for one in ODD_INSTALLS]),
     ),
+    "decision": decision(),
+    "decision-good": decision(
+        brand=NAVY,
+        good=True,
+        cure="That would work now: make the call again, with a new access token.",
+        scopes=(replace(BY_ROLE, now="granted", cure="", checks=tuple([replace(one, now="yes") for one in BY_ROLE.checks])),),
+    ),
+    "decision-limited": decision(brand=YELLOW, user=None, account=None, limited=True),
+    "decision-over": decision(
+        brand=LOGO,
+        cause="grant_ended",
+        found="The access that the app was given has ended.",
+        cure="Send the user to the authorization page again.",
+        token="Access token until revoked",
+        expires_at=0,
+        checks=(
+            replace(PASSED[0], then="no", now="no", note="The user took the access back."),
+            *[replace(one, then="nothing", now="nothing") for one in PASSED[1:]],
+        ),
+        scopes=(),
+    ),
+    "decision-hostile": decision(
+        brand=LONG_BRAND,
+        person=ENDLESS,
+        app=SCRIPT,
+        api=UNBROKEN,
+        user=f"{UNBROKEN}@acme.test",
+        account=ODD,
+        cure=OVERRIDE,
+        checks=(*PASSED, CheckLine(asks="Is the call about the account that the token is for?", then="no", now="nothing", note=UNBROKEN)),
+        scopes=(replace(BY_ROLE, name=UNBROKEN, text=ARABIC, cure=SCRIPT), replace(BY_ROLE, name="", text="", cure=QUOTES)),
+    ),
+    "decision_too_old": DecisionTooOld(brand=ACME, decision="de_01h2v5c8n4k7e", at=NOW - 8 * 86400, days=7),
+    "no_decision": NoDecision(brand=ACME, person=OLIVIA, sign_out=Form(action="/-/sign-out", csrf="csrf-token")),
+    "no_decision-long": NoDecision(brand=RTL_BRAND, person=ENDLESS, sign_out=Form(action="/-/sign-out", csrf="csrf-token")),
     "expired": Expired(brand=ACME, client="Budget Buddy"),
     "expired-unknown": Expired(brand=NAVY),
     "denied": Denied(brand=ACME, client="Budget Buddy"),

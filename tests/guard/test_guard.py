@@ -441,12 +441,30 @@ async def test_the_guard_does_not_ask_why_about_what_it_knows_or_what_nobody_sig
     assert server.asked["/-/why"] == 0
 
 
-async def test_the_guard_does_not_ask_why_a_request_came_without_a_token_or_to_a_foreign_account() -> None:
+async def test_the_guard_does_not_ask_why_a_request_came_without_a_token() -> None:
     server = AServer()
     guard = server.guard()
     await guard.check(Request(), BALANCE)
-    await guard.check(bearing(a_token()), BALANCE, account="acme-prod")
     assert server.asked["/-/why"] == 0
+
+
+async def test_the_guard_asks_about_a_foreign_account_and_hands_on_the_decision_and_its_page() -> None:
+    token = a_token()
+    server = AServer(whys={token: {"cause": "wrong_account", "detail": "No.", "decision": "de_1", "more": f"{ISSUER}/-/decision/x"}})
+    guard = server.guard()
+    answers = [await guard.check(bearing(token), BALANCE, account=account) for account in ("acme-prod", "acme-test", "acme-prod")]
+    assert [form["account"] for _, _, form in server.forms] == ["acme-prod", "acme-test"]
+    assert isinstance(answers[-1], Refusal)
+    body = json.loads(answers[-1].body())
+    assert (body["cause"], body["decision"], body["more"]) == ("wrong_account", "de_1", f"{ISSUER}/-/decision/x")
+
+
+@pytest.mark.parametrize("said", ["", "line\nbreak", "x" * 501, "é"])
+async def test_what_cannot_be_shown_of_a_decision_is_left_out(said: str) -> None:
+    token = a_token()
+    server = AServer(whys={token: {"cause": "role_lacks_scope", "decision": said, "more": said}})
+    body = json.loads((await refusal(server.guard(), token, "transfer:funds")).body())
+    assert body.keys().isdisjoint({"decision", "more"})
 
 
 @pytest.mark.parametrize(

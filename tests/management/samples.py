@@ -11,6 +11,7 @@ PLACES: Final = {
     "api": quote("https://bank.acme.test", safe=""), "host": "login.acme.test", "grant": "gr_0000000000000",
     "event": "ev_0000000000000",
     "secret_id": "cs_0000000000000", "kid": "k", "app": "reporter", "install": "in_0000000000000",
+    "decision": "de_0000000000000",
 }  # fmt: skip
 BODIES: Final[dict[str, Any]] = {
     "tenant.change": {"name": "X"}, "domains.add": {"origin": "https://x.acme.test"}, "domains.change": {"name": "X"},

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from gatewright.base import ids
-from gatewright.oauth.catalogue import OPENID, Catalogue
+from gatewright.oauth.catalogue import OPENID, Catalogue, Role
 from gatewright.oauth.decision import Verdict
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
-from gatewright.oauth.why import DETAILS, why
+from gatewright.oauth.finding import PATH, Judged, open_finding
+from gatewright.oauth.why import DETAILS, Why, why
 from gatewright_guard.reasons import SERVER_KNOWS
-from tests.protocol.asking import a_pair, as_api, basic, explained, members, revoked
+from tests.protocol.asking import a_pair, as_api, basic, explained, introspected, members, revoked
 from tests.support import builders as b
 from tests.support.world import SECRET, Playground, claims_of
 
-STRANGER = {"cause": "unknown", "detail": "", "because": "", "scopes": {}}
+STRANGER = {"cause": "unknown", "detail": "", "because": "", "scopes": {}, "decision": "", "more": ""}
 DAY = 86400
 
 
 async def cause(ground: Playground, token: str, header: str | None = None) -> str:
     return str((await explained(ground, token, header))["cause"])
+
+
+async def cause_of(ground: Playground, token: str, scope: str) -> str:
+    return str((await explained(ground, token, scope=scope))["cause"])
 
 
 async def test_of_a_good_token_each_scope_is_judged_today(ground: Playground) -> None:
@@ -181,6 +189,110 @@ async def test_a_disabled_apis_tokens_are_over(ground: Playground) -> None:
     ground.directory.catalogues[b.TENANT] = Catalogue([msgspec.structs.replace(b.BANK, disabled=True)], [b.READ_BALANCE], [])
     with pytest.raises(InvalidClient):
         await explained(ground, pair["access_token"], header)
+
+
+async def test_what_ended_long_ago_beside_the_token_is_no_end_of_it(ground: Playground) -> None:
+    await ground.add(scopes=(b.USE_APP.id,), allowed_ips=("127.0.0.0/8",))
+    pair = await a_pair(ground, b.USE_APP.id)
+    header = as_api(ground, b.APPS)
+    await ground.sql("UPDATE session SET ended_at = :then", then=ground.clock.now - 3 * DAY)
+    found = await explained(ground, pair["access_token"], header, ip_address="192.0.2.7")
+    assert found["cause"] == "ip_not_allowed"
+    await ground.sql("UPDATE authorization_row SET ended_at = :now, ended_because = 'withdrawn'", now=ground.clock.now)
+    assert await cause(ground, pair["access_token"], header) == "grant_ended"
+
+
+async def test_a_session_that_ran_out_ends_what_hangs_on_it_and_is_forgotten_a_day_later(ground: Playground) -> None:
+    await ground.add(scopes=(b.USE_APP.id,))
+    pair = await a_pair(ground, b.USE_APP.id)
+    header = as_api(ground, b.APPS)
+    await ground.sql("UPDATE authorization_row SET session_bound = 1")
+    await ground.sql("UPDATE session SET until = :now", now=ground.clock.now)
+    assert await cause(ground, pair["access_token"], header) == "token_revoked"
+    ground.clock.pass_(DAY + 1)
+    assert await explained(ground, pair["access_token"], header) == STRANGER
+
+
+async def test_a_client_for_certain_roles_is_judged_as_its_tokens_are(ground: Playground) -> None:
+    client = await ground.add()
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    await ground.add(b.a_client(secrets=client.secrets, roles=(b.PARTICIPANT.id,)))
+    # Of an API that asks for no roles: introspection says nothing of the scope, so there must be a reason.
+    assert (await introspected(ground, pair["access_token"]))["scope"] == ""
+    assert await cause_of(ground, pair["access_token"], "read:balance") == "role_lacks_scope"
+
+
+async def test_another_account_comes_before_what_the_token_lacks(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    token = pair["access_token"]
+    for own in ("acme-dev", ids.show(ids.ACCOUNT, b.ACCOUNT)):
+        assert (await explained(ground, token, scope="read:balance", account=own))["cause"] == "granted"
+    for other in ("acme-prod", "no-such-account", ids.show(ids.ACCOUNT, b.ACCOUNT + 1)):
+        found = await explained(ground, token, scope="read:balance transfer:funds", account=other)
+        assert found["cause"] == "wrong_account"
+        assert found["detail"] == ""
+
+
+async def test_a_token_without_account_opens_one_with_scopes_of_that_reach_alone(ground: Playground) -> None:
+    await ground.add(scopes=(b.READ_IMAGES.id, b.CREATE_EVENTS.id), grant_types=("client_credentials",))
+    token = (await ground.serve(scope="read:images"))["access_token"]
+    header = as_api(ground, b.IMAGING)
+    assert (await explained(ground, token, header, scope="read:images", account="any"))["cause"] == "granted"
+    other = (await ground.serve(scope="create:events"))["access_token"]
+    found = await explained(ground, other, as_api(ground, b.EVENTS), scope="create:events", account="any")
+    assert found["cause"] == "wrong_account"
+
+
+@pytest.mark.parametrize(("party", "named"), [("third", False), ("first", True)])
+async def test_only_a_first_party_client_is_told_roles_and_the_account(ground: Playground, party: str, *, named: bool) -> None:
+    await ground.add(party=party)
+    pair = await a_pair(ground, b.CREATE_EVENTS.id)
+    header = as_api(ground, b.EVENTS)
+    lacks = (await explained(ground, pair["access_token"], header, scope="view:events"))["detail"]
+    assert ("Participant" in lacks and "acme-dev" in lacks and "view:events" in lacks) is named
+    other = (await explained(ground, pair["access_token"], header, scope="create:events", account="secret-co"))["detail"]
+    assert ("acme-dev" in other) is named
+    assert "secret-co" not in other
+    assert bool(lacks) is named
+
+
+async def test_a_sentence_with_the_names_of_many_roles_stays_short_and_printable(ground: Playground) -> None:
+    roles = [Role(400 + n, f"Role\n{n} " + "x" * 90, frozenset({b.VIEW_EVENTS.id})) for n in range(20)]
+    ground.directory.catalogues[b.TENANT] = Catalogue([b.EVENTS], [b.CREATE_EVENTS, b.VIEW_EVENTS], [b.ORGANIZER, *roles])
+    await ground.add(party="first")
+    pair = await a_pair(ground, b.CREATE_EVENTS.id)
+    detail = (await explained(ground, pair["access_token"], as_api(ground, b.EVENTS), scope="view:events"))["detail"]
+    assert len(detail) == 500
+    assert detail.isprintable()
+
+
+async def test_every_refusal_has_an_id_and_a_link_and_what_is_not_refused_has_none(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    token = pair["access_token"]
+    good = await explained(ground, token, scope="read:balance")
+    assert (good["decision"], good["more"]) == ("", "")
+    first, second = [await explained(ground, token, scope="transfer:funds") for _ in range(2)]
+    assert first["decision"] != second["decision"]
+    assert first["decision"].startswith("de_")
+    text = first["more"].removeprefix(b.URL + PATH)
+    found = open_finding(text, b.TENANT, b.URL, b.CATALOGUE, ground.sealer, ground.clock.now)
+    assert found is not None
+    assert (found.decision, found.cause) == (first["decision"], Verdict.SCOPE_NOT_REQUESTED)
+    assert found.scopes == (Judged(b.TRANSFER.id, Verdict.SCOPE_NOT_REQUESTED),)
+    await ground.sql("UPDATE consent_grant SET ended_at = :now, ended_because = 'withdrawn'", now=ground.clock.now)
+    over = await explained(ground, token)
+    opened = open_finding(over["more"].removeprefix(b.URL + PATH), b.TENANT, b.URL, b.CATALOGUE, ground.sealer, ground.clock.now)
+    assert opened is not None
+    assert (opened.cause, opened.because) == (Verdict.GRANT_ENDED, "withdrawn")
+    assert [(one.decision, client) for one, client in ground.usage.refusals] == [
+        (answer["decision"], "budget-buddy") for answer in (first, second, over)
+    ]
+
+
+def test_the_guide_names_whatever_is_asked_and_answered() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "why-refused.md").read_text(encoding="utf-8")
+    for name in ("token", "scope", "account", "ip_address", *Why.__struct_fields__):
+        assert re.search(rf"^\|.*`{name}`.*\| .* \|$", guide, re.MULTILINE), name
 
 
 def test_every_sentence_is_fit_for_a_header() -> None:

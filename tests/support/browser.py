@@ -29,7 +29,7 @@ from gatewright.store import Store
 from gatewright.tenants.logos import Logos
 from gatewright.tenants.records import Look
 from gatewright.users.passwords import digest_of
-from gatewright.web.pages import PROTOCOL_PAGES, ROUTES, PageAsk, PageReply
+from gatewright.web.pages import NAMED, PROTOCOL_PAGES, ROUTES, PageAsk, PageReply
 from gatewright.web.pages.page import Handler, failed
 from tests.support import builders as b
 from tests.support.world import REDIRECT, ROOT, VERIFIER, Playground
@@ -201,6 +201,10 @@ class Browser:
     def _handler(self, method: str, path: str) -> Handler:
         for methods, place, handler in ROUTES:
             if place == path:
+                assert method in methods
+                return handler
+        for pattern, methods, handler in NAMED:
+            if pattern.fullmatch(path):
                 assert method in methods
                 return handler
         return next(PROTOCOL_PAGES[name] for name in PROTOCOL_PAGES if path in PATHS["standard"][name])

@@ -25,6 +25,7 @@ from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Redeemab
 from gatewright.oauth.catalogue import Catalogue, text_of
 from gatewright.oauth.client import Client, ClientSecret
 from gatewright.oauth.code import new_code
+from gatewright.oauth.finding import Finding
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import FetchFailed, World
 from gatewright.oauth.report_only import Breach
@@ -136,6 +137,7 @@ class Tally:
         self.uses: dict[int, tuple[str, int]] = {}
 
         self.breaches: list[tuple[int, Breach]] = []
+        self.refusals: list[tuple[Finding, str]] = []
 
     def count(self, event: str, tenant: int, subject: int) -> None:
         self.events[event] += 1
@@ -145,6 +147,9 @@ class Tally:
 
     def would_refuse(self, tenant: int, client: int, breach: Breach) -> None:
         self.breaches.append((client, breach))
+
+    def refused(self, finding: Finding, tenant: int, client: str) -> None:
+        self.refusals.append((finding, client))
 
 
 def secret_of(client_id: int, text: str = SECRET, *, tenant: int = b.TENANT, expires_at: int | None = None) -> ClientSecret:

@@ -51,6 +51,12 @@ def test_the_key_of_a_day_is_accepted_from_the_eve_to_two_days_after(days: int, 
     assert (sealer.unseal(1, HERE, sealed(sealer), now=NOW + days * DAY) is not None) is opens
 
 
+@pytest.mark.parametrize(("days", "opens"), [(-2, False), (-1, True), (30, True), (31, False)])
+def test_what_is_asked_for_later_says_for_how_long(days: int, opens: bool) -> None:
+    sealer = RootSealer(ROOT)
+    assert (sealer.unseal(1, HERE, sealed(sealer), now=NOW + days * DAY, days=30) is not None) is opens
+
+
 def test_another_day_seals_with_another_key() -> None:
     sealer = RootSealer(ROOT)
     today, tomorrow = sealed(sealer), sealed(sealer, now=NOW + DAY)

@@ -220,7 +220,7 @@ class Guard:
         # The reason of any other refusal is known here, or is for nobody to know.
         if weighing.cause is not None:
             return weighing.cause in _SERVER_KNOWS_MORE
-        return weighing.refusal.reason is Reason.INSUFFICIENT_SCOPE
+        return weighing.refusal.reason in (Reason.INSUFFICIENT_SCOPE, Reason.WRONG_ACCOUNT)
 
     def _told(self, refusal: Refusal, sent: Presented | None = None) -> Refusal:
         """A refusal as it goes out: with the API's name, and as a challenge for the kind of token that was sent."""
@@ -282,7 +282,7 @@ class Guard:
         if self._explainer is None:
             return refusal
         caller = Caller(sent.token, weighing.request.address)
-        known = await self._explainer.why(caller, refusal.missing or weighing.requirement.all_of)
+        known = await self._explainer.why(caller, refusal.missing or weighing.requirement.all_of, weighing.account)
         return refusal if known is None else explained(refusal, known.cause, known.detail, decision=known.decision, more=known.more)
 
 

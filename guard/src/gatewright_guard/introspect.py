@@ -191,22 +191,23 @@ class Explainer:
         self._recent = Recent[Why | None](1000)
         self._asking = 0
 
-    async def why(self, caller: Caller, scope: tuple[str, ...]) -> Why | None:
+    async def why(self, caller: Caller, scope: tuple[str, ...], account: str | None = None) -> Why | None:
         """The cause and a sentence; None if the server does not know, does not say, or takes too long."""
-        key, now = caller.digest(*scope), self._clock()
+        key, now = caller.digest(account or "", *scope), self._clock()
         if (hit := self._recent.get(key, now)) is not None:
             return hit[0]
-        answer = await self._ask(caller, scope)
+        answer = await self._ask(caller, scope, account)
         self._recent.put(key, answer, now + _INACTIVE)
         return answer
 
-    async def _ask(self, caller: Caller, scope: tuple[str, ...]) -> Why | None:
+    async def _ask(self, caller: Caller, scope: tuple[str, ...], account: str | None) -> Why | None:
         # A refusal is worth little: a flood of them must not become a flood of questions.
         if self._asking >= _WHY_AT_ONCE:
             return None
         self._asking += 1
         try:
-            request = self._credentials.form(self._http, self._url, caller.form() | {"scope": " ".join(scope)})
+            about = {"scope": " ".join(scope)} | ({} if account is None else {"account": account})
+            request = self._credentials.form(self._http, self._url, caller.form() | about)
             return msgspec.convert(await fetch(self._http, request, seconds=_WHY_SECONDS), Why)
         except (Unavailable, msgspec.ValidationError) as fault:
             _log.info("why a token was refused is not known: %s", fault)

@@ -60,6 +60,7 @@ class Event(Enum):
     REQUEST_FAILED = ("request.failed", Level.ERROR, "A request met a fault of ours and was answered 500 with this incident id.")
     REQUEST_MALFORMED = ("request.malformed", Level.DEBUG, "What came was no HTTP request, or too big.")
     HOST_UNKNOWN = ("host.unknown", Level.DEBUG, "A request named a host that no tenant has.")
+    CALL_REFUSED = ("call.refused", Level.INFO, "An API refused a call and asked why; its caller has the id in `decision`.")
     REPLAY = ("replay", Level.WARNING, "A code or refresh token came again; its authorization was ended.")
     SIGN_IN_REFUSED = ("sign_in.refused", Level.INFO, "A sign-in failed; the page says the same for every cause.")
     SIGN_IN_THROTTLED = ("sign_in.throttled", Level.WARNING, "Sign-ins of one name or network are slowed down.")

@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "plan": ("platform_file:plan", "Show what a platform file would change, and whom it would hit."),
     "apply": ("platform_file:apply", "Make true what a platform file says."),
     "explain": (_MADE, "Tell which scopes a client would get for a user in an account, and why not the others."),
+    "decision": (_MADE, "Tell why an API refused a call, from the link that its caller was given."),
     "tenant": (_MADE, "Show and change the tenant itself."),
     "domains": ("domains:domains", "Where a tenant answers, and the domains that it claims and proves."),
     "users": ("users:users", "List, make and change users, keep one out or let one in, set roles."),

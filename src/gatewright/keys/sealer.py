@@ -38,12 +38,12 @@ class RootSealer:
         cipher, bound, day = self._lock(tenant, issuer, now // DAY)
         return day + nonce + cipher.encrypt(nonce, plain, bound)
 
-    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int) -> bytes | None:
-        """Return what was sealed for this tenant and issuer, or None when it was not, or its day is out of reach."""
+    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int, days: int = _OLDEST) -> bytes | None:
+        """Return what was sealed for this tenant and issuer, or None when it was not, or on a day more than `days` ago."""
         if len(sealed) < _OVERHEAD:
             return None
         day = int.from_bytes(sealed[:_DAY_BYTES], "big")
-        if not -1 <= now // DAY - day <= _OLDEST:
+        if not -1 <= now // DAY - day <= days:
             return None
         cipher, bound, _ = self._lock(tenant, issuer, day)
         try:
@@ -63,7 +63,7 @@ class RootSealer:
     def _lock(self, tenant: int, issuer: str, day: int) -> _Lock:
         found = self._ciphers.get((tenant, issuer, day))
         if found is None:
-            # An issuer is one of the tenant's own domains and a day one of four, so a stranger cannot fill this.
+            # An issuer is one of the tenant's own domains and a day one of few, so a stranger cannot fill this.
             if len(self._ciphers) >= _MAX_CIPHERS:
                 self._ciphers.clear()
             bound = f"gw1|access|{tenant}|{issuer}|{day}".encode()

@@ -10,6 +10,7 @@ from gatewright.management import (
     apis,
     apps,
     clients,
+    decisions,
     events,
     explain,
     grants,
@@ -37,5 +38,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *keys.OPERATIONS,
     *log.OPERATIONS,
     *explain.OPERATIONS,
+    *decisions.OPERATIONS,
 )
 BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}

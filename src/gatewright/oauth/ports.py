@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
+    from gatewright.oauth.finding import Finding
     from gatewright.oauth.report_only import Breach
     from gatewright.oauth.showing import Showing, Shown, Weakness
     from gatewright.oauth.visit import Consents
@@ -122,8 +123,8 @@ class Sealer(Protocol):
     def seal(self, tenant: int, issuer: str, plain: bytes, *, now: int, nonce: bytes) -> bytes:
         """Return key id, nonce and ciphertext under the key of the day (AES-256-GCM-SIV)."""
 
-    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int) -> bytes | None:
-        """Return what was sealed, or None when it was not, or its key is too old."""
+    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int, days: int = 2) -> bytes | None:
+        """Return what was sealed, or None when it was not, or its key is older than `days`."""
 
     def mac(self, purpose: str, tenant: int, message: bytes) -> bytes:
         """Return HMAC-SHA256 under the tenant's key for a purpose."""
@@ -180,6 +181,9 @@ class Usage(Protocol):
 
     def would_refuse(self, tenant: int, client: int, breach: Breach) -> None:
         """Count what passed only because its rule is tried out with this client."""
+
+    def refused(self, finding: Finding, tenant: int, client: str) -> None:
+        """Count a call that an API refused, and tell it in the log."""
 
 
 class Uses(Protocol):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gatewright.base import calendar
-from gatewright.web import app_views, views
+from gatewright.web import app_views, decision_views, views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
 _HERE: Final = Path(__file__).parent
@@ -43,6 +43,9 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     app_views.Update: "update.html",
     app_views.Uninstall: "uninstall.html",
     app_views.AccountApps: "account_apps.html",
+    decision_views.Decision: "decision.html",
+    decision_views.DecisionTooOld: "decision_too_old.html",
+    decision_views.NoDecision: "no_decision.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -188,6 +191,11 @@ def _day(epoch: int) -> str:
     return f"{number} {_MONTHS[month - 1]} {year}"
 
 
+def _minute(epoch: int) -> str:
+    rest = epoch % 86400
+    return f"{_day(epoch)}, {rest // 3600:02d}:{rest // 60 % 60:02d} UTC"
+
+
 # ---------------------------------------------------------------- templates
 
 
@@ -203,7 +211,14 @@ def _environment() -> Environment:
         cache_size=-1,
     )
     environment.filters.update(
-        brand_path=_brand_path, initial=_initial, visible=_visible, isolated=_isolated, iso_day=calendar.day, day=_day
+        brand_path=_brand_path,
+        initial=_initial,
+        visible=_visible,
+        isolated=_isolated,
+        iso_day=calendar.day,
+        day=_day,
+        minute=_minute,
+        stamp=calendar.stamp,
     )
     environment.tests.update(web=_is_web, untickable=_is_untickable)
     environment.globals.update(

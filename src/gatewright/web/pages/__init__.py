@@ -16,6 +16,7 @@ from gatewright.web.pages import (
     client_secret,
     consent,
     continue_as,
+    decision,
     going_on,
     home,
     install,
@@ -103,6 +104,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 # Pages with a name in their path: asked in this order when no whole path is the one.
 NAMED: Final[tuple[tuple[re.Pattern[str], Methods, Handler], ...]] = (
     (client_secret.PATHS, client_secret.METHODS, both("", client_secret.show, client_secret.act)[2]),
+    (decision.PATHS, ("GET", "HEAD"), decision.show),
     (install.PATHS, ("GET", "HEAD"), install.show),
     (install.POPUP_PATHS, ("GET", "HEAD"), install.authorize),
 )
