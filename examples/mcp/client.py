@@ -15,8 +15,7 @@ from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from mcp_types import CallToolResult, TextContent
-from pydantic import AnyUrl
+from mcp.types import CallToolResult, TextContent
 
 from examples.demo.layout import BASE_PORT, Layout
 
@@ -85,7 +84,7 @@ class Loopback:
 
 def signing_in(url: str, memory: Memory, loopback: Loopback, browse: Callable[[str], Awaitable[None]]) -> OAuthClientProvider:
     """Return what gets tokens for the server at an address; `browse` shows an address to the user."""
-    metadata = OAuthClientMetadata(client_name="Notes assistant", redirect_uris=[AnyUrl(loopback.redirect_uri)])
+    metadata = OAuthClientMetadata.model_validate({"client_name": "Notes assistant", "redirect_uris": [loopback.redirect_uri]})
     return OAuthClientProvider(url, metadata, memory, redirect_handler=browse, callback_handler=loopback.result)
 
 
