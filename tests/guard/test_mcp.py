@@ -11,14 +11,16 @@ import pytest
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 
 from gatewright_guard.asgi import App
-from gatewright_guard.decide import needs
-from gatewright_guard.guard import Guard
+from gatewright_guard.decide import Allowed, needs
+from gatewright_guard.guard import Guard, Request
 from gatewright_guard.mcp import MAX_BODY, GuardedServer, caller_of
-from tests.guard.makers import ISSUER, a_token
+from gatewright_guard.resource import Description
+from tests.guard.makers import ISSUER, a_key, a_token
+from tests.guard.proofs import a_proof, thumbprint_of
 from tests.guard.server import CREDENTIALS, AClock, AServer
 
 RESOURCE: Final = "https://mcp.acme.test/bank"
@@ -31,9 +33,14 @@ def token(**changes: object) -> str:
     return a_token(**{"aud": RESOURCE, **changes})  # type: ignore[arg-type]
 
 
-def a_server(server: AServer | None = None, **settings: Any) -> GuardedServer:  # noqa: ANN401 - GuardedServer's own
+def a_guard(server: AServer | None = None, **settings: Any) -> Guard:  # noqa: ANN401 - Guard's own
     server = server or AServer()
-    guard = Guard(ISSUER, RESOURCE, credentials=CREDENTIALS, http=server.client(), clock=AClock())
+    said: dict[str, Any] = {"credentials": CREDENTIALS, "http": server.client(), "clock": AClock()} | settings
+    return Guard(ISSUER, RESOURCE, **said)
+
+
+def a_server(guard: Guard | None = None, **settings: Any) -> GuardedServer:  # noqa: ANN401 - GuardedServer's own
+    guard = guard or a_guard()
     bank = GuardedServer(MCPServer("Acme Bank"), guard, **{"scopes": ["read:balance"]} | settings)
 
     @bank.tool("read:balance")
@@ -47,6 +54,10 @@ def a_server(server: AServer | None = None, **settings: Any) -> GuardedServer:  
     @bank.tool(any_of=["read:balance", "transfer:funds"])
     async def either() -> str:
         return "done"
+
+    @bank.tool("read:balance", acr=["2"])
+    async def close() -> str:
+        return "closed"
 
     @bank.tool()
     async def headers(ctx: Context) -> list[str]:
@@ -163,35 +174,62 @@ async def test_a_challenge_names_the_scopes_to_begin_with_or_all_that_the_tool_n
     assert 'scope="read:balance transfer:funds"' in lacking.headers["www-authenticate"]
 
 
+async def test_a_client_whose_token_is_over_learns_at_once_what_its_tool_needs_besides() -> None:
+    async with calling() as client:
+        over = await send(client, call("send", account="acme-dev"), token(exp=1))
+        weak = await send(client, call("close"), READS)
+    assert 'scope="read:balance transfer:funds"' in over.headers["www-authenticate"]
+    assert 'error="insufficient_user_authentication"' in weak.headers["www-authenticate"]
+    assert 'acr_values="2"' in weak.headers["www-authenticate"]
+    assert weak.status_code == 401
+
+
+async def test_a_bound_token_with_its_proof_is_good_at_a_tool() -> None:
+    bound = token(cnf={"jkt": thumbprint_of(a_key(kid="holder"))})
+    async with calling() as client:
+        for name, status, jti in (("balance", 200, "p1"), ("balance", 401, "p1"), ("send", 403, "p2")):
+            proof = a_proof(bound, htm="POST", htu=RESOURCE, jti=jti)
+            reply = await send(client, call(name, account="acme-dev"), None, authorization=f"DPoP {bound}", dpop=proof)
+            assert reply.status_code == status, reply.text
+        assert (await send(client, call("balance"), bound)).json()["cause"] == "token_bound"
+
+
+async def test_a_rule_of_the_servers_own_sees_the_message() -> None:
+    def small(_: Allowed, request: Request) -> bool | str:
+        message: Any = request.native
+        return message["params"]["arguments"]["amount"] <= 10 or "No more than 10 at once."
+
+    async with calling(a_server(a_guard(allow=small))) as client:
+        assert text_of(await send(client, call("send", account="acme-dev", amount=10), SENDS)) == "10 from acme-dev"
+        refused = await send(client, call("send", account="acme-dev", amount=11), SENDS)
+    assert (refused.status_code, refused.json()["detail"]) == (403, "No more than 10 at once.")
+
+
 async def test_the_reason_of_the_server_reaches_the_client() -> None:
     server = AServer(whys={READS: {"cause": "role_lacks_scope", "detail": "No role of this user has transfer:funds."}})
-    async with calling(a_server(server)) as client:
+    async with calling(a_server(a_guard(server))) as client:
         reply = await send(client, call("send", account="acme-dev"), READS)
     assert (reply.status_code, reply.json()["cause"]) == (403, "role_lacks_scope")
 
 
 @pytest.mark.proves("RFC 9728", "2")
-@pytest.mark.proves("RFC 9728", "3")
+@pytest.mark.proves("RFC 9728", "3.1")
 async def test_the_metadata_is_for_everybody() -> None:
-    async with calling(a_server(documentation="https://acme.test/docs")) as client:
+    described = Description(name="Acme Bank", documentation="https://acme.test/docs")
+    async with calling(a_server(a_guard(description=described))) as client:
         reply = await client.get("/.well-known/oauth-protected-resource/bank")
         head = await client.head("/.well-known/oauth-protected-resource/bank")
         refused = await client.post("/.well-known/oauth-protected-resource/bank")
-    assert reply.json() == {
-        "resource": RESOURCE,
-        "authorization_servers": [ISSUER],
-        "scopes_supported": ["read:balance"],
-        "bearer_methods_supported": ["header"],
-        "resource_name": "Acme Bank",
-        "resource_documentation": "https://acme.test/docs",
-    }
+    said = reply.json()
+    assert (said["resource"], said["authorization_servers"], said["scopes_supported"]) == (RESOURCE, [ISSUER], ["read:balance"])
+    assert (said["resource_name"], said["resource_documentation"]) == ("Acme Bank", "https://acme.test/docs")
     assert (reply.headers["content-type"], reply.headers["access-control-allow-origin"]) == ("application/json", "*")
-    assert (head.status_code, refused.status_code, refused.headers["allow"]) == (200, 405, "GET, HEAD")
+    assert (head.status_code, head.content, refused.status_code) == (200, b"", 401)
 
 
 async def test_a_server_without_a_path_has_its_metadata_at_the_root() -> None:
     bank = GuardedServer(MCPServer("Acme Bank"), Guard(ISSUER, "https://mcp.acme.test"), scopes=["read:balance"])
-    assert (bank.path, bank.metadata_url) == ("/", "https://mcp.acme.test/.well-known/oauth-protected-resource")
+    assert (bank.path, bank.resource.url) == ("/", "https://mcp.acme.test/.well-known/oauth-protected-resource")
     async with calling(bank) as client:
         assert (await client.get("/.well-known/oauth-protected-resource")).json()["resource"] == "https://mcp.acme.test"
         assert (await client.post("/")).status_code == 401
@@ -283,7 +321,7 @@ async def test_a_method_that_hands_out_content_is_opened_by_name() -> None:
     assert reply.json()["result"]["contents"][0]["text"] == "3.5 %"
 
 
-async def well(request: Request) -> Response:
+async def well(_: HttpRequest) -> Response:
     return PlainTextResponse("well")
 
 
@@ -336,8 +374,10 @@ def test_a_slip_is_told_where_it_is_made() -> None:
         a_server(scopes="read:balance")
     with pytest.raises(ValueError, match="said with the tool"):
         a_server(methods={"tools/call": needs("x")})
-    with pytest.raises(ValueError, match="neither https"):
+    with pytest.raises(ValueError, match="https address"):
         GuardedServer(MCPServer("x"), Guard(ISSUER, "urn:bank"), scopes=["x"])
+    with pytest.raises(ValueError, match="description"):
+        GuardedServer(MCPServer("x"), Guard(ISSUER, RESOURCE, description=None), scopes=["x"])
 
 
 async def test_a_tool_that_is_served_without_the_guard_does_not_know_who_calls() -> None:

@@ -21,10 +21,10 @@ from msgspec import structs
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 
-from gatewright_guard.asgi import KEY, App, GuardMiddleware, Message, Receive, Rule, Scope, Send, refuse, request_of
-from gatewright_guard.decide import Allowed, Refusal, Requirement, decide, needs, quoted
-from gatewright_guard.fetch import secure_url
+from gatewright_guard.asgi import KEY, App, GuardMiddleware, Receive, Rule, Scope, Send, describe, refuse, request_of
+from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Guard
+from gatewright_guard.resource import Resource
 from gatewright_guard.rules import segments_of
 from gatewright_guard.verify import Claims
 
@@ -36,7 +36,6 @@ __all__ = ["Caller", "Guard", "GuardedServer", "caller_of"]
 MAX_BODY: Final = 4 * 2**20
 """Bytes of one message; what the SDK takes by default."""
 
-_WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 _ANY_TOKEN: Final = Requirement()
 # What a server says of itself, and the upkeep of a connection: any good token will do. Whatever hands out content or does something
 # is not here, and needs a rule.
@@ -86,7 +85,7 @@ class GuardedServer:
     (RFC 8707). `scopes` are the few that a client should ask for at first: they stand in the challenge of a 401 and in the metadata
     (RFC 9728); more are asked for when a tool needs them. `methods` says what the methods beside `tools/call` need, say
     `{"resources/read": needs("read:files")}`; those that hand out content and are not named are closed. `open_paths` are served
-    without a look at credentials.
+    without a look at credentials. The guard's own rule (`allow`) finds the message in its request's `native`.
     """
 
     def __init__(
@@ -96,21 +95,19 @@ class GuardedServer:
         *,
         scopes: Sequence[str],
         methods: Mapping[str, Requirement] | None = None,
-        documentation: str | None = None,
         open_paths: Iterable[str] = (),
     ) -> None:
         if isinstance(scopes, str):
             raise TypeError("scopes is a list of scopes, not one text")
         if "tools/call" in (methods or {}):
             raise ValueError("what a tool needs is said with the tool: @guarded.tool(…)")
-        address = urlsplit(secure_url(guard.audience))
+        if guard.resource is None:
+            raise ValueError("the guard's audience has to be the https address of the MCP server, and its description must not be None")
         self.server = server
         self.guard = guard
-        self.path = address.path or "/"
-        self.metadata_path = _WELL_KNOWN + address.path.removesuffix("/")
-        self.metadata_url = f"{address.scheme}://{address.netloc}{self.metadata_path}"
-        self._scopes = needs(*scopes).all_of
-        self._documentation = documentation
+        self.path = urlsplit(guard.audience).path or "/"
+        self.resource: Resource = guard.resource
+        self.scopes = needs(*scopes).all_of
         self._methods = {method: _Need(need) for method, need in (methods or {}).items()}
         self._tools: dict[str, _Need] = {}
         self._open_paths = tuple(open_paths)
@@ -119,16 +116,19 @@ class GuardedServer:
         self,
         *scopes: str,
         any_of: Sequence[str] = (),
+        roles: Sequence[str] = (),
+        acr: Sequence[str] = (),
+        max_age: int | None = None,
         account_in: str | None = None,
         name: str | None = None,
         **settings: Any,  # noqa: ANN401 - the SDK's own
     ) -> Callable[[_Function], _Function]:
         """A tool for callers with these scopes only, and only those of the account that an argument names, if one does.
 
-        `any_of` lists alternatives, the least powerful first. `account_in` is the argument that holds the id or slug of the account.
-        Everything else is what the SDK's `tool` takes.
+        The first arguments are those of `gatewright_guard.decide.needs`; `account_in` is the name of the argument that holds the id or
+        slug of the account. Everything else is what the SDK's `tool` takes.
         """
-        need = _Need(needs(*scopes, any_of=any_of), account_in)
+        need = _Need(needs(*scopes, any_of=any_of, roles=roles, acr=acr, max_age=max_age), account_in)
 
         def add(function: _Function) -> _Function:
             called = name or function.__name__
@@ -141,17 +141,6 @@ class GuardedServer:
             return function
 
         return add
-
-    def metadata(self) -> dict[str, object]:
-        """The protected-resource metadata (RFC 9728 §2)."""
-        said: dict[str, object] = {
-            "resource": self.guard.audience,
-            "authorization_servers": [self.guard.issuer],
-            "scopes_supported": self._scopes,
-            "bearer_methods_supported": ["header"],
-            "resource_name": self.server.title or self.server.name,
-        }
-        return said if self._documentation is None else {**said, "resource_documentation": self._documentation}
 
     def app(self, **settings: Any) -> App:  # noqa: ANN401 - the SDK's own
         """The ASGI application; `settings` are those of the SDK's `streamable_http_app`, without the path.
@@ -179,7 +168,7 @@ class GuardedServer:
         """What a message needs, and in which account."""
         method = message.get("method")
         # An answer to a question of the server's has no method; a notification asks for nothing.
-        if method is None or method in _ABOUT_ITSELF or (isinstance(method, str) and method.startswith("notifications/")):
+        if method is None or method in _ABOUT_ITSELF or method.startswith("notifications/"):
             return _ANY_TOKEN, None
         params = message.get("params")
         asked = params if isinstance(params, dict) else {}
@@ -188,15 +177,17 @@ class GuardedServer:
             if need is None:
                 raise _Fault(200, _NO_TOOL)
         else:
-            need = self._methods.get(str(method))
+            need = self._methods.get(method)
             if need is None:
-                _log.warning("the method %.40r is closed: say in methods= what it needs", method)
+                _log.info("the method %.40r is closed: say in methods= what it needs", method)
                 raise _Fault(200, _NO_METHOD)
         return need.scopes, None if need.account_in is None else _account(asked, need.account_in)
 
-    def told(self, refusal: Refusal) -> Refusal:
-        """A refusal as MCP wants it: a client without a good token learns which scopes to ask for first."""
-        return structs.replace(refusal, scope=self._scopes) if refusal.status == 401 else refusal
+    def told(self, refusal: Refusal, requirement: Requirement) -> Refusal:
+        """A refusal as MCP wants it: a client without a good token learns which scopes to begin with, and what it was about to need."""
+        if refusal.status != 401:
+            return refusal
+        return structs.replace(refusal, scope=tuple(dict.fromkeys((*self.scopes, *requirement.least(frozenset())))))
 
 
 def caller_of(context: Context[Any, Any]) -> Caller:
@@ -223,60 +214,41 @@ class _Door:
         self._inner = inner
         self._elsewhere = GuardMiddleware(inner, guarded.guard, rules)
         self._endpoint = segments_of(guarded.path)
+        self._document = guarded.resource.document(guarded.scopes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             # A WebSocket is refused there, as every path without a rule is.
             await self._elsewhere(scope, receive, send)
-        elif scope["path"] == self._guarded.metadata_path:
-            await self._describe(scope, send)
+        elif scope["path"] == self._guarded.resource.path and scope["method"] in ("GET", "HEAD"):
+            await describe(self._document, scope, send)
         elif segments_of(scope["path"]) == self._endpoint:
-            await self._admit(scope, receive, self._with_metadata(send))
+            await self._admit(scope, receive, send)
         else:
-            await self._elsewhere(scope, receive, self._with_metadata(send))
-
-    async def _describe(self, scope: Scope, send: Send) -> None:
-        """The metadata, for every site: it is public, and clients in browsers need it before anything else (RFC 9728 §3)."""
-        body = msgspec.json.encode(self._guarded.metadata())
-        allowed = scope["method"] in ("GET", "HEAD")
-        headers = [("content-type", "application/json"), ("access-control-allow-origin", "*"), ("cache-control", "max-age=300")]
-        await _respond(send, 200 if allowed else 405, headers if allowed else [("allow", "GET, HEAD")], body if allowed else b"")
+            await self._elsewhere(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guarded, request = self._guarded, request_of(scope)
-        # Before a good token is seen, nothing is read.
-        answer = await guarded.guard.check(request, _ANY_TOKEN)
-        passed: bytes | None = None
-        if isinstance(answer, Allowed) and scope["method"] == "POST":
-            number: object = None
+        number: object = None
+        message: dict[str, Any] | None = None
+        requirement, account, fault = _ANY_TOKEN, None, None
+        # Of who shows no token nothing is read.
+        if scope["method"] == "POST" and any(name == b"authorization" for name, _ in scope["headers"]):
             try:
                 message = _message(await _body(receive))
                 number = message.get("id")
-                requirement, account = guarded.need_of(message)
-            except _Fault as fault:
-                await _fault(send, fault, number)
-                return
-            answer = decide(answer.claims, requirement, account=account)
-            if isinstance(answer, Refusal):
-                # Asked again by the guard, which may learn the reason from the server.
-                answer = await guarded.guard.check(request, requirement, account=account)
-            passed = msgspec.json.encode(message)
+                requirement, account = self._guarded.need_of(message)
+            except _Fault as found:
+                fault = found
+        # Once only, since a proof of a key is good once (RFC 9449 §11.1); and before anybody hears which tools there are.
+        request = request_of(scope, self._guarded.guard.proxies, message)
+        answer = await self._guarded.guard.check(request, requirement, account=account)
         if isinstance(answer, Refusal):
-            await refuse(guarded.told(answer), scope, receive, send)
-            return
-        await self._inner(_admitted(scope, answer, passed), receive if passed is None else _again(passed, receive), send)
-
-    def _with_metadata(self, send: Send) -> Send:
-        """Every challenge says where the metadata is (RFC 9728 §5.1)."""
-        named = f", resource_metadata={quoted(self._guarded.metadata_url)}".encode()
-
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [(name, value + named if name == b"www-authenticate" else value) for name, value in message["headers"]]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        return sent
+            await refuse(self._guarded.told(answer, requirement), scope, receive, send)
+        elif fault is not None:
+            await _fault(send, fault, number)
+        else:
+            body = None if message is None else msgspec.json.encode(message)
+            await self._inner(_admitted(scope, answer, body), receive if body is None else _again(body, receive), send)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -304,9 +276,12 @@ def _message(body: bytes) -> dict[str, Any]:
     return found
 
 
+_OURS: Final = (b"authorization", b"dpop")
+
+
 def _admitted(scope: Scope, answer: Allowed, body: bytes | None) -> Scope:
     """The request as the server gets it: with who calls, and without the token, which is for us and must go nowhere else."""
-    dropped = (b"authorization",) if body is None else (b"authorization", b"content-length", b"transfer-encoding")
+    dropped = _OURS if body is None else (*_OURS, b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name not in dropped]
     if body is not None:
         headers.append((b"content-length", str(len(body)).encode("ascii")))
@@ -339,10 +314,6 @@ def _again(body: bytes, receive: Receive) -> Receive:
 async def _fault(send: Send, fault: _Fault, number: object) -> None:
     code, text = fault.said
     body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}})
-    await _respond(send, fault.status, [("content-type", "application/json")], body)
-
-
-async def _respond(send: Send, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-    fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in (*headers, ("content-length", str(len(body))))]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode("ascii"))]
+    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
