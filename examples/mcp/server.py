@@ -14,7 +14,7 @@ from gatewright_guard.mcp import Guard, GuardedServer, caller_of
 
 def acme_notes(guard: Guard) -> GuardedServer:
     """Return the server: any good token may look around, `read:notes` reads, `write:notes` writes."""
-    guarded = GuardedServer(MCPServer("Acme Notes"), guard, scopes=["read:notes"])
+    guarded = GuardedServer(MCPServer("Acme Notes", log_level="WARNING"), guard, scopes=["read:notes"])
     held: dict[str, list[str]] = {"acme-dev": ["Buy coffee"], "acme-prod": ["Renew the certificate"]}
 
     @guarded.tool("read:notes")
