@@ -24,15 +24,17 @@ _PAGE: Final = "<!doctype html><title>Notes assistant</title><p>You can close th
 
 
 class Memory:
-    """The client's tokens, for as long as it runs, and what the platform registered for it.
+    """The client's tokens, for as long as it runs, and what the platform registered for it at this issuer and at no other.
 
     Once the server takes client ID metadata documents, `client` starts as None and the provider is given `client_metadata_url`;
     with dynamic registration it starts as None, and the SDK keeps here what it was given.
     """
 
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, issuer: str, client_id: str) -> None:
         self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = OAuthClientInformationFull(client_id=client_id, token_endpoint_auth_method="none")
+        self.client: OAuthClientInformationFull | None = OAuthClientInformationFull(
+            client_id=client_id, token_endpoint_auth_method="none", issuer=issuer
+        )
 
     async def get_tokens(self) -> OAuthToken | None:
         """The tokens that were kept."""
@@ -109,10 +111,10 @@ async def open_browser(url: str) -> None:
     await asyncio.to_thread(webbrowser.open, url)
 
 
-async def run(url: str, account: str, browse: Callable[[str], Awaitable[None]] = open_browser) -> None:
+async def run(issuer: str, url: str, account: str, browse: Callable[[str], Awaitable[None]] = open_browser) -> None:
     """Read the notes, write one, and read them again."""
     async with Loopback().listening() as loopback:
-        auth = signing_in(url, Memory(CLIENT_ID), loopback, browse)
+        auth = signing_in(url, Memory(issuer, CLIENT_ID), loopback, browse)
         async with connected(url, auth) as client:
             print("Tools:", ", ".join(tool.name for tool in (await client.list_tools()).tools))
             print("Notes:", said(await client.call_tool("read_notes", {})))
@@ -127,7 +129,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=BASE_PORT, help="the first port of the demo")
     parser.add_argument("--account", default="acme-dev", help="the slug of the account that you choose when you sign in")
     chosen = parser.parse_args()
-    asyncio.run(run(Layout(chosen.port).notes, chosen.account))
+    layout = Layout(chosen.port)
+    asyncio.run(run(layout.issuer, layout.notes, chosen.account))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import uvicorn
 from mcp.client import Client
-from mcp.client.auth import OAuthClientProvider, OAuthFlowError
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError, OAuthRegistrationError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
@@ -199,9 +199,11 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(place: Place, person: Person | None = None, mode: str = "auto") -> AsyncIterator[Connection]:
+async def connected(
+    place: Place, person: Person | None = None, mode: str = "auto", registered_at: str | None = None
+) -> AsyncIterator[Connection]:
     """A client that signs in as soon as it must."""
-    person, wire, memory = person or Person(place), Wire(), Memory(CLIENT_ID)
+    person, wire, memory = person or Person(place), Wire(), Memory(registered_at or place.issuer, CLIENT_ID)
     async with Loopback().listening() as loopback:
         auth = signing_in(place.url, memory, loopback, person)
         hooks: Any = {"response": [wire.answered]}
@@ -298,6 +300,16 @@ async def test_a_user_who_says_no_stays_outside(place: Place) -> None:
     assert len(person.asked) == 1
 
 
+async def test_what_one_platform_registered_is_shown_to_no_other(place: Place) -> None:
+    person = Person(place)
+    # It would have to register itself here, which is not offered yet.
+    expected = pytest.RaisesExc(OAuthRegistrationError)
+    with pytest.RaisesGroup(expected, flatten_subgroups=True, allow_unwrapped=True):
+        async with notes(place), connected(place, person, registered_at="https://id.other.test"):
+            pass
+    assert person.asked == []
+
+
 # ---------------------------------------------------------------- more scopes
 
 
@@ -388,7 +400,7 @@ async def test_after_a_revocation_the_user_is_asked_again(place: Place, seen: st
 
 async def test_the_example_tells_its_story(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     async with notes(place):
-        await run(place.url, "acme-dev", Person(place))
+        await run(place.issuer, place.url, "acme-dev", Person(place))
     told = capsys.readouterr().out.splitlines()
     assert told[:2] == ["Tools: read_notes, write_note", "Notes: Buy coffee"]
     assert told[-1] == "Notes: Buy coffee · Written by an assistant"

@@ -73,7 +73,7 @@ def a_server(guard: Guard | None = None, **settings: Any) -> GuardedServer:  # n
 @asynccontextmanager
 async def calling(bank: GuardedServer | None = None, app: App | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that is running, started and stopped as a server does."""
-    app = app or (bank or a_server()).app(transport_security=ANY_HOST, json_response=True)
+    app = app or (bank or a_server()).app(json_response=True)
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     running: asyncio.Task[None] = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, said.get, told.put))  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def message(method: str, **params: object) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": meta}}
 
 
-async def send(client: httpx.AsyncClient, body: object, bearer: str | None, **headers: str) -> httpx.Response:
+async def send(client: httpx.AsyncClient, body: object, bearer: str | None, path: str = "/bank", **headers: str) -> httpx.Response:
     fields = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
     if isinstance(body, dict) and "method" in body:
         fields |= {"mcp-protocol-version": MODERN, "mcp-method": body["method"]}
@@ -111,7 +111,7 @@ async def send(client: httpx.AsyncClient, body: object, bearer: str | None, **he
     if bearer is not None:
         fields["authorization"] = f"Bearer {bearer}"
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await client.post("/bank", content=content, headers=fields)
+    return await client.post(path, content=content, headers=fields)
 
 
 def text_of(reply: httpx.Response) -> str:
@@ -182,6 +182,12 @@ async def test_a_client_whose_token_is_over_learns_at_once_what_its_tool_needs_b
     assert 'error="insufficient_user_authentication"' in weak.headers["www-authenticate"]
     assert 'acr_values="2"' in weak.headers["www-authenticate"]
     assert weak.status_code == 401
+
+
+async def test_a_token_in_the_address_is_refused() -> None:
+    async with calling() as client:
+        assert (await client.post(f"/bank?access_token={READS}", json=call("balance"))).status_code == 400
+        assert (await client.get(f"/bank?access_token={READS}", headers={"authorization": f"Bearer {READS}"})).status_code == 400
 
 
 async def test_a_bound_token_with_its_proof_is_good_at_a_tool() -> None:
@@ -345,6 +351,15 @@ async def test_every_other_path_is_shut_unless_it_is_named(method: str, path: st
         assert (await client.request(method, path)).status_code == without
         reply = await client.request(method, path, headers={"authorization": f"Bearer {READS}"})
     assert reply.status_code == with_read
+
+
+async def test_a_server_answers_under_its_own_name_and_to_its_own_pages() -> None:
+    async with calling() as client:
+        assert (await send(client, call("balance"), READS, host="rebound.test")).status_code == 421
+        assert (await send(client, call("balance"), READS, origin="https://evil.test")).status_code == 403
+        assert (await send(client, call("balance"), READS, origin="https://mcp.acme.test")).status_code == 200
+    async with calling(app=a_server().app(transport_security=ANY_HOST, json_response=True)) as client:
+        assert (await send(client, call("balance"), READS, host="rebound.test")).status_code == 200
 
 
 # ---------------------------------------------------------------- slips of who writes the server

@@ -17,6 +17,7 @@ from mcp.server import MCPServer
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.mcpserver import Context
+from mcp.server.transport_security import TransportSecuritySettings
 from msgspec import structs
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -145,9 +146,12 @@ class GuardedServer:
     def app(self, **settings: Any) -> App:  # noqa: ANN401 - the SDK's own
         """The ASGI application; `settings` are those of the SDK's `streamable_http_app`, without the path.
 
-        The guard is closed when the application stops.
+        Unless they say otherwise, it answers under the audience's host alone, and to pages of that origin alone (the SDK would take
+        this machine's names). The guard is closed when the application stops.
         """
-        inner = self.server.streamable_http_app(streamable_http_path=self.path, **settings)
+        address = urlsplit(self.guard.audience)
+        here = TransportSecuritySettings(allowed_hosts=[address.netloc], allowed_origins=[f"{address.scheme}://{address.netloc}"])
+        inner = self.server.streamable_http_app(streamable_http_path=self.path, **{"transport_security": here} | settings)
         self._live_with(inner)
         return _Door(self, inner, tuple(Rule(path=path, needs=None) for path in self._open_paths))
 
