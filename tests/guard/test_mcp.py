@@ -61,7 +61,7 @@ def a_server(guard: Guard | None = None, **settings: Any) -> GuardedServer:  # n
 
     @bank.tool()
     async def headers(ctx: Context) -> list[str]:
-        return sorted(ctx.headers or {})
+        return [f"{name}: {value}" for name, value in (ctx.headers or {}).items()]
 
     @bank.server.resource("bank://rates")
     async def rates() -> str:
@@ -118,6 +118,14 @@ def text_of(reply: httpx.Response) -> str:
     """What a tool said."""
     said: str = reply.json()["result"]["content"][0]["text"]
     return said
+
+
+def headers_of(reply: httpx.Response) -> dict[str, str]:
+    """What the tool `headers` saw, each once."""
+    lines = reply.json()["result"]["structuredContent"]["result"]
+    seen = dict(line.split(": ", 1) for line in lines)
+    assert len(seen) == len(lines)
+    return seen
 
 
 READS: Final = token()
@@ -247,9 +255,15 @@ async def test_a_server_without_a_path_has_its_metadata_at_the_root() -> None:
 async def test_a_tool_knows_who_calls_and_never_sees_the_token() -> None:
     async with calling() as client:
         assert text_of(await send(client, call("balance"), READS)) == "us_1 by budget-buddy"
-        seen = (await send(client, call("headers"), READS)).json()["result"]["structuredContent"]["result"]
-    assert "mcp-method" in seen
-    assert "authorization" not in seen
+        bound = token(cnf={"jkt": thumbprint_of(a_key(kid="holder"))})
+        proof = a_proof(bound, htm="POST", htu=RESOURCE)
+        plain = headers_of(await send(client, call("headers"), READS))
+        proved = headers_of(await send(client, call("headers"), None, authorization=f"DPoP {bound}", dpop=proof))
+    for seen in (plain, proved):
+        assert "mcp-method" in seen
+        assert {"authorization", "dpop"}.isdisjoint(seen)
+        # The message was written anew, without the spaces that this client put into it.
+        assert int(seen["content-length"]) < len(json.dumps(call("headers")))
 
 
 async def test_what_was_decided_about_is_what_the_server_gets() -> None:
@@ -266,13 +280,15 @@ async def test_one_who_opened_a_session_is_the_only_one_to_go_on_with_it() -> No
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
     opening = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).encode()
     listing = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).encode()
-    async with calling() as client:
+    other = "https://id.other.test"
+    async with calling(a_server(a_guard(other_issuers=[other]))) as client:
         opened = await send(client, opening, READS)
         session = {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         assert (await send(client, b'{"jsonrpc":"2.0","method":"notifications/initialized"}', READS, **session)).status_code == 202
         assert (await send(client, listing, token(jti="j2"), **session)).status_code == 200
         assert (await send(client, listing, token(sub="us_2"), **session)).status_code == 404
         assert (await send(client, listing, token(client_id="weekly-report"), **session)).status_code == 404
+        assert (await send(client, listing, token(iss=other), **session)).status_code == 404
         for bearer, status in ((None, 401), (token(sub="us_2"), 404), (READS, 200)):
             headers = session if bearer is None else {**session, "authorization": f"Bearer {bearer}"}
             assert (await client.delete("/bank", headers=headers)).status_code == status
@@ -311,6 +327,25 @@ async def test_what_no_rule_names_or_nobody_can_read_reaches_no_tool(body: bytes
     assert stranger.status_code == 401
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
     assert reply.json()["id"] == (7 if status == 200 else None)
+
+
+async def test_a_message_that_its_sender_broke_off_is_not_carried_out() -> None:
+    door = a_server().app(json_response=True)
+    arriving: list[dict[str, Any]] = [
+        {"type": "http.request", "body": json.dumps(call("balance")).encode(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return arriving.pop(0)
+
+    async def told(event: MutableMapping[str, Any]) -> None:
+        sent.append(event)
+
+    headers = [(b"authorization", f"Bearer {READS}".encode()), (b"host", b"mcp.acme.test")]
+    await door({"type": "http", "method": "POST", "path": "/bank", "query_string": b"", "headers": headers}, receive, told)
+    assert sent[0]["status"] == 400
 
 
 async def test_a_number_that_json_can_hold_and_we_cannot_is_no_message() -> None:
