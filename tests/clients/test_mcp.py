@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ import pytest
 import uvicorn
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError, OAuthRegistrationError
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider, PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
@@ -24,10 +26,16 @@ from examples.mcp.client import CLIENT_ID, Loopback, Memory, run, said, signing_
 from examples.mcp.server import acme_notes
 from gatewright.oauth.pkce import challenge_of
 from gatewright_guard.guard import Guard
+from tests.clients.platform import PRIVATE_KEYS
 from tests.support.running import Deployment, Node, free_port
 from tests.support.visitor import Visitor
 
-SECRETS: Final = {"NOTES_API_SECRET": "secret-of-the-notes-api-0123456789abcdef", "PASSWORD": "organizer-demo"}
+SECRETS: Final = {
+    "NOTES_API_SECRET": "secret-of-the-notes-api-0123456789abcdef",
+    "ROBOT_SECRET": "secret of the robot, which is long: +%&",
+    "PASSWORD": "organizer-demo",
+}
+KEY: Final = PRIVATE_KEYS["ES256"]
 VERIFIER: Final = "a-verifier-that-is-long-enough-for-rfc-7636-4.1"
 FORMATS: Final = ("jwt", "opaque")
 
@@ -77,6 +85,23 @@ grant_types   = ["authorization_code", "refresh_token"]
 redirect_uris = ["http://127.0.0.1/callback"]
 scopes        = ["offline_access", "read:notes", "write:notes", "read:balance"]
 token_endpoint_auth_method = "none"
+
+[[clients]]
+client_id   = "robot"
+client_name = "A robot"
+type        = "service"
+scopes      = ["read:notes", "write:notes"]
+account     = "acme-dev"
+secret      = { env = "ROBOT_SECRET" }
+
+[[clients]]
+client_id   = "robot-with-a-key"
+client_name = "A robot with a key"
+type        = "service"
+scopes      = ["read:notes", "write:notes"]
+account     = "acme-dev"
+jwks        = { keys = [%s] }
+token_endpoint_auth_method = "private_key_jwt"
 """
 
 
@@ -101,7 +126,8 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     port = free_port()
     deployment = Deployment(tmp_path_factory.mktemp("mcp"), secrets=SECRETS)
-    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", request.param, request.param)
+    jwk = ", ".join(f"{name} = {json.dumps(value)}" for name, value in KEY.as_dict(private=False).items())
+    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", request.param, request.param, f"{{ {jwk} }}")
     with deployment.prepare(text).serve() as node:
         yield Place(node, port)
 
@@ -344,6 +370,38 @@ async def test_another_account_is_chosen_at_the_next_sign_in(place: Place) -> No
         with pytest.raises(MCPError):
             await there.call("write_note", account="acme-dev", text="The user chooses acme-prod again")
         assert len(person.asked) == asked + 1
+
+
+# ---------------------------------------------------------------- without a user
+
+
+def a_robot(place: Place, way: str) -> OAuthClientProvider:
+    """What gets tokens for a client that stands for no user, in the SDK's own way (the extension for client credentials)."""
+    memory = Memory(place.issuer, "robot")
+    if way == "private_key_jwt":
+        pem = KEY.as_pem(private=True).decode()
+        signed = SignedJWTParameters(
+            issuer="robot-with-a-key", subject="robot-with-a-key", signing_key=pem, signing_algorithm="ES256"
+        ).create_assertion_provider()
+        return PrivateKeyJWTOAuthProvider(place.url, memory, "robot-with-a-key", assertion_provider=signed, issuer=place.issuer)
+    method: Any = way
+    return ClientCredentialsOAuthProvider(place.url, memory, "robot", SECRETS["ROBOT_SECRET"], method, issuer=place.issuer)
+
+
+@pytest.mark.parametrize("way", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
+async def test_a_client_without_a_user_gets_what_each_tool_needs(place: Place, way: str) -> None:
+    auth = a_robot(place, way)
+    async with (
+        notes(place),
+        httpx2.AsyncClient(auth=auth, timeout=30, trust_env=False) as http,
+        Client(streamable_http_client(place.url, http_client=http)) as client,
+    ):
+        assert said(await client.call_tool("read_notes", {})) == "Buy coffee"
+        assert said(await client.call_tool("write_note", {"account": "acme-dev", "text": "x"})).startswith(
+            "Written into acme-dev for robot"
+        )
+    assert auth.context.current_tokens is not None
+    assert set((auth.context.current_tokens.scope or "").split()) == {"read:notes", "write:notes"}
 
 
 # ---------------------------------------------------------------- tokens that are no good
