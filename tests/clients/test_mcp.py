@@ -7,8 +7,9 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -122,14 +123,20 @@ class Place:
         return f"http://127.0.0.1:{self.port}/mcp"
 
 
+@contextmanager
+def placed(folder: Path, token_format: str) -> Iterator[Place]:
+    """A server, and a place for an MCP server whose tokens have this format."""
+    port = free_port()
+    jwk = ", ".join(f"{name} = {json.dumps(value)}" for name, value in KEY.as_dict(private=False).items())
+    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", token_format, token_format, f"{{ {jwk} }}")
+    with Deployment(folder, secrets=SECRETS).prepare(text).serve() as node:
+        yield Place(node, port)
+
+
 @pytest.fixture(scope="module", params=FORMATS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    port = free_port()
-    deployment = Deployment(tmp_path_factory.mktemp("mcp"), secrets=SECRETS)
-    jwk = ", ".join(f"{name} = {json.dumps(value)}" for name, value in KEY.as_dict(private=False).items())
-    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", request.param, request.param, f"{{ {jwk} }}")
-    with deployment.prepare(text).serve() as node:
-        yield Place(node, port)
+    with placed(tmp_path_factory.mktemp("mcp"), request.param) as place:
+        yield place
 
 
 @dataclass(slots=True)
