@@ -37,7 +37,7 @@ def main() -> int:
     """Run the demo until Ctrl-C; return the exit status."""
     parser = argparse.ArgumentParser(prog="./dev demo", description="Run Gatewright with a demo platform, on this machine only.")
     parser.add_argument("--data", type=Path, default=Path("demo-data"), help="folder of the store and its key (kept between runs)")
-    parser.add_argument("--port", type=int, default=BASE_PORT, help="first port; fourteen from here on are used")
+    parser.add_argument("--port", type=int, default=BASE_PORT, help="first port; fifteen from here on are used")
     parser.add_argument("--workers", type=int, default=1, help="processes of the server")
     chosen = parser.parse_args()
     layout = Layout(chosen.port)

@@ -17,6 +17,7 @@ OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
 SECRETS: Final = {
     "BANK_API_SECRET": "demo-secret-of-the-bank-api-0123456789",
     "EVENTS_API_SECRET": "demo-secret-of-the-events-api-0123456789",
+    "NOTES_API_SECRET": "demo-secret-of-the-notes-api-0123456789",
     "BUDGET_BUDDY_SECRET": "demo-secret-of-budget-buddy-0123456789",
     "EVENTS_WEB_SECRET": "demo-secret-of-events-web-0123456789",
     "IMAGE_COPIER_SECRET": "demo-secret-of-image-copier-0123456789",
@@ -53,6 +54,16 @@ class Layout:
         return f"http://127.0.0.1:{self.base}"
 
     @property
+    def notes_port(self) -> int:
+        """Return the port of the MCP server, which is started by itself (`examples/mcp`)."""
+        return self.base + 14
+
+    @property
+    def notes(self) -> str:
+        """Return the address of the MCP server, which is its audience too."""
+        return f"http://127.0.0.1:{self.notes_port}/mcp"
+
+    @property
     def demo_client(self) -> str:
         """The address that shows a code to whoever tries the platform without a program of their own."""
         asked = {"client_id": "acme-demo", "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "openid view:events"}
@@ -65,6 +76,6 @@ class Layout:
     def platform(self) -> str:
         """Return the platform file's text with this layout's ports."""
         text = PLATFORM.read_text(encoding="utf-8")
-        for offset in range(3):
+        for offset in (0, 1, 2, 14):
             text = text.replace(f":{BASE_PORT + offset}", f":{self.base + offset}")
         return text

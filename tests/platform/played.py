@@ -18,6 +18,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "platform.example.t
 ENVIRON = {
     "BANK_API_SECRET": "a-secret-of-the-bank-api-0123456789-0123",
     "EVENTS_API_SECRET": "a-secret-of-the-events-api-0123456789",
+    "NOTES_API_SECRET": "a-secret-of-the-notes-api-0123456789",
     "ORGANIZER_PASSWORD": "organizer's own",
     "COPIER_PASSWORD": "copier's own",
     "BUDGET_BUDDY_SECRET": "short-one",

@@ -28,6 +28,7 @@ async def test_the_example_applies_as_it_is(played: Played) -> None:
         "https://bank.acme.test",
         "https://events.acme.test",
         "https://imaging.acme.test",
+        "http://127.0.0.1:8614/mcp",
     }
     bank = catalogue.apis_by_audience["https://bank.acme.test"]
     assert (bank.roles, bank.token_format, bank.token_lifetime) == ("off", "opaque", 7200)

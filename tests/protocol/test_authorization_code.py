@@ -125,6 +125,12 @@ async def test_a_resource_picks_the_api_of_the_token(ground: Playground) -> None
     assert reply["scope"] == "openid create:events"
 
 
+async def test_the_audience_is_as_the_api_has_it_however_a_client_writes_its_address(ground: Playground) -> None:
+    code = await ground.code(await ground.add(), b.CREATE_EVENTS.id, resources=(b.EVENTS.audience,))
+    reply = await ground.exchange(code, resource=b.EVENTS.audience.upper().replace("HTTPS", "https") + "/")
+    assert claims_of(reply["access_token"])["aud"] == b.EVENTS.audience
+
+
 async def test_a_client_without_the_refresh_grant_gets_no_refresh_token(ground: Playground) -> None:
     client = await ground.add(grant_types=("authorization_code",))
     assert "refresh_token" not in await ground.exchange(await ground.code(client, b.READ_BALANCE.id))

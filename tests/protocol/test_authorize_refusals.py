@@ -145,6 +145,11 @@ def test_a_known_parameter_sent_twice_is_refused(ground: Playground, name: str) 
         ({"resource": ("https://bank.acme.test", "https://nobody.example")}, "invalid_target"),
         ({"resource": "bank"}, "invalid_target"),
         ({"resource": "https://bank.acme.test#x"}, "invalid_target"),
+        ({"resource": "https://bank.acme.test//"}, "invalid_target"),
+        ({"resource": "https://bank.acme.test/x"}, "invalid_target"),
+        ({"resource": "https://bank.acme.test?"}, "invalid_target"),
+        ({"resource": "https://bank.acme.test."}, "invalid_target"),
+        ({"resource": "http://bank.acme.test"}, "invalid_target"),
         ({"resource": ("https://bank.acme.test",) * 11}, "invalid_target"),
         ({"claims": "{"}, "invalid_request"),
         ({"claims": "[]"}, "invalid_request"),
@@ -262,6 +267,15 @@ async def test_an_empty_parameter_counts_as_absent(ground: Playground) -> None:
 async def test_the_same_resource_twice_is_one(ground: Playground) -> None:
     await ground.add()
     request = await accepted(ground, resource=("https://bank.acme.test", "https://bank.acme.test"))
+    assert request.resources == ("https://bank.acme.test",)
+
+
+# WHATWG URLs, and so every client in JavaScript that takes an address apart and writes it again, end an empty path with a slash.
+@pytest.mark.proves("RFC 8707", "2")
+@pytest.mark.parametrize("written", ["https://bank.acme.test/", "https://BANK.acme.test", "HTTPS://bank.Acme.test/"])
+async def test_a_resource_is_the_same_api_however_its_address_is_written(ground: Playground, written: str) -> None:
+    await ground.add()
+    request = await accepted(ground, resource=(written, "https://bank.acme.test"))
     assert request.resources == ("https://bank.acme.test",)
 
 

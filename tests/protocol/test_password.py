@@ -186,6 +186,14 @@ async def test_resource_picks_the_api(ground: Playground) -> None:
     assert again["scope"] == "create:events"
 
 
+async def test_a_resource_is_kept_as_the_api_has_it(ground: Playground) -> None:
+    await with_passwords(ground)
+    await ground.add(internal())
+    reply = await shown(ground, ANNS, scope="read:balance create:events", resource=b.EVENTS.audience + "/")
+    assert (await ground.row()).resources == b.EVENTS.audience
+    assert reply["scope"] == "create:events"
+
+
 async def test_one_grant_is_made_and_each_sign_in_is_a_row_of_its_own(ground: Playground) -> None:
     await with_passwords(ground)
     await ground.add(an_old_client())

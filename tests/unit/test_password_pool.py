@@ -33,7 +33,7 @@ class Held:
         """Return once the thread is busy."""
         task = asyncio.create_task(self.pool.run(Lane.PAGE, self.hold))
         await asyncio.sleep(0)
-        await asyncio.to_thread(self.busy.wait)
+        assert await asyncio.to_thread(self.busy.wait, 30)
         return task
 
     def ask(self, lane: Lane, name: str) -> asyncio.Task[None]:
@@ -85,9 +85,10 @@ async def test_programs_do_not_use_up_the_places_of_people(held: Held) -> None:
 
 
 async def test_nobody_waits_longer_than_the_patience_of_the_pool() -> None:
-    held = Held(PasswordPool(patience=0))
+    held = Held(PasswordPool(patience=30))
     try:
         first = await held.begin()
+        held.pool.patience = 0  # not before: on a busy machine the thread takes its time to begin
         with pytest.raises(TemporarilyUnavailable):
             await held.pool.run(Lane.PAGE, lambda: held.done.append("never"))
         held.free.set()
@@ -163,7 +164,7 @@ async def test_work_that_ends_after_its_loop_hurts_nobody() -> None:
     def short_lived() -> None:
         async def ask() -> None:
             task = asyncio.create_task(pool.run(Lane.PAGE, begin))
-            await asyncio.to_thread(began.wait)
+            assert await asyncio.to_thread(began.wait, 30)
             task.cancel()
 
         asyncio.run(ask())

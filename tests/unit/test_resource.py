@@ -51,6 +51,11 @@ def test_what_was_approved_decides_where_nothing_is_asked() -> None:
     assert found == Target(b.BANK, (OPENID, b.READ_BALANCE))
 
 
+@pytest.mark.parametrize("written", [b.BANK.audience + "/", b.BANK.audience.upper()])
+def test_one_address_written_in_another_way_is_the_same_resource(written: str) -> None:
+    assert picked(b.READ_BALANCE, b.VIEW_EVENTS, asked=(written,), approved=(b.BANK.audience,)) == Target(b.BANK, (b.READ_BALANCE,))
+
+
 def test_an_approved_resource_takes_openid_scopes_alone() -> None:
     assert picked(OPENID, approved=(b.EVENTS.audience,)) == Target(b.EVENTS, (OPENID,))
     assert picked(OPENID, approved=("https://gone.acme.test",)) == Target(None, (OPENID,))
@@ -60,7 +65,7 @@ def test_an_approved_resource_takes_openid_scopes_alone() -> None:
     ("asked", "approved", "said"),
     [
         (("https://unknown.acme.test",), (), "no API"),
-        ((b.BANK.audience + "/",), (), "no API"),
+        ((b.BANK.audience + "/x",), (), "no API"),
         ((b.BANK.audience, b.EVENTS.audience), (), "one API"),
         ((b.EVENTS.audience,), (b.BANK.audience,), "not among those that were approved"),
         ((b.IMAGING.audience,), (), "no scope of that resource"),

@@ -4,9 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from msgspec import structs
-
-from gatewright_guard.decide import NO_RULE, Allowed, Refusal, Requirement
+from gatewright_guard.decide import Allowed, Refusal, Requirement
 from gatewright_guard.guard import Guard
 from gatewright_guard.request import Headers, Proxies, Request
 from gatewright_guard.resource import HEADERS
@@ -63,7 +61,7 @@ class GuardMiddleware:
             return await self._guard.check(request, match.rule.needs, account=match.account)
         # Only who holds a good token learns that the path has no rule.
         answer = await self._guard.check(request, _ANY_TOKEN)
-        return structs.replace(NO_RULE, realm=self._guard.audience) if isinstance(answer, Allowed) else answer
+        return self._guard.no_rule if isinstance(answer, Allowed) else answer
 
 
 def _path(scope: Scope) -> str:

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from gatewright_guard.bearer import Presented, presented
 from gatewright_guard.binding import prove
-from gatewright_guard.decide import NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
+from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
 from gatewright_guard.dpop import Replays
 from gatewright_guard.fetch import Unavailable, new_client, secure_url
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
@@ -86,6 +86,8 @@ class Guard:
         self.proxies = proxies
         self.resource = self._described(description)
         self._realm = {"realm": audience, "resource_metadata": None if self.resource is None else self.resource.url}
+        self.no_rule: Refusal = structs.replace(NO_RULE, **self._realm)
+        """What holders of a good token are told where the API has no rule."""
         self._terms = Terms(issuer=frozenset((issuer, *other_issuers)), audience=audience, leeway=leeway)
         self._implies = _closure(implies or {})
         self._allow = allow

@@ -32,6 +32,7 @@ class SyncGuard:
         self.audience: str = described.audience
         self.proxies: Proxies | None = described.proxies
         self.resource: Resource | None = described.resource
+        self.no_rule: Refusal = described.no_rule
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Literal
@@ -10,6 +11,8 @@ from msgspec import Struct, structs
 
 OPENID_API: Final = 0  # the `api` of a scope that belongs to no API but to OpenID Connect
 UNTIL_REVOKED: Final = 0  # the `token_lifetime` of an API whose tokens live until they are revoked
+
+_HTTP: Final = re.compile(r"(https?://[^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Scope(Struct, frozen=True):
@@ -116,7 +119,18 @@ class Catalogue:
     `retired` are the names of scopes that are given no more. `until` is when the next one retires; behind it the snapshot is outdated.
     """
 
-    __slots__ = ("apis", "apis_by_audience", "retired", "roles", "roles_by_name", "scopes", "scopes_by_name", "until", "version")
+    __slots__ = (
+        "_apis_by_address",
+        "apis",
+        "apis_by_audience",
+        "retired",
+        "roles",
+        "roles_by_name",
+        "scopes",
+        "scopes_by_name",
+        "until",
+        "version",
+    )
 
     def __init__(
         self, apis: list[Api], scopes: list[Scope], roles: list[Role], version: int = 0, *, retired: frozenset[str] = frozenset()
@@ -127,10 +141,16 @@ class Catalogue:
         self.version = version
         self.apis = {api.id: api for api in (*apis, MANAGEMENT)}
         self.apis_by_audience = {api.audience: api for api in self.apis.values()}
+        self._apis_by_address = {_address(audience): api for audience, api in self.apis_by_audience.items()}
         self.scopes = {scope.id: scope for scope in every}
         self.scopes_by_name = {name: scope for scope in every for name in (scope.name, *scope.aliases)}
         self.roles = {role.id: role for role in roles}
         self.roles_by_name = {role.name: role for role in roles}
+
+    def api_named(self, resource: str) -> Api | None:
+        """Return the API whose audience is the address that a `resource` parameter names, however the client writes it (RFC 8707 §2)."""
+        exact = self.apis_by_audience.get(resource)
+        return self._apis_by_address.get(_address(resource)) if exact is None else exact
 
     def names(self, ids: frozenset[int] | tuple[int, ...]) -> list[str]:
         """Return the names of scopes, OpenID's first, then in the order in which they were made."""
@@ -153,6 +173,16 @@ class Catalogue:
                     found.add(number)
                     waiting.append(number)
         return frozenset(found)
+
+
+def _address(uri: str) -> str:
+    """Return the text by which two ways to write one http address are equal: scheme and host in lower case, and no path rather than
+    "/" (RFC 3986 §6.2.2.1, §6.2.3). Clients that take an address apart and write it again send what their language makes of it.
+    """
+    found = _HTTP.fullmatch(uri)
+    if found is None:
+        return uri
+    return found[1].lower() + ("" if found[2] == "/" else found[2])
 
 
 def said(scopes: Iterable[Scope]) -> str:

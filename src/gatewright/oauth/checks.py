@@ -59,6 +59,7 @@ class Draft:
     redirect_uri: RedirectUri = _NOWHERE
     mode: ResponseMode = "query"
     scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     prompts: frozenset[Prompt] = frozenset()
     max_age: int | None = None
     found: dict[str, str] = field(default_factory=dict)
@@ -200,10 +201,15 @@ def resources(draft: Draft) -> None:
     named = draft.params.resources
     if len(named) > MOST_RESOURCES:
         raise InvalidTarget(f"more than {MOST_RESOURCES} resources were named")
-    for audience in named:
-        api = draft.catalogue.apis_by_audience.get(audience)
-        if api is None or api.disabled:
-            raise InvalidTarget(f"the resource is no API that is known here: {printable(audience)}")
+    found = dict.fromkeys([_audience(resource, draft.catalogue) for resource in named])
+    draft.resources = tuple(found)
+
+
+def _audience(resource: str, catalogue: Catalogue) -> str:
+    api = catalogue.api_named(resource)
+    if api is None or api.disabled:
+        raise InvalidTarget(f"the resource is no API that is known here: {printable(resource)}")
+    return api.audience
 
 
 def claims(draft: Draft) -> None:
@@ -297,7 +303,7 @@ def _made(draft: Draft) -> AuthorizationRequest:
         back=draft.back,
         redirect_sent="redirect_uri" in params,
         scopes=draft.scopes,
-        resources=tuple(dict.fromkeys(params.resources)),
+        resources=draft.resources,
         challenge=params.get("code_challenge"),
         nonce=params.get("nonce"),
         claims_text=draft.found.get("claims", ""),

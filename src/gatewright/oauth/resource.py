@@ -80,7 +80,7 @@ def pick(asked: tuple[str, ...], approved: Iterable[str], granted: tuple[Scope, 
 def _asked_for(asked: tuple[str, ...], within: frozenset[str], granted: tuple[Scope, ...], catalogue: Catalogue) -> Api:
     if len(set(asked)) > 1:
         raise InvalidTarget("an access token is for one API: name one 'resource' in each request")
-    api = catalogue.apis_by_audience.get(asked[0])
+    api = catalogue.api_named(asked[0])
     if api is None or api.disabled:
         raise InvalidTarget("the resource is no API that is known here")
     if within and api.audience not in within:

@@ -157,7 +157,7 @@ async def _opened(
             handed_out=who.kind == "service",
         )
         given = await world.consents.give(ask.at, consent)
-    new = _authorization(call, who, seat, given, decision)
+    new = _authorization(call, who, seat, given, decision, target)
     await world.ledger.open(new, weakness=Weakness(PASSWORD_GRANT, ask.address))
     standing = await world.ledger.redeemable(new.id)
     fault = Verdict.GRANT_ENDED if standing is None else standing.fault(ask.at.now)
@@ -166,7 +166,7 @@ async def _opened(
     return Approval(standing=standing, client=client, target=target, refresh=None if new.refresh_secret is None else (standing, 0))
 
 
-def _authorization(call: Call, who: Shown, seat: Seat | None, given: Given, decision: Decision) -> NewAuthorization:
+def _authorization(call: Call, who: Shown, seat: Seat | None, given: Given, decision: Decision, target: Target) -> NewAuthorization:
     ask, client, at = call.ask, call.client, call.ask.at
     limits = refresh.terms(client, decision.ids, ask.issuer.policy, at.now)
     # Nobody signed in at a browser, so there is no session that a refresh token could be bound to.
@@ -185,7 +185,7 @@ def _authorization(call: Call, who: Shown, seat: Seat | None, given: Given, deci
         account_epoch=0 if seat is None else seat.account_epoch,
         membership=0 if seat is None else seat.membership,
         scopes=decision.ids,
-        resources=ask.params.resources,
+        resources=(target.api.audience,) if ask.params.resources and target.api is not None else (),
         auth_time=at.now,
         acr=ACR_PASSWORD,
         amr=AMR,
