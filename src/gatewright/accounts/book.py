@@ -9,6 +9,8 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import sides
+from gatewright.endings.book import ended
+from gatewright.endings.records import Ending
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
 from gatewright.webhooks.outbox import record_mass
@@ -110,6 +112,7 @@ async def disable_account(deed: Deed, account: AccountRow) -> bool:
     """End all access through an account; tell whether it was active until now."""
     if not await deed.tx.do(_DISABLE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, account=account.id))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DISABLED, account=account.id)
     await deed.note(Act.ACCOUNT_DISABLED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
@@ -128,6 +131,7 @@ async def delete_account(deed: Deed, account: AccountRow) -> bool:
     if not await deed.tx.do(_DELETE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
     await deed.tx.do(_END_ALL, account=account.id, tenant=deed.tenant, now=deed.at.now)
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, account=account.id))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DELETED, account=account.id)
     await deed.note(Act.ACCOUNT_DELETED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
@@ -161,6 +165,7 @@ async def end_membership(deed: Deed, membership: MembershipRow) -> bool:
     parties = {"person": membership.person, "account": membership.account}
     await deed.tx.do(_END_AUTHORIZATIONS, **parties, tenant=deed.tenant, now=deed.at.now)
     await deed.tx.do(_END_GRANTS, **parties, tenant=deed.tenant, now=deed.at.now)
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=membership.person, account=membership.account))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.GRANT_REVOKED, because="membership_ended", **parties)
     await deed.note(Act.MEMBERSHIP_ENDED, ids.show(ids.MEMBERSHIP, membership.id), **_parties(membership.person, membership.account))
     return True
