@@ -41,7 +41,9 @@ class Events:
         self._limit = limit
         self._rest = b""
         self._size = 0
-        self._name, self._id, self._data = "", None, list[str]()
+        self._name = ""
+        self._id: str | None = None
+        self._data: list[str] = []
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that have come to their end; `ValueError` if one is longer than the limit or no UTF-8."""
@@ -167,7 +169,7 @@ class Follower:
 
     def _pause(self) -> float:
         """How long to wait before the next try: longer each time, and not at once with everybody else."""
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._tries, self._max_away)
+        longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._tries, self._max_away)
         self._tries = min(self._tries + 1, 16)
         return longest * (0.5 + self._dice() / 2)
 

@@ -9,7 +9,7 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import sides
-from gatewright.endings.book import ended
+from gatewright.endings.book import all_ended, ended
 from gatewright.endings.records import Ending
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
@@ -72,6 +72,15 @@ _END_GRANTS: Final = Query(
     None,
     """UPDATE consent_grant SET ended_at = :now, ended_because = 'membership_ended'
         WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL AND source <> 'cleanup'""",
+)
+# A token with which an app cleans up names its installation, and no user.
+_CLEANING: Final = Query(
+    int,
+    """SELECT a.id FROM authorization_row AS a
+        WHERE a.tenant = :tenant AND a.ended_at IS NULL AND a.consent_grant IN (
+              SELECT g.id FROM consent_grant AS g
+               WHERE g.person = :person AND g.account = :account AND g.tenant = :tenant AND g.source = 'cleanup')
+     ORDER BY a.id""",
 )
 _END_AUTHORIZATIONS: Final = Query(
     None,
@@ -163,9 +172,10 @@ async def end_membership(deed: Deed, membership: MembershipRow) -> bool:
     if not await deed.tx.do(_END, id=membership.id, tenant=deed.tenant, now=deed.at.now):
         return False
     parties = {"person": membership.person, "account": membership.account}
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=membership.person, account=membership.account))
+    await all_ended(deed.tx, deed.at, deed.tenant, await deed.tx.all(_CLEANING, **parties, tenant=deed.tenant))
     await deed.tx.do(_END_AUTHORIZATIONS, **parties, tenant=deed.tenant, now=deed.at.now)
     await deed.tx.do(_END_GRANTS, **parties, tenant=deed.tenant, now=deed.at.now)
-    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=membership.person, account=membership.account))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.GRANT_REVOKED, because="membership_ended", **parties)
     await deed.note(Act.MEMBERSHIP_ENDED, ids.show(ids.MEMBERSHIP, membership.id), **_parties(membership.person, membership.account))
     return True

@@ -96,12 +96,11 @@ _CUT_CLEANUPS: Final = Query(
         WHERE person = :id AND tenant = :tenant AND ended_at IS NULL AND source = 'cleanup' AND expires_at > :now""",
 )
 # A token with which an app cleans up names its installation, and no user.
-_CUT: Final = Query(
+_CLEANING: Final = Query(
     int,
     """SELECT a.id FROM authorization_row AS a
         WHERE a.tenant = :tenant AND a.ended_at IS NULL AND a.consent_grant IN (
-              SELECT g.id FROM consent_grant AS g
-               WHERE g.person = :id AND g.tenant = :tenant AND g.source = 'cleanup' AND g.expires_at = :now)
+              SELECT g.id FROM consent_grant AS g WHERE g.person = :id AND g.tenant = :tenant AND g.source = 'cleanup')
      ORDER BY a.id""",
 )
 _END_MEMBERSHIPS: Final = Query(None, "UPDATE membership SET ended_at = :now WHERE person = :id AND tenant = :tenant AND ended_at IS NULL")
@@ -191,11 +190,11 @@ async def set_password(deed: Deed, user: UserRow, password: str) -> None:
 async def _part(deed: Deed, user: int, type: EventType) -> None:
     """Have the apps of a user told, and keep those that were uninstalled from cleaning up."""
     await deed.tx.do(_CUT_CLEANUPS, id=user, tenant=deed.tenant, now=deed.at.now)
-    await all_ended(deed.tx, deed.at, deed.tenant, await deed.tx.all(_CUT, id=user, tenant=deed.tenant, now=deed.at.now))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=type, person=user)
 
 
 async def _end_access(deed: Deed, user: int, because: str) -> None:
     await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=user))
+    await all_ended(deed.tx, deed.at, deed.tenant, await deed.tx.all(_CLEANING, id=user, tenant=deed.tenant))
     await deed.tx.do(_END_SESSIONS, id=user, tenant=deed.tenant, now=deed.at.now, because=because)
     await deed.tx.do(_END_AUTHORIZATIONS, id=user, tenant=deed.tenant, now=deed.at.now, because=because)
