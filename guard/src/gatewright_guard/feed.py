@@ -55,7 +55,8 @@ class Events:
     def _line(self, line: str) -> Event | None:
         if not line:
             event = Event(self._name or "message", self._id, "\n".join(self._data)) if self._data else None
-            self._name, self._id, self._data, self._size = "", None, [], 0
+            # The id stays: it is that of all that follows, until another one is said.
+            self._name, self._data, self._size = "", [], 0
             return event
         self._size += len(line)
         if self._size > self._limit:
