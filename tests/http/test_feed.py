@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -552,3 +553,33 @@ async def test_a_process_that_stops_ends_its_feeds_at_once_and_takes_no_more(nod
         await late.until(lambda: late.over)
         assert late.status == 503
         assert late.headers["retry-after"] == "5"
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off_and_nothing_is_kept_for_it(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewright.web.feed.PATIENCE", 0.05)
+    async with listening(node, EVENTS_API) as ear, listening(node, EVENTS_API) as other:
+        await ear.current()
+        await other.current()
+        ear.stuck = asyncio.Event()
+        has = await bought(node)
+        await the_app_gives_its_access_token_back(node, has)
+        await other.hits(has["access_token"])
+        await ear.until(lambda: ear.cut, "the end")
+        ear.stuck.set()
+
+
+async def test_a_reader_that_leaves_is_counted_out(node: Node) -> None:
+    for _ in range(3):
+        async with listening(node, EVENTS_API) as ear:
+            await ear.current()
+    assert node.house.endings._listening.total() == 0
+
+
+async def test_one_node_is_told_what_another_ended(pair: list[Node]) -> None:
+    here, there = pair
+    answer = await here.post("/token", {"grant_type": "client_credentials", "scope": "read:images"}, basic("image-copier"))
+    token = str(answer.json["access_token"])
+    async with listening(there, IMAGING_API) as ear:
+        await ear.current()
+        await here.post("/revoke", {"token": token}, basic("image-copier"))
+        await ear.hits(token)

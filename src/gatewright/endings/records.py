@@ -12,6 +12,9 @@ from gatewright.oauth.catalogue import Api, Catalogue, ids_of
 
 KEPT: Final = 86_400 + 60  # seconds: the longest life of a JWT (`apis.rules`), and what clocks may differ
 
+FOLLOWED: Final = "feed_followed"
+"""What is counted each time a guard of an API is told that it knows everything."""
+
 
 class Ending(Struct, frozen=True, kw_only=True):
     """What ended: authorizations, one token of one API by its `jti` until it would have expired, or everything of these parties.

@@ -16,7 +16,7 @@ from msgspec import Struct
 from gatewright.app import House
 from gatewright.base import ids
 from gatewright.base.moment import Moment
-from gatewright.endings.records import ENCODE, Ended
+from gatewright.endings.records import ENCODE, FOLLOWED, Ended
 from gatewright.oauth.api_auth import named_api, prove_api
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.catalogue import Api
@@ -119,6 +119,7 @@ class FeedDoor:
                     continue
                 if self._feeds.fresh and loop.time() - said_at >= BEAT:
                     said_at = loop.time()
+                    self._world.usage.count(FOLLOWED, tenant, api.id)
                     await line.say([_event(b"current", ENCODE(Current(self._clock.moment().now, BEAT)))])
                 pause = BEAT if self._feeds.fresh else BEAT / 20
                 await asyncio.wait({news, gone}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
