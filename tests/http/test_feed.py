@@ -78,7 +78,8 @@ async def node(place: str) -> AsyncIterator[Node]:
 async def bought(node: Node, client: str = "budget-buddy", scope: str = SCOPE, **who: str) -> dict[str, Any]:
     """What an app gets for a user's access to the events, Ann's unless said otherwise."""
     cookie = await sign_in(node, who.get("email", "ann@acme.test"))
-    told = await authorized(node, cookie, client, scope, account=who.get("account", "acme-dev"))
+    more = {"resource": who.get("resource")}
+    told = await authorized(node, cookie, client, scope, account=who.get("account", "acme-dev"), more=more)
     answer = await node.post("/token", exchange(told["code"], client), basic(client))
     assert answer.status == 200, answer
     return answer.json | {"code": told["code"], "cookie": cookie, "client": client}
@@ -417,6 +418,20 @@ async def test_only_the_api_that_may_hold_a_token_is_told(node: Node) -> None:
         assert [name for name in msgspec.json.decode(imaging.told[0].data) if name not in ("at", "until", "before")] == ["sub"]
         # Its tokens are opaque: what it asks about is answered as of now.
         assert bank.told == []
+
+
+async def test_an_api_that_was_named_is_told_although_no_scope_is_its_own(node: Node) -> None:
+    named = await bought(node, scope="openid", resource="https://events.acme.test")
+    elsewhere = await bought(node, scope="openid read:balance")
+    assert read(named["access_token"]).aud == ("https://events.acme.test",)
+    async with listening(node, EVENTS_API) as events, listening(node, IMAGING_API) as imaging:
+        await events.current()
+        await imaging.current()
+        await the_app_gives_its_refresh_token_back(node, elsewhere)
+        await the_app_gives_its_refresh_token_back(node, named)
+        await events.hits(named["access_token"])
+        await imaging.current()
+        assert (len(events.told), imaging.told) == (1, [])
 
 
 async def test_another_tenant_is_told_nothing(node: Node) -> None:

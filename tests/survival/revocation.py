@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx
 
-from gatewright_guard.feed import Follower
+from gatewright_guard.feed import Event, Follower
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.verify import Claims, read_claims
 from tests.support.postgres import own_cluster
@@ -29,7 +29,27 @@ from tests.survival.propagation import cut_listening, quantile
 
 SERVICE: Final = ("service", CLIENT_SECRET)
 SECONDS: Final = 30
-TICK: Final = 0.0005
+
+
+class Guard(Follower):
+    """A follower that tells when it heard something."""
+
+    heard: asyncio.Event
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self.heard = asyncio.Event()
+        super().start()
+
+    def _take(self, event: Event) -> None:
+        super()._take(event)
+        self.heard.set()
+
+    async def knows(self, wanted: Sequence[Claims]) -> None:
+        """Wait until it knows that all of these are over."""
+        while not all(self.revoked(one) for one in wanted):
+            self.heard.clear()
+            await self.heard.wait()
 
 
 def claims(token: str) -> Claims:
@@ -45,9 +65,9 @@ def http_to(node: Node) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def following(node: Node, http: httpx.AsyncClient, *, max_away: float = 15.0) -> AsyncIterator[Follower]:
+async def following(node: Node, http: httpx.AsyncClient, *, max_away: float = 15.0) -> AsyncIterator[Guard]:
     """Follow a node's feed as the clock's guard does, from when everything is known."""
-    follower = Follower(http, Credentials(*CLOCK), f"{node.url}/-/feed", max_away=max_away)
+    follower = Guard(http, Credentials(*CLOCK), f"{node.url}/-/feed", max_away=max_away)
     follower.start()
     try:
         assert await follower.until_current(SECONDS), f"nothing was heard at {node.url}"
@@ -72,12 +92,11 @@ async def revoke(http: httpx.AsyncClient, token: str) -> None:
     assert answer.status_code == httpx.codes.OK, answer.text
 
 
-async def known(followers: Sequence[Follower], tokens: Sequence[str]) -> float:
+async def known(followers: Sequence[Guard], tokens: Sequence[str]) -> float:
     """Wait until every guard knows of every token; return when that was."""
     wanted = [claims(token) for token in tokens]
     async with asyncio.timeout(SECONDS):
-        while not all(follower.revoked(one) for follower in followers for one in wanted):  # noqa: ASYNC110 - that is what is measured
-            await asyncio.sleep(TICK)
+        await asyncio.gather(*[follower.knows(wanted) for follower in followers])
     return time.perf_counter()
 
 

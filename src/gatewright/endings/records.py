@@ -57,8 +57,9 @@ class Ended(Struct, frozen=True):
         """Tell whether a live JWT of what ended may be at an API, as far as that is known without a note for each token."""
         if self.api not in (0, api.id):
             return False
-        if self.resources and api.audience not in self.resources.split():
-            return False
+        if self.resources:
+            # Named at the authorization, an API gets a token even where no scope is its own (`oauth.resource`).
+            return api.audience in self.resources.split()
         # A scope that is no more may have been anybody's.
         scopes = [catalogue.scopes.get(number) for number in ids_of(self.scopes)]
         return not scopes or any(scope is None or scope.api == api.id for scope in scopes)
