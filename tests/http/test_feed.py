@@ -10,12 +10,15 @@ import msgspec
 import pytest
 
 from gatewright.accounts import book as accounts
+from gatewright.apis.book import apis_of
 from gatewright.base import ids
+from gatewright.base.calendar import stamp
 from gatewright.clients import book as clients
 from gatewright.jobs.runner import JOBS, Jobs
 from gatewright.ledger import grants
 from gatewright.ledger.managing import end_grants, narrow_grants
 from gatewright.ledger.target import Target
+from gatewright.management.apis import RevocationRecord, revocation
 from gatewright.market import leaving
 from gatewright.market.apps import app_named, block
 from gatewright.market.handover import hand_over
@@ -583,6 +586,15 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_nothing_is_kept_for_it
         ear.stuck.set()
 
 
+async def test_a_feed_whose_store_is_gone_breaks_off_and_says_nothing_else(node: Node) -> None:
+    async with listening(node, EVENTS_API) as ear:
+        await ear.current()
+        await node.house.store.close()
+        await ear.until(lambda: ear.cut, "the end")
+        assert set(ear.names()) == {"current"}
+        assert not [line for line in node.lines if "request.failed" in line]
+
+
 async def test_a_reader_that_leaves_is_counted_out(node: Node) -> None:
     for _ in range(3):
         async with listening(node, EVENTS_API) as ear:
@@ -598,3 +610,25 @@ async def test_one_node_is_told_what_another_ended(pair: list[Node]) -> None:
         await ear.current()
         await here.post("/revoke", {"token": token}, basic("image-copier"))
         await ear.hits(token)
+
+
+async def test_how_soon_a_revocation_bites_is_told_of_each_api_and_whether_a_guard_listens(node: Node) -> None:
+    tenant = await node.tenant()
+
+    async def told(audience: str) -> RevocationRecord:
+        row = next(row for row in await apis_of(node.house.store, tenant) if row.audience == audience)
+        return await revocation(node.house.store, tenant, row, node.time.now)
+
+    opaque = RevocationRecord(introspected="5s", followed=None, unheard=None, alone=None, followed_at=None)
+    verified = RevocationRecord(introspected="5s", followed="1s", unheard="15s", alone="15m", followed_at=None)
+    assert await told("https://bank.acme.test") == opaque
+    assert await told("https://events.acme.test") == verified
+    async with listening(node, EVENTS_API) as ear:
+        await ear.current()
+    await node.house.usage.flush(node.house.store, node.time.now)
+    assert (await told("https://events.acme.test")).followed_at == stamp(node.time.now)
+    await node.apply(PLATFORM.replace('token = { format = "jwt", lifetime = "15m" }', 'token = { format = "opaque", lifetime = "15m" }'))
+    node.time.pass_(300)
+    assert (await told("https://events.acme.test")).alone == "10m"
+    node.time.pass_(600)
+    assert (await told("https://events.acme.test")).alone is None

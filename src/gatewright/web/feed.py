@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from gatewright.app import House
 from gatewright.base import ids
+from gatewright.base.log import Event, incident
 from gatewright.base.moment import Moment
 from gatewright.endings.records import ENCODE, FOLLOWED, Ended
 from gatewright.oauth.api_auth import named_api, prove_api
@@ -24,6 +25,7 @@ from gatewright.oauth.client_auth.presented import FAILED, Presented
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.paths import PATHS
+from gatewright.store import StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send
 from gatewright.web.reply import NO_STORE, NOSNIFF
 
@@ -75,6 +77,7 @@ class FeedDoor:
         self._feeds = house.endings
         self._world: World = house.world
         self._clock: Clock = house.clock
+        self._log = house.log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, head: dict[bytes, bytes], site: Issuer, at: Moment) -> None:
         """Tell an API that proved itself of what ended.
@@ -124,7 +127,11 @@ class FeedDoor:
                 pause = BEAT if self._feeds.fresh else BEAT / 20
                 await asyncio.wait({news, gone}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             await line.end()
-        except (_Gone, InvalidClient):
+        except (_Gone, InvalidClient, StoreError, asyncio.CancelledError):
+            # What began as a feed is answered by nothing else any more; the reader comes again and goes on.
+            line.cut()
+        except Exception as crash:  # noqa: BLE001 - a bug ends this feed, and is told in the log
+            self._log.crashed(Event.REQUEST_FAILED, crash, incident=incident(self._clock.moment()), path=PATH)
             line.cut()
         finally:
             gone.cancel()
