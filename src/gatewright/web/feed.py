@@ -37,6 +37,7 @@ PATH: Final = PATHS["standard"]["feed"][0]
 CUT: Final = "gatewright.cut"  # in the scope: what ends the connection at once
 BEAT: Final = 2.0  # seconds between two `current`
 PATIENCE: Final = 10.0  # seconds for which a reader may take nothing before it is cut off
+PROVED: Final = 1.0  # seconds for which a secret that was right is not looked at again
 PIECE: Final = 16 * 1024  # bytes handed over at a time
 LONGEST_ID: Final = 64
 
@@ -98,24 +99,25 @@ class FeedDoor:
         if named is None:
             raise InvalidClient(FAILED, why="no API of this name", challenge=True)
         listener = _Listener(site, named[1], named[0].id)
-        await self._proved(listener)
+        api = await self._proved(listener)
         resumed = _resumed(head.get(b"last-event-id"))
         with self._feeds.listening(listener.number):
-            await self._stream(listener, resumed, receive, _Line(send, scope.get(CUT)))
+            await self._stream(listener, api, resumed, receive, _Line(send, scope.get(CUT)))
 
-    async def _stream(self, listener: _Listener, resumed: int | None, receive: Receive, line: _Line) -> None:
+    async def _stream(self, listener: _Listener, api: Api, resumed: int | None, receive: Receive, line: _Line) -> None:
         """Send the events, first those that were missed."""
         tenant, turn = listener.issuer.tenant, self._feeds.turn
         seq = await self._feeds.start_of(tenant, resumed)
         gone = asyncio.create_task(_left(receive))
         loop = asyncio.get_running_loop()
-        said_at = float("-inf")
+        said_at, proved_at = float("-inf"), loop.time()
         try:
             await line.begin(_OPENING + (_RESET if seq is None else b""))
             seq = seq or 0
             while not self._feeds.closed and self._feeds.turn == turn and not gone.done():
                 news = self._feeds.news()  # before reading, so that nothing comes in between unseen
-                api = await self._proved(listener)
+                if loop.time() - proved_at >= PROVED:
+                    api, proved_at = await self._proved(listener), loop.time()
                 found, seq = await self._feeds.after(tenant, seq)
                 await line.say(await self._told(found, api))
                 if seq < self._feeds.head:
