@@ -1,5 +1,6 @@
 """The memory of what ended: which tokens it hits, for how long, and what it does when it is full."""
 
+import threading
 from typing import Any
 
 import msgspec
@@ -137,6 +138,33 @@ def test_what_names_nothing_or_is_no_ending_is_refused(data: str) -> None:
 def test_more_authorizations_than_anybody_names_at_once_are_refused() -> None:
     with pytest.raises(ValueError, match="names"):
         read_ending(msgspec.json.encode(ended(authorizations=tuple(f"az_{n}" for n in range(4097)))))
+
+
+def test_any_thread_may_ask_while_one_is_told() -> None:
+    memory, over = Revoked(), threading.Event()
+    faults: list[Exception] = []
+
+    def ask() -> None:
+        token = a_token()
+        try:
+            while not over.is_set():
+                memory.hits(token)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is what this test looks for
+            faults.append(fault)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(3000):
+        now = NOW + turn * (KEEP + 1)
+        for named in ({"sub": "us_1"}, {"client_id": "c"}, {"account_id": "ac_1"}, {"authorizations": ("az_5",), "sub": "us_2"}):
+            memory.apply(Ending(until=now, before="az_1", **named), now)
+        memory.expire(now + KEEP)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(memory) == 0
 
 
 def test_members_that_are_new_to_it_do_not_matter() -> None:

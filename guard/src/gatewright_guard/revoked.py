@@ -49,7 +49,10 @@ def read_ending(data: bytes | str) -> Ending:
 
 
 class Revoked:
-    """Endings until they can concern no living token. It forgets none before its time: when it is full it says so instead."""
+    """Endings until they can concern no living token. It forgets none before its time: when it is full it says so instead.
+
+    One thread tells it of endings; any number may ask it at the same time.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         if limit < 1:
@@ -58,6 +61,8 @@ class Revoked:
         self._jtis: dict[str, int] = {}
         self._rows: dict[str, list[Ending]] = {}
         self._parties: dict[tuple[bool, bool, bool], dict[Key, list[Ending]]] = {}
+        # What is asked is never changed while it is looked through: another one takes its place.
+        self._kinds: tuple[tuple[tuple[bool, bool, bool], dict[Key, list[Ending]]], ...] = ()
         self._ends: list[tuple[int, int, Ending]] = []
         self._seen: set[Ending] = set()
         self._count = 0
@@ -89,11 +94,13 @@ class Revoked:
             self._jtis[ending.jti] = self._jtis.get(ending.jti, 0) + 1
         elif ending.authorizations:
             for name in ending.authorizations:
-                self._rows.setdefault(name, []).append(ending)
+                self._rows[name] = [*self._rows.get(name, ()), ending]
         else:
             key = (ending.client_id, ending.sub, ending.account_id)
             kind = (key[0] is not None, key[1] is not None, key[2] is not None)
-            self._parties.setdefault(kind, {}).setdefault(key, []).append(ending)
+            keys = self._parties.setdefault(kind, {})
+            keys[key] = [*keys.get(key, ()), ending]
+            self._kinds = tuple(self._parties.items())
 
     def miss(self, until: float) -> None:
         """Hear that something was told, and not understood, that may matter until then."""
@@ -109,9 +116,10 @@ class Revoked:
         row = claims.authorization_id
         if claims.jti in self._jtis:
             return True
-        if row is not None and row in self._rows and any(_names(ending, claims) for ending in self._rows[row]):
+        rows = None if row is None else self._rows.get(row)
+        if rows is not None and any(_names(ending, claims) for ending in rows):
             return True
-        for (client, sub, account), keys in self._parties.items():
+        for (client, sub, account), keys in self._kinds:
             key = (claims.client_id if client else None, claims.sub if sub else None, claims.account_id if account else None)
             # Ids of authorizations sort as they were opened, so what was opened under a newer grant stands. A token without one is old.
             found = keys.get(key)
@@ -134,6 +142,7 @@ class Revoked:
             _without(keys, key, ending)
             if not keys:
                 del self._parties[kind]
+                self._kinds = tuple(self._parties.items())
 
 
 _ANYBODY: Final[Key] = (None, None, None)
