@@ -16,6 +16,7 @@ from gatewright.base.log import Event, Level, Log
 from gatewright.base.moment import Clock
 from gatewright.clients.registry import Registry
 from gatewright.consents.front import RoomConsents
+from gatewright.endings.feed import Feeds
 from gatewright.keys.book import belongs
 from gatewright.keys.fetch import Names, WebFetch
 from gatewright.keys.remote import RemoteFetch
@@ -99,6 +100,7 @@ class House:
     vault: AnswerVault
     logos: Logos
     courier: Courier
+    endings: Feeds
     trusted_proxies: tuple[Network, ...]
 
     @property
@@ -244,8 +246,10 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     directory = RoomDirectory(catalogues, registry)
     counting = RoomUsage(usage, secret_uses, log)
     market = Market(store, clock)
+    endings = Feeds(store)
+    stack.push_async_callback(endings.close)
     outside = (signer, sealer, fetch, passwords, counting, guesses, uses)
-    world = World(Book(store, clock), directory, *outside, people, consents, market)
+    world = World(Book(store, clock, nudge=endings.nudge), directory, *outside, people, consents, market)
     return House(
         loaded=loaded,
         clock=clock,
@@ -269,5 +273,6 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         vault=AnswerVault(key),
         logos=Logos(loaded.data / "logos"),
         courier=courier,
+        endings=endings,
         trusted_proxies=networks(settings.listen.trusted_proxies),
     )

@@ -167,7 +167,7 @@ async def test_a_person_sees_what_was_given_and_not_taken_back(ground: Playgroun
 async def test_a_session_takes_along_what_was_bound_to_it(ground: Playground) -> None:
     bound = (await ground.exchange(await ground.code(await ground.add(refresh="offline"), OPENID)))["refresh_token"]
     free = (await ground.exchange(await ground.code(await ground.add(), OPENID)))["refresh_token"]
-    assert await ground.store.run(book.end_of_session, ground.clock.moment(), b.SESSION) == 1
+    assert await ground.store.run(book.end_of_session, ground.clock.moment(), b.TENANT, b.SESSION) == 1
     assert (await ground.row(bound)).ended_because == "signed_out"
     assert (await ground.row(free)).ended_at is None
 

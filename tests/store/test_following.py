@@ -87,6 +87,20 @@ async def test_a_caller_who_goes_away_takes_neither_back(store: Store) -> None:
     assert await store.all(NOTES) == [100]
 
 
+async def test_several_are_written_beside_one_verb_or_none_of_them(store: Store) -> None:
+    def two(number: int, other: int) -> Then:
+        return Then(NOTE, note(number).args, also=note(other))
+
+    answers = await asyncio.gather(*[store.verb(TAKE, two(100 + n, 200 + n), id=1, attempt=f"a{n}", now=n) for n in range(20)])
+    won = next(n for n, answer in enumerate(answers) if answer is not None)
+    assert await store.all(NOTES) == [100 + won, 200 + won]
+    with pytest.raises(NotUnique):
+        await store.verb(MARK, two(300, 200 + won), tenant=1, name="jti", attempt="mine")
+    assert await store.all(NOTES) == [100 + won, 200 + won]
+    assert (await store.verb(MARK, two(300, 301), tenant=1, name="jti", attempt="mine")) is not None
+    assert await store.all(NOTES) == [100 + won, 200 + won, 300, 301]
+
+
 @pytest.mark.parametrize(
     ("verb", "then"),
     [(BUMP, NOTE), (READ, NOTE), (SET_EACH, NOTE), (TAKE, ADD_ALONE), (TAKE, SET), (TAKE, SET_EACH), (TAKE, ONCE), (TAKE, MARK)],

@@ -26,6 +26,8 @@ SCANS: Final = {
     ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
     ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
+    ("gatewright.endings.book", "n"): "the rows without a number that an index found, each once",
+    ("gatewright.endings.book", "(subquery-3)"): "the same",
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }
 ENDS: Final = [

@@ -7,11 +7,13 @@ from typing import Final
 REDIRECT: Final = "https://app.example/callback"
 SECRETS: Final = {
     "DESK_SECRET": "secret-of-the-desk-api-0123456789abcdef",
+    "CLOCK_SECRET": "secret-of-the-clock-api-0123456789abcdef",
     "CLIENT_SECRET": "secret-of-every-client-0123456789abcdef",
     "PASSWORD": "organizer-demo",
 }
 CLIENT_SECRET: Final = SECRETS["CLIENT_SECRET"]
 DESK: Final = ("https://desk.acme.test", SECRETS["DESK_SECRET"])
+CLOCK: Final = ("https://clock.acme.test", SECRETS["CLOCK_SECRET"])
 
 PLATFORM: Final = """
 [tenant]
@@ -34,6 +36,7 @@ audience = "https://clock.acme.test"
 name     = "Acme Clock"
 roles    = "off"
 token    = { format = "jwt", lifetime = "15m" }
+secret   = { env = "CLOCK_SECRET" }
 [apis.scopes]
 "read:clock" = { text = "Read the clock", reach = "tenant" }
 

@@ -9,6 +9,8 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import sides
+from gatewright.endings.book import all_ended, ended
+from gatewright.endings.records import Ending
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
 from gatewright.webhooks.outbox import record_mass
@@ -71,6 +73,15 @@ _END_GRANTS: Final = Query(
     """UPDATE consent_grant SET ended_at = :now, ended_because = 'membership_ended'
         WHERE person = :person AND account = :account AND tenant = :tenant AND ended_at IS NULL AND source <> 'cleanup'""",
 )
+# A token with which an app cleans up names its installation, and no user.
+_CLEANING: Final = Query(
+    int,
+    """SELECT a.id FROM authorization_row AS a
+        WHERE a.tenant = :tenant AND a.ended_at IS NULL AND a.consent_grant IN (
+              SELECT g.id FROM consent_grant AS g
+               WHERE g.person = :person AND g.account = :account AND g.tenant = :tenant AND g.source = 'cleanup')
+     ORDER BY a.id""",
+)
 _END_AUTHORIZATIONS: Final = Query(
     None,
     """UPDATE authorization_row SET ended_at = :now, ended_because = 'membership_ended'
@@ -110,6 +121,7 @@ async def disable_account(deed: Deed, account: AccountRow) -> bool:
     """End all access through an account; tell whether it was active until now."""
     if not await deed.tx.do(_DISABLE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, account=account.id))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DISABLED, account=account.id)
     await deed.note(Act.ACCOUNT_DISABLED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
@@ -128,6 +140,7 @@ async def delete_account(deed: Deed, account: AccountRow) -> bool:
     if not await deed.tx.do(_DELETE, id=account.id, tenant=deed.tenant, now=deed.at.now):
         return False
     await deed.tx.do(_END_ALL, account=account.id, tenant=deed.tenant, now=deed.at.now)
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, account=account.id))
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.ACCOUNT_DELETED, account=account.id)
     await deed.note(Act.ACCOUNT_DELETED, ids.show(ids.ACCOUNT, account.id), slug=account.slug)
     return True
@@ -159,6 +172,8 @@ async def end_membership(deed: Deed, membership: MembershipRow) -> bool:
     if not await deed.tx.do(_END, id=membership.id, tenant=deed.tenant, now=deed.at.now):
         return False
     parties = {"person": membership.person, "account": membership.account}
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=membership.person, account=membership.account))
+    await all_ended(deed.tx, deed.at, deed.tenant, await deed.tx.all(_CLEANING, **parties, tenant=deed.tenant))
     await deed.tx.do(_END_AUTHORIZATIONS, **parties, tenant=deed.tenant, now=deed.at.now)
     await deed.tx.do(_END_GRANTS, **parties, tenant=deed.tenant, now=deed.at.now)
     await record_mass(deed.tx, deed.at, tenant=deed.tenant, type=EventType.GRANT_REVOKED, because="membership_ended", **parties)

@@ -30,6 +30,7 @@ class ApiRow(Struct, frozen=True):
     token_lifetime: int
     token_alg: str
     disabled_at: int | None
+    jwt_until: int = 0
 
 
 class ScopeRow(Struct, frozen=True):
@@ -77,7 +78,8 @@ class RoleRow(Struct, frozen=True):
 
 APIS: Final = Query(
     ApiRow,
-    "SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at FROM api WHERE tenant = :tenant ORDER BY id",
+    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until FROM api
+        WHERE tenant = :tenant ORDER BY id""",
 )
 SCOPES: Final = Query(
     ScopeRow,
@@ -94,7 +96,9 @@ _MAKE_API: Final = Query(
 _CHANGE_API: Final = Query(
     None,
     """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
-                      token_alg = :token_alg
+                      token_alg = :token_alg,
+                      jwt_until = CASE WHEN token_format = 'jwt' AND jwt_until < :now + token_lifetime THEN :now + token_lifetime
+                                       ELSE jwt_until END
         WHERE id = :id AND tenant = :tenant""",
 )
 _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL")
@@ -213,6 +217,7 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         token_format=terms.token_format,
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
+        now=deed.at.now,
     )
     changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (api, terms)))
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)

@@ -92,6 +92,7 @@ def _api(row: ApiRow) -> Api:
             "token_lifetime": row.token_lifetime,
             "token_alg": row.token_alg,
             "disabled": row.disabled_at is not None,
+            "jwt_until": row.jwt_until,
         },
         Api,
     )

@@ -12,6 +12,8 @@ LONGEST_OPAQUE: Final = 86_400  # seconds: a sealed handle lives at most a day (
 LONGEST_JWT: Final = 86_400  # a JWT is believed elsewhere until it expires, so it gets no more than a handle
 SHORTEST_API_SECRET: Final = 32  # characters: an API is a machine, and its secret is kept as a fast digest
 
+FEED_SECONDS: Final = 1  # within which a guard that follows the feed refuses what was revoked
+
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]{1,100}")  # RFC 6749 §3.3, scope-token
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
 _OPENID: Final = frozenset(scope.name for scope in OPENID_SCOPES)

@@ -114,6 +114,6 @@ async def last_use(store: Store | Tx, tenant: int, client: int) -> int | None:
     return await store.one(_LAST_USE, tenant=tenant, client=client)
 
 
-async def last_used(store: Store, tenant: int, subject: int, event: str) -> int | None:
+async def last_used(store: Store | Tx, tenant: int, subject: int, event: str) -> int | None:
     """Return when an event of a subject was last counted, or None."""
     return await store.one(_LAST, tenant=tenant, subject=subject, event=event)

@@ -26,6 +26,7 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
     async def listed() -> list[dict[str, Any]]:
         from gatewright.apis.book import apis_of, scopes_of
         from gatewright.base import duration, ids
+        from gatewright.management.apis import within
         from gatewright.tenants.credentials import live
 
         async with terminal.desk(tenant) as desk:
@@ -40,11 +41,12 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
                     "roles": row.roles,
                     "tokens": row.token_format,
                     "lifetime": duration.show(row.token_lifetime) if row.token_lifetime else "until revoked",
+                    "revoked_within": await within(desk.store, number, row),
                     "secrets": len(await live(desk.store, number, row.id)),
                     "scopes": [scope.name for scope in scopes if scope.api == row.id],
                 }
                 for row in await apis_of(desk.store, number)
             ]
 
-    heads = ["id", "audience", "name", "status", "tokens", "lifetime", "secrets", "scopes"]
+    heads = ["id", "audience", "name", "status", "tokens", "lifetime", "revoked_within", "secrets", "scopes"]
     show_rows(heads, run(listed()), as_json=as_json, nothing="there are no APIs")

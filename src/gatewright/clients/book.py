@@ -13,6 +13,8 @@ from gatewright.base import ids
 from gatewright.base.change import sides
 from gatewright.clients.rules import weaknesses
 from gatewright.clients.watching import watch
+from gatewright.endings.book import ended
+from gatewright.endings.records import Ending
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -164,6 +166,7 @@ async def set_owner(deed: Deed, number: int, client_id: str, *, person: int = 0,
 async def raise_epoch(deed: Deed, client: ClientRow) -> None:
     """End all that a client was given; it can be given access anew."""
     await deed.tx.do(_RAISE_EPOCH, id=client.id, tenant=deed.tenant)
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, client=client.id))
     await deed.note(Act.CLIENT_ACCESS_ENDED, client.client_id)
     await deed.announce(CLIENT_KIND, client.id)
 
@@ -172,6 +175,7 @@ async def disable_client(deed: Deed, client: ClientRow) -> bool:
     """Refuse a client and end all that it was given; tell whether it was active until now."""
     if not await deed.tx.do(_DISABLE, id=client.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, client=client.id))
     await webhooks.block(deed, client.id)
     await deed.note(Act.CLIENT_DISABLED, client.client_id)
     await deed.announce(CLIENT_KIND, client.id)

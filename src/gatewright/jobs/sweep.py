@@ -56,6 +56,7 @@ _GIVE_UP: Final = Query(
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
+    ("ending", _oldest("ending", "id", "until < :now"), 0),
     ("repeat", _oldest("repeat", "name", "until < :now"), 0),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
     ("weakness_use", _oldest("weakness_use", "name", "last_at < :now"), USES_KEPT),

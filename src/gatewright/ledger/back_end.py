@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from gatewright.base import ids
+from gatewright.endings.book import all_ended
 from gatewright.ledger.grants import Giving, give
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import PARTIES, STANDING, Parties
@@ -124,6 +125,7 @@ async def _bring_up(tx: Tx, at: Moment, client: Client, issuer: str, account: in
         return standing.id
     if standing is not None:
         await tx.do(CLOSE, id=standing.id, now=at.now, because="by_admin")
+        await all_ended(tx, at, client.tenant, [standing.id])
     new = _opened(client, issuer, person, parties, grant.id, at)
     if await tx.one(OPEN, **row_of(new)) is None:
         raise NotUnique("another authorization has this id")

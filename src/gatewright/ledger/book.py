@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from gatewright.audit.book import Act, entry_of
 from gatewright.audit.weaknesses import Use, used
 from gatewright.base import ids
 from gatewright.base.networks import network_of
+from gatewright.endings.book import all_ended, beside
+from gatewright.endings.records import Ending
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.cleanup import CleanUps
 from gatewright.ledger.opening import OPEN, row_of
@@ -17,7 +20,7 @@ from gatewright.oauth.ports import Redemption
 from gatewright.store import NotUnique, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from gatewright.base.moment import Clock, Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
@@ -60,15 +63,16 @@ END: Final = Query(
     each={"id": int, "because": str, "now": int},
 )
 END_OF_SESSION: Final = Query(
-    None,
+    int,
     """UPDATE authorization_row SET ended_at = :now, ended_because = :because
-        WHERE session = :session AND session_bound = 1 AND ended_at IS NULL""",
+        WHERE session = :session AND session_bound = 1 AND ended_at IS NULL RETURNING id""",
 )
 # What earlier codes of an app bought, once a new one is exchanged.
 REPLACE: Final = Query(
-    None,
+    int,
     """UPDATE authorization_row SET ended_at = :now, ended_because = 'reinstalled'
-        WHERE consent_grant = :consent_grant AND tenant = :tenant AND id <> :id AND code_used_by IS NOT NULL AND ended_at IS NULL""",
+        WHERE consent_grant = :consent_grant AND tenant = :tenant AND id <> :id AND code_used_by IS NOT NULL AND ended_at IS NULL
+    RETURNING id""",
 )
 # A ceiling is raised by a recorded approval alone (`security-rules` 20).
 RAISE: Final = Query(
@@ -78,12 +82,13 @@ RAISE: Final = Query(
 )
 # Only what stands goes over to another user: what was dead already is not revived by another epoch.
 PASS_ON: Final = Query(
-    None,
+    int,
     """UPDATE authorization_row
           SET person = :acting, person_epoch = :epoch, membership = :membership, session = 0, session_bound = 0,
               auth_time = NULL, acr = NULL, amr = NULL, claims = '', nonce = NULL
         WHERE consent_grant = :consent_grant AND tenant = :tenant AND code_used_by IS NOT NULL AND ended_at IS NULL
-          AND person = :person AND person_epoch = :old_epoch""",
+          AND person = :person AND person_epoch = :old_epoch
+    RETURNING id""",
 )
 MARK: Final = Query(
     str,
@@ -112,19 +117,31 @@ async def open_weakly(tx: Tx, at: Moment, new: NewAuthorization, weakness: Weakn
     return True
 
 
-async def end_of_session(tx: Tx, at: Moment, session: int, because: EndedBecause = "signed_out") -> int:
+async def end_of_session(tx: Tx, at: Moment, tenant: int, session: int, because: EndedBecause = "signed_out") -> int:
     """End the authorizations that last only as long as their session; return how many. A unit of work, or a part of one."""
-    return await tx.do(END_OF_SESSION, session=session, now=at.now, because=because)
+    ended = await tx.all(END_OF_SESSION, session=session, now=at.now, because=because)
+    await all_ended(tx, at, tenant, ended)
+    return len(ended)
+
+
+def ending_of(standing: Standing) -> Ending:
+    """Return the ending of one authorization, with where its tokens can be as far as its row says for sure.
+
+    The ceiling of what no session opened may have been higher before: a back-end client's follows what its admin allows.
+    """
+    scopes = standing.scopes if standing.session else ""
+    return Ending(tenant=standing.tenant, authorizations=(standing.id,), scopes=scopes, resources=standing.resources)
 
 
 class Book:
-    """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself."""
+    """The `Ledger` port over a store. The clock is for ids and secrets of rows that it makes itself; `nudge` has feeds look at once."""
 
-    __slots__ = ("_back_end", "_clean_ups", "_clock", "_store")
+    __slots__ = ("_back_end", "_clean_ups", "_clock", "_nudge", "_store")
 
-    def __init__(self, store: Store, clock: Clock, limit: int = LIMIT) -> None:
+    def __init__(self, store: Store, clock: Clock, limit: int = LIMIT, nudge: Callable[[], object] = lambda: None) -> None:
         self._store = store
         self._clock = clock
+        self._nudge = nudge
         self._back_end = BackEnd(store, clock, limit)
         self._clean_ups = CleanUps(store)
 
@@ -165,18 +182,23 @@ class Book:
     ) -> None:
         """End an authorization; the first cause wins."""
         detail = {"because": because, "user": ids.show(ids.USER, standing.person) if standing.person else ""}
-        entry = self._entry(standing, _REPLAYS[replayed], detail)
+        entry = self._entry(standing, _REPLAYS[replayed], detail, ending_of(standing))
         await self._store.verb(END, entry, id=standing.id, because=because, now=now)
+        self._nudge()
 
-    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:
+    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str, api: int | None) -> None:
         """Mark one access token as revoked."""
         tenant = standing.tenant
-        entry = self._entry(standing, Act.TOKEN_REVOKED, {"jti": jti})
+        ending = None if api is None else Ending(tenant=tenant, jti=jti, until=until, api=api)
+        entry = self._entry(standing, Act.TOKEN_REVOKED, {"jti": jti}, ending)
         await self._store.verb(MARK, entry, name=mark_of(tenant, jti), tenant=tenant, attempt=attempt, until=until)
+        self._nudge()
 
-    def _entry(self, standing: Standing, act: Act, detail: Mapping[str, object]) -> Then:
+    def _entry(self, standing: Standing, act: Act, detail: Mapping[str, object], ending: Ending | None) -> Then:
+        at = self._clock.moment()
         actor, subject = ids.show(ids.CLIENT, standing.client), ids.show(ids.AUTHORIZATION, standing.id)
-        return entry_of(self._clock.moment(), tenant=standing.tenant, actor=actor, act=act, subject=subject, detail=detail)
+        entry = entry_of(at, tenant=standing.tenant, actor=actor, act=act, subject=subject, detail=detail)
+        return entry if ending is None else replace(entry, also=beside(at, ending))
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user."""

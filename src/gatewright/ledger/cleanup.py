@@ -13,7 +13,7 @@ from msgspec import Struct
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
 from gatewright.base.calendar import stamp
-from gatewright.ledger import telling
+from gatewright.ledger import dying, telling
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.ledger.standing import SCOPE_NAMES, STANDING, WINDOW, Window
 from gatewright.ledger.telling import Ended
@@ -176,6 +176,7 @@ async def _end_all(tx: Tx, at: Moment, found: list[_Over]) -> int:
             continue  # another node was faster
         ended += 1
         grant = Ended(one.id, one.client, one.person, one.account, one.source, one.acting)
+        await dying.of_grant(tx, at, one.tenant, grant)
         await telling.deleted(tx, at, one.tenant, grant)
         shown, detail = ids.show(ids.INSTALL, one.acting), {"client": ids.show(ids.CLIENT, one.client)}
         await record(tx, at, tenant=one.tenant, actor="", act=Act.INSTALL_CLEANUP_ENDED, subject=shown, detail=detail)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
-from gatewright.ledger import telling
+from gatewright.ledger import dying, telling
 from gatewright.ledger.standing import HELD, Held
 from gatewright.ledger.telling import Ended
 from gatewright.oauth.catalogue import ids_of, text_of
@@ -294,6 +294,7 @@ async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBec
         "account": ids.show(ids.ACCOUNT, ended.account) if ended.account else "",
     }
     await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(ids.GRANT, number), detail=detail)
+    await dying.of_grant(tx, at, tenant, ended)
     if told:
         await telling.ended(tx, at, tenant, ended, because)
     return True
@@ -306,6 +307,7 @@ async def end_of(tx: Tx, at: Moment, *, tenant: int, prefix: Party, number: int,
         detail = {"because": because, "grants": count}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(prefix, number), detail=detail)
         party = {_PARTY[prefix]: number}
+        await dying.of_parties(tx, at, tenant, **party)
         await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **party)
     return count
 
@@ -327,6 +329,7 @@ async def end_matching(
         detail = {"because": because, "grants": count, "of": subjects}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=subjects[0], detail=detail)
         parties = {"person": person, "account": account, "client": client}
+        await dying.of_parties(tx, at, tenant, **parties)
         await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **parties)
     return count
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
-from gatewright.ledger import grants
+from gatewright.ledger import dying, grants
 from gatewright.ledger.listing import WALK
 from gatewright.ledger.target import MEANT, Target, Way
 from gatewright.store import Query
@@ -178,6 +178,7 @@ async def _narrow_part(tx: Tx, at: Moment, target: Target, scopes: frozenset[int
     ended = await tx.all(_END_EMPTY[target.way], **target.args, **part)
     shown = [ids.show(ids.SCOPE, scope) for scope in sorted(scopes)]
     await _note(tx, at, target, Act.GRANT_NARROWED, actor, sorted(hit), scopes=shown, ended=len(ended))
+    await dying.of_grants(tx, at, target.tenant, ended)
     await _tell(tx, at, target, narrowed=len(hit) > len(ended), ended=bool(ended))
     return Narrowed(len(hit), len(ended)), upto
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from gatewright.apis import book
 from gatewright.apis.book import ApiRow, ScopeRow
+from gatewright.apis.rules import FEED_SECONDS
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
+from gatewright.audit.usage import last_used
 from gatewright.base import duration, ids
 from gatewright.base.calendar import day, stamp
 from gatewright.base.change import Hit
 from gatewright.base.digest import Kind, digest
 from gatewright.base.operation import Nowhere, Operation
+from gatewright.endings.records import FOLLOWED
 from gatewright.management.clients import NewSecret, SecretRecord, told_secret
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, known, number_of
@@ -26,9 +30,25 @@ from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, Name, Scop
 from gatewright.platform.impact import without_apis, without_scopes
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
+from gatewright_guard.feed import MAX_AWAY
+from gatewright_guard.introspect import MAX_STALE
+
+if TYPE_CHECKING:
+    from gatewright.store import Store, Tx
 
 READ: Final = "gw:apis:read"
 WRITE: Final = "gw:apis:write"
+
+
+class RevocationRecord(Struct, frozen=True, kw_only=True):
+    """After how long at most the API refuses what was revoked, by how it checks its tokens; null where it has none to check so."""
+
+    introspected: Annotated[str, Meta(description="Where it asks about each token: what its guard reuses an answer (`max_stale`).")]
+    followed: Annotated[str | None, Meta(description="Where it verifies signatures and its guard follows the revocation feed.")]
+    unheard: Annotated[str | None, Meta(description="The same, while the line is cut unnoticed (`max_away`).")]
+    alone: Annotated[str | None, Meta(description="Where it verifies signatures and nothing else: the life of a token.")]
+    followed_at: Annotated[str | None, Meta(description="When a guard of it was last told by the feed that it knows everything.")]
+
 
 ApiName = Annotated[str, Meta(description="The API's id (`ap_…`) or its audience, percent-encoded.", max_length=300)]
 ScopeName = Annotated[str, Meta(description="The scope's name (percent-encoded) or its id (`sc_…`).", max_length=200)]
@@ -37,6 +57,7 @@ _MORE: Final[dict[str, Any]] = {
     "id": str,
     "status": _STATUS,
     "scopes": Annotated[tuple[str, ...], Meta(description="Names of its scopes.")],
+    "revocation": RevocationRecord,
 }
 ApiRecord = record("Api", ApiPart, _MORE, without=("secret", "scopes"), says="An API with the names of its scopes.")
 NewApi = form("NewApi", ApiPart, without=("secret",))
@@ -100,13 +121,13 @@ class MadeApiSecret(Struct, frozen=True, kw_only=True):
 async def list_apis(errand: Errand, where: Nowhere) -> list[Struct]:
     """List APIs: the id or the audience is the name with which one authenticates when it asks about a token."""
     names = await known(errand)
-    return [_api(row, names) for row in names.apis.values()]
+    return [await _api(errand, row, names) for row in names.apis.values()]
 
 
 async def show_api(errand: Errand, where: ApiAt) -> Struct:
     """Show an API with the names of its scopes."""
     names = await known(errand)
-    return _api(names.api(where.api), names)
+    return await _api(errand, names.api(where.api), names)
 
 
 async def create_api(errand: Errand, where: Nowhere, body: Struct) -> Struct:
@@ -150,7 +171,28 @@ async def enable_api(errand: Errand, where: ApiAt) -> Struct:
     return await show_api(errand, where)
 
 
-def _api(row: ApiRow, names: Known) -> Struct:
+async def revocation(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> RevocationRecord:
+    """Return after how long at most an API refuses what was revoked, and whether a guard of it listens."""
+    alone = max(row.token_lifetime if row.token_format == "jwt" else 0, row.jwt_until - now)
+    followed_at = await last_used(source, tenant, row.id, FOLLOWED)
+    return RevocationRecord(
+        introspected=duration.show(int(MAX_STALE)),
+        followed=duration.show(FEED_SECONDS) if alone > 0 else None,
+        unheard=duration.show(int(MAX_AWAY)) if alone > 0 else None,
+        alone=duration.show(alone) if alone > 0 else None,
+        followed_at=None if followed_at is None else stamp(followed_at),
+    )
+
+
+async def within(source: Store | Tx, tenant: int, row: ApiRow) -> str:
+    """Return the same in a few words: the time within which what was revoked is refused, by how the API checks its tokens."""
+    found = await revocation(source, tenant, row, 0)
+    if row.token_format != "jwt":
+        return f"{found.introspected} introspected"
+    return f"{found.introspected} introspected, {found.followed} with the feed, {duration.show(row.token_lifetime)} without"
+
+
+async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
     lifetime = UNTIL_REVOKED_WORD if row.token_lifetime == UNTIL_REVOKED else duration.show(row.token_lifetime)
     scopes = [scope.name for scope in names.scopes.values() if scope.api == row.id and scope.retired_at is None]
     return filled(
@@ -163,6 +205,7 @@ def _api(row: ApiRow, names: Known) -> Struct:
             "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg},
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
+            "revocation": msgspec.to_builtins(await revocation(errand.source, errand.tenant, row, errand.at.now)),
         },
     )
 

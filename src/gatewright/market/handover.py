@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from gatewright.accounts.book import MEMBERSHIP
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
+from gatewright.endings.book import ended
+from gatewright.endings.records import Ending
 from gatewright.ledger.book import PASS_ON
 from gatewright.ledger.grants import HAND_OVER
 from gatewright.market.installs import BY_ID, LIVE, move
@@ -50,7 +52,7 @@ async def _pass_on(deed: Deed, install: InstallRow, *, old_epoch: int, epoch: in
     grant = {"tenant": deed.tenant}
     if not await deed.tx.do(HAND_OVER, id=install.consent_grant, acting=to, now=deed.at.now, **grant):
         raise Refused("what the app was given has ended: install it again")
-    await deed.tx.do(
+    passed = await deed.tx.all(
         PASS_ON,
         consent_grant=install.consent_grant,
         person=install.acting,
@@ -60,3 +62,7 @@ async def _pass_on(deed: Deed, install: InstallRow, *, old_epoch: int, epoch: in
         membership=membership,
         **grant,
     )
+    if passed:
+        # A JWT that still names the user whom it acted for before is good no more; the next one names the service user.
+        old = Ending(tenant=deed.tenant, authorizations=tuple(passed), person=install.acting)
+        await ended(deed.tx, deed.at, old)

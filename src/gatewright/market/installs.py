@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
+from gatewright.endings.book import all_ended
 from gatewright.ledger import grants
 from gatewright.ledger.book import REDEEM_FOR_GOOD, REPLACE
 from gatewright.ledger.opening import OPEN, row_of
@@ -169,10 +170,11 @@ async def redeem_install(tx: Tx, at: Moment, standing: Standing, *, attempt: str
     if await tx.one(REDEEM_FOR_GOOD, id=standing.id, attempt=attempt, now=now, standing_digest=digest) is None:
         row = await tx.one(STANDING, id=standing.id, mark="")
         return (Redemption.ENDED if row is None or row.ended_at is not None else Redemption.USED), install.id
-    replaced = await tx.do(REPLACE, id=standing.id, consent_grant=standing.grant, tenant=standing.tenant, now=now)
+    replaced = await tx.all(REPLACE, id=standing.id, consent_grant=standing.grant, tenant=standing.tenant, now=now)
+    await all_ended(tx, at, standing.tenant, replaced)
     event = InstallEvent.ACTIVATED if install.state == "approved" else InstallEvent.REPLACED
     actor = ids.show(ids.CLIENT, standing.client)
-    await move(tx, at, install, replace(install, state="active"), event, actor=actor, ended_authorizations=replaced)
+    await move(tx, at, install, replace(install, state="active"), event, actor=actor, ended_authorizations=len(replaced))
     return Redemption.FIRST, install.id
 
 

@@ -52,6 +52,8 @@ class Api(Struct, frozen=True, kw_only=True):
     token_lifetime: int = 900
     token_alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
     disabled: bool = False
+    jwt_until: int = 0
+    """Until when JWTs may live that were made before its format or lifetime was changed last."""
 
 
 class Role(Struct, frozen=True):

@@ -53,8 +53,11 @@ class Ledger(Protocol):
     ) -> None:
         """End an authorization; the first cause wins. Audited, for a replay with what was used twice."""
 
-    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str) -> None:
-        """Mark one access token of an authorization as revoked until `until` (RFC 7009 §2.1). Audited; once is as good as twice."""
+    async def revoke(self, standing: Standing, jti: str, *, until: int, attempt: str, api: int | None) -> None:
+        """Mark one access token of an authorization as revoked until `until` (RFC 7009 §2.1). Audited; once is as good as twice.
+
+        `api` is the API that believes it by its signature alone, and hears of it by its feed; None where none does.
+        """
 
     async def back_end(self, client: Client, issuer: str, *, account: int, person: int, now: int) -> Standing:
         """Return the one row of a client without an interactive user, opened when first needed. At most 1 s stale."""

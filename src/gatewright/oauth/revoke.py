@@ -70,4 +70,5 @@ async def _end(standing: Standing, ask: Ask, world: World) -> None:
 
 async def _mark(token: Token, standing: Standing, ask: Ask, world: World) -> None:
     if token.jti is not None and token.exp is not None:
-        await world.ledger.revoke(standing, token.jti, until=token.exp, attempt=ask.at.attempt())
+        api = token.api if token.form is Form.JWT else None
+        await world.ledger.revoke(standing, token.jti, until=token.exp, attempt=ask.at.attempt(), api=api)

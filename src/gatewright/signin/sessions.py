@@ -198,7 +198,7 @@ async def end_session(tx: Tx, at: Moment, tenant: int, person: int, session: int
     """End one session with what lasts only as long as it; tell whether it was live. A unit of work, or a part of one."""
     if await tx.one(END, id=session, tenant=tenant, person=person, now=at.now, because=because) is None:
         return False
-    await end_of_session(tx, at, session)
+    await end_of_session(tx, at, tenant, session)
     user, subject = ids.show(ids.USER, person), ids.show(ids.SESSION, session)
     await record(tx, at, tenant=tenant, actor=user, act=Act.SESSION_ENDED, subject=subject, detail={"because": because})
     return True

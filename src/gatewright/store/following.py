@@ -24,23 +24,34 @@ class Then:
 
     query: Query[Any]
     args: Mapping[str, Value]
+    also: Then | None = None
+    """One more, run with it."""
+
+    @property
+    def queries(self) -> tuple[Query[Any], ...]:
+        """Its text, and those of all that is run with it."""
+        return (self.query,) if self.also is None else (self.query, *self.also.queries)
 
     def bound(self) -> tuple[Value, ...]:
-        """Return its arguments in the order of the text's numbers."""
-        return self.query.bind(self.args)
+        """Return the arguments of all of it, in the order of the texts and of their numbers."""
+        own = self.query.bind(self.args)
+        return own if self.also is None else own + self.also.bound()
+
+    def apart(self) -> tuple[tuple[Query[Any], tuple[Value, ...]], ...]:
+        """Return each text with its own arguments, where they are run one after the other."""
+        own = (self.query, self.query.bind(self.args))
+        return (own,) if self.also is None else (own, *self.also.apart())
 
 
 @lru_cache(maxsize=256)
-def joined(verb: Query[Any], then: Query[Any]) -> str:
+def joined(verb: Query[Any], *thens: Query[Any]) -> str:
     """Return PostgreSQL's one statement for a batch of verbs with their followers; the verbs' arguments come first.
 
     Raises:
-        BadQuery: one of the two cannot be run for many callers at once, or the follower is more than a plain insertion.
+        BadQuery: one of them cannot be run for many callers at once, or a follower is more than a plain insertion.
     """
-    if verb.batch is None or then.batch is None or not verb.writes or not verb.columns:
-        raise BadQuery(f"{verb.where}, {then.where}: a verb with a follower and the follower are both batched, and the verb returns a row")
-    if then.columns or not then.batch.upper().startswith("INSERT") or not then.batch.rstrip().endswith("WHERE true"):
-        raise BadQuery(f"{then.where}: a follower is an INSERT … SELECT … {{each}} WHERE true, and returns nothing")
+    for then in thens:
+        _check(verb, then)
     width = verb.columns + (0 if verb.keyed else 1)
     columns = [f"first_{number}" for number in range(width)]
     if verb.keyed:
@@ -52,13 +63,24 @@ def joined(verb: Query[Any], then: Query[Any]) -> str:
         chosen = f"SELECT verb_.verb_nth FROM {rows} JOIN first_ ON {same}"  # noqa: S608 - our own words
     else:
         chosen = f"SELECT first_.{columns[-1]} FROM first_"  # noqa: S608 - our own words
+    parts = [f"first_({', '.join(columns)}) AS ({verb.batch})"]
     offset = len(verb.names)
-    following = _NUMBER.sub(lambda found: f"${int(found[1]) + offset}", then.batch)
-    return (
-        f"WITH first_({', '.join(columns)}) AS ({verb.batch}),\n"
-        f"     then_ AS ({following} AND each_.each_nth IN ({chosen}))\n"
-        "SELECT * FROM first_"
-    )
+    for number, then in enumerate(thens):
+        parts.append(f"then_{number} AS ({_moved(then, offset)} AND each_.each_nth IN ({chosen}))")
+        offset += len(then.names)
+    return f"WITH {f',{chr(10)}     '.join(parts)}\nSELECT * FROM first_"
+
+
+def _check(verb: Query[Any], then: Query[Any]) -> None:
+    if verb.batch is None or then.batch is None or not verb.writes or not verb.columns:
+        raise BadQuery(f"{verb.where}, {then.where}: a verb with a follower and the follower are both batched, and the verb returns a row")
+    if then.columns or not then.batch.upper().startswith("INSERT") or not then.batch.rstrip().endswith("WHERE true"):
+        raise BadQuery(f"{then.where}: a follower is an INSERT … SELECT … {{each}} WHERE true, and returns nothing")
+
+
+def _moved(then: Query[Any], offset: int) -> str:
+    """Return a follower's text with its arguments behind so many others."""
+    return _NUMBER.sub(lambda found: f"${int(found[1]) + offset}", then.batch or "")
 
 
 def _kind(query: Query[Any], index: int) -> str:

@@ -32,14 +32,14 @@ class Item:
 
 
 class Work:
-    """What is run for many at once: a statement, or a verb with its follower; and who waits for it."""
+    """What is run for many at once: a statement, or a verb with its followers; and who waits for it."""
 
     __slots__ = ("followed", "query", "queue", "text")
 
-    def __init__(self, query: Query[Any], then: Query[Any] | None) -> None:
+    def __init__(self, query: Query[Any], *thens: Query[Any]) -> None:
         self.query = query
-        self.followed = then is not None
-        self.text = (query.batch or "") if then is None else joined(query, then)
+        self.followed = bool(thens)
+        self.text = joined(query, *thens) if thens else (query.batch or "")
         self.queue: deque[Item] = deque()
 
 
@@ -60,7 +60,7 @@ class Coalescer:
         self._counts = counts
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._works: dict[tuple[Query[Any], Query[Any] | None], Work] = {}
+        self._works: dict[tuple[Query[Any], ...], Work] = {}
         self._ready: deque[Work] = deque()
         self._flying: set[Work] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,7 +75,7 @@ class Coalescer:
         if self._waiting >= self._limit:
             raise StoreBusy(f"{self._waiting} statements are waiting already")
         future: asyncio.Future[R | None] = self._loop.create_future()
-        kind = (query, None if then is None else then.query)
+        kind = (query,) if then is None else (query, *then.queries)
         work = self._works.get(kind)
         if work is None:
             work = self._works[kind] = Work(*kind)

@@ -36,14 +36,13 @@ class _Broken(Exception):
 class Verb(Generic[R]):
     """One guarded write that is waiting."""
 
-    __slots__ = ("error", "following", "future", "query", "result", "then", "values")
+    __slots__ = ("error", "following", "future", "query", "result", "values")
 
     def __init__(self, query: Query[R], values: tuple[Value, ...], future: asyncio.Future[R | None], then: Then | None) -> None:
         self.query = query
         self.values = values
         self.future = future
-        self.then = then
-        self.following = None if then is None else then.bound()
+        self.following = () if then is None else then.apart()
         self.result: R | None = None
         self.error: BaseException | None = None
 
@@ -51,9 +50,10 @@ class Verb(Generic[R]):
         """Run the statement; it is undone by itself when it fails."""
         rows = connection.execute(self.query.sqlite, self.values).fetchall()
         self.result = self.query.make(rows[0]) if rows else None
-        if rows and self.then is not None and self.following is not None:
+        if rows and self.following:
             try:
-                connection.execute(self.then.query.sqlite, self.following)
+                for query, values in self.following:
+                    connection.execute(query.sqlite, values)
             except apsw.Error as error:
                 # What came first is written already, and a savepoint for each verb would cost more than a batch that is run again.
                 raise _Broken(str(error), translated(error)) from error

@@ -10,6 +10,8 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import details, sides
+from gatewright.endings.book import all_ended, ended
+from gatewright.endings.records import Ending
 from gatewright.store import Query
 from gatewright.users.records import NewUser, UserRow
 from gatewright.users.rules import email_key
@@ -92,6 +94,14 @@ _CUT_CLEANUPS: Final = Query(
     None,
     """UPDATE consent_grant SET expires_at = :now
         WHERE person = :id AND tenant = :tenant AND ended_at IS NULL AND source = 'cleanup' AND expires_at > :now""",
+)
+# A token with which an app cleans up names its installation, and no user.
+_CLEANING: Final = Query(
+    int,
+    """SELECT a.id FROM authorization_row AS a
+        WHERE a.tenant = :tenant AND a.ended_at IS NULL AND a.consent_grant IN (
+              SELECT g.id FROM consent_grant AS g WHERE g.person = :id AND g.tenant = :tenant AND g.source = 'cleanup')
+     ORDER BY a.id""",
 )
 _END_MEMBERSHIPS: Final = Query(None, "UPDATE membership SET ended_at = :now WHERE person = :id AND tenant = :tenant AND ended_at IS NULL")
 
@@ -184,5 +194,7 @@ async def _part(deed: Deed, user: int, type: EventType) -> None:
 
 
 async def _end_access(deed: Deed, user: int, because: str) -> None:
+    await ended(deed.tx, deed.at, Ending(tenant=deed.tenant, person=user))
+    await all_ended(deed.tx, deed.at, deed.tenant, await deed.tx.all(_CLEANING, id=user, tenant=deed.tenant))
     await deed.tx.do(_END_SESSIONS, id=user, tenant=deed.tenant, now=deed.at.now, because=because)
     await deed.tx.do(_END_AUTHORIZATIONS, id=user, tenant=deed.tenant, now=deed.at.now, because=because)

@@ -16,6 +16,8 @@ from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, is_json, json_pairs, parameters
+from gatewright.web.feed import PATH as FEED
+from gatewright.web.feed import FeedDoor
 from gatewright.web.jsonapi import Media
 from gatewright.web.oauth import ENDPOINTS, INSTALLS, UNINSTALL, Endpoint
 from gatewright.web.openapi import PREFIX
@@ -45,6 +47,7 @@ class Gate:
         self._world = house.world
         self._pages = PageDoor(house)
         self._rest = RestDoor(house)
+        self._feed = FeedDoor(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
         self._not_ready: str | None = None  # what was told last, which is told once
 
@@ -67,8 +70,7 @@ class Gate:
                 await self._elsewhere(site, found, scope, receive, send, head, at, manner)
                 return
             if found is None or not found[1].intersection(site.paths):
-                door = self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
-                await door(scope, receive, send, head, site, at)
+                await self._door(path)(scope, receive, send, head, site, at)
                 return
             await self._protocol(found[0], scope, receive, send, head, site, at, manner)
         except HttpFault as fault:
@@ -84,6 +86,11 @@ class Gate:
             self._house.log.crashed(Event.REQUEST_FAILED, crash, incident=name, path=path)
             extra = [(b"request-id", name.encode()), *manner.cors]
             await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
+
+    def _door(self, path: str) -> FeedDoor | RestDoor | PageDoor:
+        if path == FEED:
+            return self._feed
+        return self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
 
     async def _elsewhere(
         self,

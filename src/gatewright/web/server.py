@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gatewright.app import House
 from gatewright.web.asgi import Gate
 from gatewright.web.ask import BODY_LIMIT
+from gatewright.web.feed import CUT
 from gatewright.web.tls_ask import TlsAsk
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -68,6 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._size = 0
         self._whole = False
         super().on_message_begin()
+        self.scope[CUT] = self.transport.abort  # type: ignore[typeddict-unknown-key] # ours, for who reads too slowly
 
     def on_headers_complete(self) -> None:
         """End the head of a request."""
@@ -128,6 +130,7 @@ async def serve(
         for one in (server, asked):
             if one is not None:
                 one.stop()
+        house.endings.stop()  # feeds have no end of their own to be waited for
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,100 @@
+"""An ending as it is written, as it is read, and as an API is told of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from gatewright.base import ids
+from gatewright.oauth.catalogue import Api, Catalogue, ids_of
+
+KEPT: Final = 86_400 + 60  # seconds: the longest life of a JWT (`apis.rules`), and what clocks may differ
+
+FOLLOWED: Final = "feed_followed"
+"""What is counted each time a guard of an API is told that it knows everything."""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """What ended: authorizations, one token of one API by its `jti` until it would have expired, or everything of these parties.
+
+    0 stands for any party. Together with authorizations, parties narrow what is meant to the tokens that name them. `scopes` and
+    `resources` are those of the one authorization, where it is one and they are known.
+    """
+
+    tenant: int
+    authorizations: tuple[int, ...] = ()
+    jti: str = ""
+    until: int = 0
+    api: int = 0
+    client: int = 0
+    person: int = 0
+    account: int = 0
+    scopes: str = ""
+    resources: str = ""
+
+
+class Ended(Struct, frozen=True):
+    """An ending as stored. `upto` is the last authorization that is meant, where parties are."""
+
+    seq: int
+    id: int
+    tenant: int
+    at: int
+    until: int
+    authorizations: str
+    jti: str
+    api: int
+    client: int
+    person: int
+    account: int
+    upto: int
+    scopes: str
+    resources: str
+
+    def concerns(self, api: Api, catalogue: Catalogue) -> bool:
+        """Tell whether a live JWT of what ended may be at an API, as far as that is known without a note for each token."""
+        if self.api not in (0, api.id):
+            return False
+        if self.resources:
+            # Named at the authorization, an API gets a token even where no scope is its own (`oauth.resource`).
+            return api.audience in self.resources.split()
+        # A scope that is no more may have been anybody's.
+        scopes = [catalogue.scopes.get(number) for number in ids_of(self.scopes)]
+        return not scopes or any(scope is None or scope.api == api.id for scope in scopes)
+
+    def lives_until(self, api: Api) -> int:
+        """Return when the last JWT of it has expired at an API."""
+        if self.jti:
+            return self.until
+        return max(self.at + api.token_lifetime if api.token_format == "jwt" else 0, min(api.jwt_until, self.until))
+
+    def told(self, until: int, client_id: str | None) -> Told:
+        """Return what an API is told, and has to remember until then; its client comes by its public id."""
+        return Told(
+            at=self.at,
+            until=until,
+            jti=self.jti or None,
+            authorizations=tuple([ids.show(ids.AUTHORIZATION, number) for number in sorted(ids_of(self.authorizations))]),
+            client_id=client_id,
+            sub=ids.show(ids.USER, self.person) if self.person else None,
+            account_id=ids.show(ids.ACCOUNT, self.account) if self.account else None,
+            before=ids.show(ids.AUTHORIZATION, self.upto) if self.upto else None,
+        )
+
+
+class Told(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The data of the event `ended`: a token fits that has all that is named; ids of authorizations sort as they were opened."""
+
+    at: int
+    until: int
+    jti: str | None = None
+    authorizations: tuple[str, ...] = ()
+    client_id: str | None = None
+    sub: str | None = None
+    account_id: str | None = None
+    before: str | None = None
+
+
+ENCODE: Final = msgspec.json.Encoder().encode
