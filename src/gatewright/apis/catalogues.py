@@ -92,6 +92,8 @@ def _api(row: ApiRow) -> Api:
             "token_lifetime": row.token_lifetime,
             "token_alg": row.token_alg,
             "disabled": row.disabled_at is not None,
+            "routes": row.table,
+            "verify_max_age": row.verify_max_age,
         },
         Api,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from gatewright.apis import book
@@ -24,6 +25,7 @@ from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, Name, ScopePart
 from gatewright.platform.impact import without_apis, without_scopes
+from gatewright.platform.routes import shown_routes
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
 
@@ -163,6 +165,8 @@ def _api(row: ApiRow, names: Known) -> Struct:
             "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg},
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
+            "routes": msgspec.to_builtins(shown_routes(row.table, {scope.id: scope.name for scope in names.scopes.values()})),
+            "verify_max_age": duration.show(row.verify_max_age),
         },
     )
 
@@ -294,7 +298,7 @@ OPERATIONS: Final = (
         run=create_api,
         body=NewApi,
         gives=ApiRecord,
-        acts=(Act.API_MADE, Act.SCOPE_MADE),
+        acts=(Act.API_MADE, Act.SCOPE_MADE, Act.API_CHANGED),
     ),
     Operation(name="apis.show", method="GET", path="/apis/{api}", scope=READ, run=show_api, where=ApiAt, gives=ApiRecord),
     Operation(
