@@ -1,0 +1,119 @@
+"""May this request pass? What a proxy asks in front of an API in any language: the guard's decision, made here (`docs/decisions/0019`).
+
+The API's own table of routes says what the request needs; the token is held against its row as everywhere else (`access.present`), and
+what is told of a refusal is what the guard and the address that says why would tell. Nothing but the row is read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct, structs
+
+from gatewright.base import ids
+from gatewright.oauth.access import Access, Form, NoAccess, present
+from gatewright.oauth.catalogue import Api
+from gatewright.oauth.claims import subject
+from gatewright.oauth.issuer import Issuer
+from gatewright.oauth.ports import World
+from gatewright.oauth.why import told
+from gatewright_guard.bearer import bearer
+from gatewright_guard.decide import NO_RULE, Allowed, Refusal, Requirement, decide, explained, refused
+from gatewright_guard.reasons import Reason
+from gatewright_guard.refused import Cause, Refused
+from gatewright_guard.rules import Match
+from gatewright_guard.verify import Claims, scope_set
+
+_ANY_TOKEN: Final = Requirement()
+_MAY_BE_EXPLAINED: Final = (Reason.INSUFFICIENT_SCOPE, Reason.INVALID_TOKEN)
+
+
+class Original(Struct, frozen=True, kw_only=True):
+    """The request that is to pass, as its caller sent it to the proxy."""
+
+    method: str
+    target: str
+    """Path and query, undecoded (RFC 9112 §3.2.1)."""
+    host: str
+    authorization: tuple[str, ...] = ()
+    address: str = ""
+    """Where its caller is; empty where the proxy did not tell, which no client that is kept to addresses survives."""
+
+    def __repr__(self) -> str:
+        return f"Original({self.method}, {self.host}, …)"
+
+
+class Open(Struct, frozen=True):
+    """The route asks nobody for a token."""
+
+
+OPEN: Final = Open()
+
+
+async def verify(original: Original, api: Api, issuer: Issuer, world: World, *, now: int) -> Open | Allowed | Refusal:
+    """Return whether a request to an API may pass, and who it is of."""
+    catalogue = await world.directory.catalogue(issuer.tenant)
+    match = catalogue.rules(api).match_target(original.method, original.target, original.host)
+    if match is not None and match.rule.needs is None:
+        return OPEN
+    answer = await _decided(original, match, api, issuer, world, now)
+    if isinstance(answer, Allowed):
+        world.usage.count("verified", issuer.tenant, api.id)
+        if match is not None:
+            return answer
+        # Only who holds a good token learns that there is no route.
+        answer = NO_RULE
+    world.usage.count(f"refused_{answer.reason}", issuer.tenant, api.id)
+    return structs.replace(answer, realm=api.audience)
+
+
+async def _decided(original: Original, match: Match | None, api: Api, issuer: Issuer, world: World, now: int) -> Allowed | Refusal:
+    needs = _ANY_TOKEN if match is None or match.rule.needs is None else match.rule.needs
+    account = None if match is None else match.account
+    try:
+        token = bearer(original.authorization, original.target.partition("?")[2])
+    except Refused as fault:
+        # A proxy hands on 401 and 403 and makes a fault of its own of anything else.
+        return structs.replace(refused(fault.cause), status=401)
+    if token is None:
+        return decide(None, needs, account=account)
+    found = await present(token, issuer, world, now=now, address=original.address)
+    if isinstance(found, Access) and found.api is not None and found.api.id == api.id:
+        world.usage.count("verified", issuer.tenant, found.client.id)
+        world.uses.used(found.standing.grant, now)
+        answer = decide(_claims(found, issuer), needs, account=account)
+    elif isinstance(found, Access) and found.token.form is Form.JWT:
+        # As a guard that verifies JWTs itself says it: the signature is right, so who shows it may know.
+        answer = refused(Cause.AUDIENCE_WRONG)
+    else:
+        answer = refused(Cause.TOKEN_INACTIVE)
+    return answer if isinstance(answer, Allowed) else _explained(answer, found, api, needs, now)
+
+
+def _explained(refusal: Refusal, found: Access | NoAccess, api: Api, needs: Requirement, now: int) -> Refusal:
+    if refusal.reason not in _MAY_BE_EXPLAINED:
+        return refusal
+    known = told(found, api, refusal.missing or needs.all_of, now)
+    return explained(refusal, known.cause, known.detail)
+
+
+def _claims(access: Access, issuer: Issuer) -> Claims:
+    """Return what introspection would say to the API, as its guard reads it."""
+    standing, token = access.standing, access.token
+    reach = "" if standing.account else access.allowed.reach
+    return Claims(
+        sub=subject(standing, access.client),
+        client_id=access.client.client_id,
+        scopes=scope_set(access.allowed.own),
+        iss=issuer.url,
+        aud=() if access.api is None else (access.api.audience,),
+        exp=token.exp,
+        iat=token.iat,
+        jti=token.jti,
+        account_id=ids.show(ids.ACCOUNT, standing.account) if standing.account else None,
+        account=standing.account_slug,
+        authorization_id=ids.show(ids.AUTHORIZATION, standing.id),
+        reach=scope_set(reach),
+        bound=token.handle is not None and token.handle.cnf is not None,
+        members={},
+    )

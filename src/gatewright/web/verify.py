@@ -1,0 +1,181 @@
+"""The verify address: what nginx, Apache, Traefik, Caddy and Envoy ask before they let a request pass (`docs/decisions/0019`).
+
+    /-/verify       the request in headers: X-Original-Method, -URI and -Host, or X-Forwarded-Method, -Uri and -Host
+    /-/verify/…     the request itself, its path behind this prefix (Envoy's way)
+
+The proxy shows the API's credentials in `Gatewright-Api`, since `Authorization` is the caller's. The answer is 200 with who calls in
+headers, or 401, 403 or 503 as the guard answers; whoever shows no credentials of an API gets an empty 403 and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gatewright.app import House
+from gatewright.base.log import Event, incident
+from gatewright.base.moment import Moment
+from gatewright.oauth.api_auth import authenticate_api
+from gatewright.oauth.api_host import issuer_of
+from gatewright.oauth.ask import Ask, Params
+from gatewright.oauth.catalogue import Api
+from gatewright.oauth.errors import InvalidClient, OAuthError
+from gatewright.oauth.issuer import ApiHost, Issuer
+from gatewright.oauth.verify import Open, Original, verify
+from gatewright.store import StoreError
+from gatewright.web.ask import REPEATED, HttpFault, Scope, Send, told_address
+from gatewright.web.reply import NO_STORE, NOSNIFF, send_raw
+from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal
+
+ADDRESS: Final = "/-/verify"
+PREFIX: Final = ADDRESS + "/"
+CREDENTIALS: Final = b"gatewright-api"
+
+# Each proxy has its own names for the same three things; the two sets at once are somebody's attempt to have one read for the other.
+_NGINX: Final = (b"x-original-method", b"x-original-uri", b"x-original-host")
+_FORWARDED: Final = (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host")
+_FORWARDED_FOR: Final = b"x-forwarded-for"
+_VARY: Final = b", ".join((b"authorization", CREDENTIALS, *_NGINX, *_FORWARDED, _FORWARDED_FOR, b"host"))
+
+Header = tuple[bytes, bytes]
+
+
+class VerifyDoor:
+    """Answers proxies. Reads no body: what is asked about stands in the head."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._world = house.world
+
+    async def __call__(self, scope: Scope, send: Send, head: dict[bytes, bytes], site: Issuer | ApiHost, at: Moment) -> None:
+        """Answer one request of a proxy."""
+        try:
+            answer, kept = await self._answer(scope, head, site, at)
+        except HttpFault as fault:
+            self._tell(scope, at, "invalid_request", fault.sentence)
+            raise
+        except OAuthError as error:
+            self._tell(scope, at, error.code, error.why or error.description)
+            await send_raw(send, 403, b"", [NO_STORE, NOSNIFF])
+            return
+        except StoreError as error:
+            self._tell(scope, at, UNAVAILABLE.reason, str(error))
+            answer, kept = UNAVAILABLE, NO_STORE
+        if isinstance(answer, Refusal):
+            await _refuse(send, answer)
+        else:
+            await send_raw(send, 200, b"", [kept, (b"vary", _VARY), *_who(answer)])
+
+    async def _answer(
+        self, scope: Scope, head: dict[bytes, bytes], site: Issuer | ApiHost, at: Moment
+    ) -> tuple[Open | Allowed | Refusal, Header]:
+        issuer = site if isinstance(site, Issuer) else site.issuers[0]
+        api = await self._api(head, issuer, at)
+        original = self._original(scope, head)
+        if isinstance(site, ApiHost):
+            token = original.authorization[0].partition(" ")[2].strip() if original.authorization else ""
+            issuer = await issuer_of(token, site, self._world, now=at.now)
+        answer = await verify(original, api, issuer, self._world, now=at.now)
+        return answer, NO_STORE if isinstance(answer, Refusal) else _kept(answer, api, at.now)
+
+    async def _api(self, head: dict[bytes, bytes], issuer: Issuer, at: Moment) -> Api:
+        shown = head.get(CREDENTIALS, b"")
+        if shown == REPEATED or not shown:
+            raise InvalidClient("no credentials of an API", why="no credentials of an API, or two")
+        return await authenticate_api(Ask(Params({}), issuer, at, authorization=shown.decode("latin-1")), self._world)
+
+    def _original(self, scope: Scope, head: dict[bytes, bytes]) -> Original:
+        authorization = head.get(b"authorization")
+        if scope["path"] == ADDRESS:
+            method, target, host = _named(head)
+        else:
+            raw: bytes = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
+            # Whoever writes the prefix itself in another way does not get it cut off: what is left matches nothing.
+            target = raw.decode("latin-1").removeprefix(ADDRESS) if raw.startswith(PREFIX.encode()) else ""
+            query: bytes = scope["query_string"]
+            target += "?" + query.decode("latin-1") if query else ""
+            method, host = scope["method"], head.get(b"host", b"").decode("latin-1")
+        forwarded = head.get(_FORWARDED_FOR)
+        return Original(
+            method=method,
+            target=target,
+            host=host,
+            authorization=() if authorization is None else _authorization(authorization),
+            address="" if forwarded is None else told_address(forwarded.decode("latin-1").split(","), self._house.trusted_proxies),
+        )
+
+    def _tell(self, scope: Scope, at: Moment, error: str, why: str) -> None:
+        path = ADDRESS if scope["path"] == ADDRESS else PREFIX
+        self._house.log.tell(Event.REQUEST_REFUSED, request=incident(at), path=path, error=error, why=why)
+
+
+def asked_at(path: str) -> bool:
+    """Tell whether a path is the verify address, in either form."""
+    return path == ADDRESS or path.startswith(PREFIX)
+
+
+def _named(head: dict[bytes, bytes]) -> tuple[str, str, str]:
+    """Return method, target and host from the one set of headers that the proxy sent whole.
+
+    Raises:
+        HttpFault: there is none, or both.
+    """
+    found = [names for names in (_NGINX, _FORWARDED) if names[0] in head and names[1] in head]
+    if len(found) != 1 or any(name in head for name in (_NGINX if found[0] is _FORWARDED else _FORWARDED)[:2]):
+        raise HttpFault(403, "send X-Original-Method, -URI and -Host or X-Forwarded-Method, -Uri and -Host, and not both")
+    method, target, host = [head.get(name, b"").decode("latin-1") for name in found[0]]
+    return method, target, host
+
+
+def _authorization(raw: bytes) -> tuple[str, ...]:
+    # Which of two is meant is not for us to guess: two of them are refused whatever they say.
+    return ("", "") if raw == REPEATED else (raw.decode("latin-1"),)
+
+
+def _kept(answer: Open | Allowed, api: Api, now: int) -> Header:
+    """Return for how long the proxy may let this request pass again without asking: never longer than the token lives."""
+    seconds = api.verify_max_age
+    if isinstance(answer, Allowed) and answer.claims.exp is not None:
+        seconds = min(seconds, answer.claims.exp - now)
+    return (b"cache-control", b"max-age=%d" % seconds) if seconds > 0 else NO_STORE
+
+
+def _who(answer: Open | Allowed) -> list[Header]:
+    """Return who calls. Every header is always there, so that one that the caller sent itself is replaced also by nothing."""
+    claims = answer.claims if isinstance(answer, Allowed) else None
+    return [
+        (b"gatewright-decision", b"public" if claims is None else b"allowed"),
+        (b"gatewright-user", b"" if claims is None else _plain(claims.sub)),
+        (b"gatewright-client", b"" if claims is None else _plain(claims.client_id)),
+        (b"gatewright-scope", b"" if claims is None else _plain(" ".join(sorted(claims.scopes)))),
+        (b"gatewright-account-id", _plain((claims and claims.account_id) or "")),
+        (b"gatewright-account", _plain((claims and claims.account) or "")),
+        (b"gatewright-authorization", _plain((claims and claims.authorization_id) or "")),
+    ]
+
+
+def _plain(text: str) -> bytes:
+    """Return a value as visible ASCII and spaces; anything else, and the percent sign with it, is percent-encoded as UTF-8."""
+    raw = text.encode()
+    if text.isascii() and text.isprintable() and "%" not in text:
+        return raw
+    return b"".join(bytes([byte]) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in raw)
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    body = refusal.body()
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.headers()]
+    # Not every proxy hands on a body: nginx shows a header of the answer in its stead.
+    headers += [NOSNIFF, (b"gatewright-problem", _ascii(body))]
+    await send_raw(send, refusal.status, body, headers)
+
+
+def _ascii(document: bytes) -> bytes:
+    """Return a JSON document in ASCII alone (RFC 8259 §7)."""
+    return document if document.isascii() else b"".join(_escaped(char) for char in document.decode())
+
+
+def _escaped(char: str) -> bytes:
+    if char.isascii():
+        return char.encode()
+    raw = char.encode("utf-16-be")
+    return b"".join(b"\\u%04x" % int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2))
