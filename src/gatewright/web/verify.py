@@ -34,7 +34,9 @@ CREDENTIALS: Final = b"gatewright-api"
 _NGINX: Final = (b"x-original-method", b"x-original-uri", b"x-original-host")
 _FORWARDED: Final = (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host")
 _FORWARDED_FOR: Final = b"x-forwarded-for"
-_VARY: Final = b", ".join((b"authorization", CREDENTIALS, *_NGINX, *_FORWARDED, _FORWARDED_FOR, b"host"))
+# nginx keeps nothing whose Vary has more than 128 bytes, so each way of asking names its own headers alone.
+_ALWAYS: Final = (b"authorization", CREDENTIALS, _FORWARDED_FOR)
+_VARY: Final[dict[tuple[bytes, ...], bytes]] = {names: b", ".join((*_ALWAYS, *names)) for names in (_NGINX, _FORWARDED, (b"host",))}
 
 Header = tuple[bytes, bytes]
 
@@ -63,7 +65,7 @@ class VerifyDoor:
         if isinstance(answer, Refusal):
             await _refuse(send, answer)
         else:
-            await send_raw(send, 200, b"", [kept, (b"vary", _VARY), *_who(answer)])
+            await send_raw(send, 200, b"", [kept, (b"vary", _VARY[_names(scope, head)]), *_who(answer)])
 
     async def _answer(
         self, scope: Scope, head: dict[bytes, bytes], site: Issuer | ApiHost, at: Moment
@@ -86,7 +88,7 @@ class VerifyDoor:
     def _original(self, scope: Scope, head: dict[bytes, bytes]) -> Original:
         authorization = head.get(b"authorization")
         if scope["path"] == ADDRESS:
-            method, target, host = _named(head)
+            method, target, host = [head.get(name, b"").decode("latin-1") for name in _names(scope, head)]
         else:
             raw: bytes = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
             # Whoever writes the prefix itself in another way does not get it cut off: what is left matches nothing.
@@ -113,17 +115,18 @@ def asked_at(path: str) -> bool:
     return path == ADDRESS or path.startswith(PREFIX)
 
 
-def _named(head: dict[bytes, bytes]) -> tuple[str, str, str]:
-    """Return method, target and host from the one set of headers that the proxy sent whole.
+def _names(scope: Scope, head: dict[bytes, bytes]) -> tuple[bytes, ...]:
+    """Return which headers name method, target and host; of a request behind the prefix it is its own Host.
 
     Raises:
-        HttpFault: there is none, or both.
+        HttpFault: there is none of the two sets, or some of both.
     """
-    found = [names for names in (_NGINX, _FORWARDED) if names[0] in head and names[1] in head]
-    if len(found) != 1 or any(name in head for name in (_NGINX if found[0] is _FORWARDED else _FORWARDED)[:2]):
+    if scope["path"] != ADDRESS:
+        return (b"host",)
+    found = [names for names in (_NGINX, _FORWARDED) if any(name in head for name in names[:2])]
+    if len(found) != 1 or not all(name in head for name in found[0][:2]):
         raise HttpFault(403, "send X-Original-Method, -URI and -Host or X-Forwarded-Method, -Uri and -Host, and not both")
-    method, target, host = [head.get(name, b"").decode("latin-1") for name in found[0]]
-    return method, target, host
+    return found[0]
 
 
 def _authorization(raw: bytes) -> tuple[str, ...]:
