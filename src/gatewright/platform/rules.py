@@ -203,8 +203,10 @@ def _routes(examiner: Examiner, part: Part[ApiPart]) -> None:
             examiner.found.add((*keys, key), sentence)
         for key, names in (("scopes", route.scopes), ("any_of", route.any_of)):
             for place, name in enumerate(names):
+                if name in own:
+                    continue
                 examiner.refers((*keys, key, place), name, "scope", "scopes")
-                if name in examiner.known["scopes"] and name not in own:
+                if name in examiner.known["scopes"] or name.startswith(MANAGEMENT_PREFIX):
                     examiner.found.add((*keys, key, place), "this scope is another API's, and no token for this one has it")
 
 
