@@ -248,6 +248,12 @@ async def test_a_method_is_what_standards_have(shop: Node, method: str) -> None:
     assert (await asked(shop, "/public/x", method=method)).status in (401, 403)
 
 
+async def test_a_token_that_is_sent_as_bound_and_is_not_is_refused(shop: Node) -> None:
+    token = (await tokens(shop))["access_token"]
+    answer = await asked(shop, "/me", ("authorization", f"DPoP {token}"))
+    assert (answer.status, problem(answer)["cause"]) == (401, "token_unbound")
+
+
 @pytest.mark.parametrize(
     "shown",
     [

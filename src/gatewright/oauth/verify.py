@@ -11,14 +11,15 @@ from typing import Final
 from msgspec import Struct, structs
 
 from gatewright.base import ids
+from gatewright.base.digest import b64
 from gatewright.oauth.access import Access, Form, NoAccess, present
 from gatewright.oauth.catalogue import Api
 from gatewright.oauth.claims import subject
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
 from gatewright.oauth.why import told
-from gatewright_guard.bearer import bearer
-from gatewright_guard.decide import NO_RULE, Allowed, Refusal, Requirement, decide, explained, refused
+from gatewright_guard.bearer import presented
+from gatewright_guard.decide import NO_RULE, NO_TOKEN, Allowed, Refusal, Requirement, decide, explained, refused
 from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
 from gatewright_guard.rules import Match
@@ -71,17 +72,20 @@ async def _decided(original: Original, match: Match | None, api: Api, issuer: Is
     needs = _ANY_TOKEN if match is None or match.rule.needs is None else match.rule.needs
     account = None if match is None else match.account
     try:
-        token = bearer(original.authorization, original.target.partition("?")[2])
+        sent = presented(original.authorization, original.target.partition("?")[2])
     except Refused as fault:
         # A proxy hands on 401 and 403 and makes a fault of its own of anything else.
         return structs.replace(refused(fault.cause), status=401)
-    if token is None:
-        return decide(None, needs, account=account)
-    found = await present(token, issuer, world, now=now, address=original.address)
+    if sent is None:
+        return NO_TOKEN
+    found = await present(sent.token, issuer, world, now=now, address=original.address)
     if isinstance(found, Access) and found.api is not None and found.api.id == api.id:
         world.usage.count("verified", issuer.tenant, found.client.id)
         world.uses.used(found.standing.grant, now)
-        answer = decide(_claims(found, issuer), needs, account=account)
+        claims = _claims(found, issuer)
+        # No proof of a key gets here, so a bound token is refused, and one that is sent as bound while it is not.
+        unbound = sent.scheme == "dpop" and not claims.bound
+        answer = refused(Cause.TOKEN_UNBOUND) if unbound else decide(claims, needs, account=account, now=now)
     elif isinstance(found, Access) and found.token.form is Form.JWT:
         # As a guard that verifies JWTs itself says it: the signature is right, so who shows it may know.
         answer = refused(Cause.AUDIENCE_WRONG)
@@ -114,6 +118,6 @@ def _claims(access: Access, issuer: Issuer) -> Claims:
         account=standing.account_slug,
         authorization_id=ids.show(ids.AUTHORIZATION, standing.id),
         reach=scope_set(reach),
-        bound=token.handle is not None and token.handle.cnf is not None,
+        confirmation=None if token.handle is None or token.handle.cnf is None else {"jkt": b64(token.handle.cnf)},
         members={},
     )
