@@ -56,6 +56,8 @@ def test_letters_of_another_size_open_nothing_and_shut_nothing() -> None:
         assert OPEN_AND_SHUT.match_target("GET", target, "x") is None
     found = Rules([Rule(path="/admin/*", needs=READ), Rule(path="/*", needs=None)]).match_target("GET", "/ADMIN/x", "x")
     assert found is None, "to some applications it is /admin"
+    for target in ("/%41dmin/x", "/%41DMIN/x", "/adm%49n/x", "/adm%4e/x".replace("%4e", "%49%4e")):
+        assert Rules([Rule(path="/admin/*", needs=READ), Rule(path="/*", needs=None)]).match_target("GET", target, "x") is None
     # An application that receives the request itself knows that it is another path.
     assert OPEN_AND_SHUT.match("GET", "/OPEN/x") is not None
 

@@ -16,10 +16,13 @@ from gatewright_guard.decide import Requirement
 MAX_TARGET: Final = 8192
 """Characters of a request target that are looked at; the usual servers take no longer one."""
 
+_USUAL: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,30}")
 _HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?::[0-9]{1,5})?")
 # RFC 3986 §3.3, pchar, without the semicolon.
 _TARGET: Final = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*")
+# What nearly every path is: nothing in it can be read in two ways.
+_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~]*)+/?")
 _ENCODED_AGAIN: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRANGE: Final = re.compile(r"[\x00-\x1f\x7f/\\;]")
 
@@ -60,7 +63,7 @@ class Rules:
         segments = segments_of(path)
         if segments is None:
             return None
-        name = host_of(host or "")
+        name = host_of(host or "") if self._hosts else None
         # Of a request without a readable host nobody knows which of the rules the application would go by.
         if self._hosts and name is None:
             return None
@@ -75,13 +78,15 @@ class Rules:
         Who serves the request is unknown here: letters whose case differs from a rule's may be the same to it, and may not.
         """
         segments = segments_of_target(target)
-        name = host_of(host)
-        if segments is None or not _METHOD.fullmatch(method) or (self._hosts and name is None):
+        name = host_of(host) if self._hosts else None
+        if segments is None or (self._hosts and name is None) or (method not in _USUAL and not _METHOD.fullmatch(method)):
             return None
+        # Where all letters are small on both sides, a rule that may fit does. An escape may stand for a letter that is not.
+        small = "%" not in target and target == target.casefold()
         for route in self._routes:
             if route.fits(method, segments, name):
                 return Match(route.rule, route.account(segments))
-            if route.may_fit(method, segments, name):
+            if not (small and route.small) and route.may_fit(method, segments, name):
                 return None
         return None
 
@@ -89,7 +94,7 @@ class Rules:
 class _Route:
     """A rule taken apart once."""
 
-    __slots__ = ("folded", "host", "methods", "open_ended", "place", "rule", "segments")
+    __slots__ = ("folded", "host", "least", "literals", "methods", "open_ended", "place", "rule", "segments", "small")
 
     def __init__(self, rule: Rule) -> None:
         if not rule.path.startswith("/"):
@@ -98,7 +103,10 @@ class _Route:
         self.rule = rule
         self.open_ended = path != rule.path
         self.segments = _split(path)
-        self.folded = [segment if _is_name(segment) else segment.casefold() for segment in self.segments]
+        self.least = len(self.segments)
+        self.literals = tuple((place, segment) for place, segment in enumerate(self.segments) if not _is_name(segment))
+        self.folded = tuple((place, segment.casefold()) for place, segment in self.literals)
+        self.small = self.folded == self.literals
         self.methods = rule.methods if rule.methods is None or "GET" not in rule.methods else rule.methods | {"HEAD"}
         self.host = rule.host
         if "*" in path:
@@ -117,22 +125,27 @@ class _Route:
 
     def fits(self, method: str, segments: Sequence[str], host: str | None) -> bool:
         """Whether the rule is about such a request."""
-        return self._about(method, segments, host) and all(
-            ours == theirs or _is_name(ours) for ours, theirs in zip(self.segments, segments, strict=False)
-        )
+        if not self._about(method, segments, host):
+            return False
+        # A loop and no generator: this stands before each request.
+        for place, literal in self.literals:  # noqa: SIM110
+            if segments[place] != literal:
+                return False
+        return True
 
     def may_fit(self, method: str, segments: Sequence[str], host: str | None) -> bool:
         """Whether it is for an application to which small and capital letters are the same."""
-        return self._about(method, segments, host) and all(
-            ours == theirs.casefold() or _is_name(ours) for ours, theirs in zip(self.folded, segments, strict=False)
-        )
+        if not self._about(method, segments, host):
+            return False
+        return all(segments[place].casefold() == literal for place, literal in self.folded)
 
     def _about(self, method: str, segments: Sequence[str], host: str | None) -> bool:
+        count = len(segments)
+        if count < self.least or (count > self.least and not self.open_ended):
+            return False
         if self.methods is not None and method not in self.methods:
             return False
-        if self.host is not None and self.host != host:
-            return False
-        return len(segments) == len(self.segments) or (len(segments) > len(self.segments) and self.open_ended)
+        return self.host is None or self.host == host
 
     def account(self, segments: Sequence[str]) -> str | None:
         """The account that the path names, if the rule says that it names one."""
@@ -171,6 +184,8 @@ def segments_of_target(target: str) -> list[str] | None:
     if len(target) > MAX_TARGET:
         return None
     path = target.partition("?")[0]
+    if _PLAIN.fullmatch(path):
+        return _split(path)
     if not _TARGET.fullmatch(path):
         return None
     segments = _split(path)

@@ -6,6 +6,7 @@ what is told of a refusal is what the guard and the address that says why would 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, structs
@@ -13,7 +14,7 @@ from msgspec import Struct, structs
 from gatewright.base import ids
 from gatewright.base.digest import b64
 from gatewright.oauth.access import Access, Form, NoAccess, present
-from gatewright.oauth.catalogue import Api
+from gatewright.oauth.catalogue import Api, Catalogue
 from gatewright.oauth.claims import subject
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
@@ -51,9 +52,8 @@ class Open(Struct, frozen=True):
 OPEN: Final = Open()
 
 
-async def verify(original: Original, api: Api, issuer: Issuer, world: World, *, now: int) -> Open | Allowed | Refusal:
+async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Issuer, world: World, now: int) -> Open | Allowed | Refusal:
     """Return whether a request to an API may pass, and who it is of."""
-    catalogue = await world.directory.catalogue(issuer.tenant)
     match = catalogue.rules(api).match_target(original.method, original.target, original.host)
     if match is not None and match.rule.needs is None:
         return OPEN
@@ -101,23 +101,30 @@ def _explained(refusal: Refusal, found: Access | NoAccess, api: Api, needs: Requ
     return explained(refusal, known.cause, known.detail)
 
 
+_scopes: Final = lru_cache(maxsize=1024)(scope_set)
+
+
+@lru_cache(maxsize=4096)
+def _account(number: int) -> str:
+    return ids.show(ids.ACCOUNT, number)
+
+
 def _claims(access: Access, issuer: Issuer) -> Claims:
     """Return what introspection would say to the API, as its guard reads it."""
     standing, token = access.standing, access.token
-    reach = "" if standing.account else access.allowed.reach
     return Claims(
         sub=subject(standing, access.client),
         client_id=access.client.client_id,
-        scopes=scope_set(access.allowed.own),
+        scopes=_scopes(access.allowed.own),
         iss=issuer.url,
         aud=() if access.api is None else (access.api.audience,),
         exp=token.exp,
         iat=token.iat,
         jti=token.jti,
-        account_id=ids.show(ids.ACCOUNT, standing.account) if standing.account else None,
+        account_id=_account(standing.account) if standing.account else None,
         account=standing.account_slug,
         authorization_id=ids.show(ids.AUTHORIZATION, standing.id),
-        reach=scope_set(reach),
+        reach=_scopes("" if standing.account else access.allowed.reach),
         confirmation=None if token.handle is None or token.handle.cnf is None else {"jkt": b64(token.handle.cnf)},
         members={},
     )
