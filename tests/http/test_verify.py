@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from gatewright.apis.book import apis_of, disable_api, retire_scope, scopes_of
+from gatewright.oauth.handle import open_handle, seal
 from tests.http.talk import BANK, BANK_API, BUDDY, a_code, exchange, serve, tokens
 from tests.http.test_budgets import READ, spent
 from tests.support.house import ENVIRON, Answer, Node, basic, bearer, open_nodes, sqlite_copy
@@ -246,6 +247,23 @@ routes = [
 @pytest.mark.parametrize("method", ["get", "Get", "G ET", "", "GET, POST", "X" * 40])
 async def test_a_method_is_what_standards_have(shop: Node, method: str) -> None:
     assert (await asked(shop, "/public/x", method=method)).status in (401, 403)
+
+
+async def test_a_token_that_is_bound_to_a_key_is_no_bearer_token(shop: Node) -> None:
+    world, at = shop.house.world, shop.house.clock.moment()
+    issuer = await shop.house.sites.find(b"id.acme.test")
+    assert issuer is not None
+    handle = open_handle((await tokens(shop))["access_token"], issuer, world.sealer, at.now)
+    assert handle is not None
+    row = await world.ledger.standing(handle.authorization)
+    assert row is not None
+    for cnf, status in ((None, 200), (bytes(32), 401)):
+        token = seal(msgspec.structs.replace(handle, cnf=cnf), row.access_secret, issuer, world.sealer, at)
+        answer = await asked(shop, "/me", bearer(token))
+        assert answer.status == status
+        assert status == 200 or problem(answer)["cause"] == "token_bound"
+        if cnf is not None:
+            assert (await asked(shop, "/me", ("authorization", f"DPoP {token}"))).status == 401
 
 
 async def test_a_token_that_is_sent_as_bound_and_is_not_is_refused(shop: Node) -> None:
