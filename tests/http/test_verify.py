@@ -322,16 +322,30 @@ async def test_two_sets_of_headers_at_once_are_somebodys_attempt(shop: Node) -> 
     assert any("X-Original-Method" in line for line in shop.lines), "the operator is told"
 
 
-async def test_traefik_and_caddy_name_the_request_in_forwarded_headers(shop: Node) -> None:
-    """As their documentation has it: `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`, `-For`; Traefik and Caddy ask with GET."""
+TRAEFIK = (
+    ("x-forwarded-method", "POST"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-host", "api.acme.test"),
+    ("x-forwarded-port", "443"),
+    ("x-forwarded-uri", "/any?x=1"),
+    ("x-forwarded-for", INSIDE),
+)
+CADDY = (
+    ("user-agent", "an app"),
+    ("cookie", "a=b"),
+    ("content-type", "application/json"),
+    ("x-forwarded-for", INSIDE),
+    ("x-forwarded-host", "api.acme.test"),
+    ("x-forwarded-method", "POST"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-uri", "/any?x=1"),
+)
+
+
+@pytest.mark.parametrize("said", [TRAEFIK, CADDY], ids=["traefik", "caddy"])
+async def test_traefik_and_caddy_name_the_request_in_forwarded_headers(shop: Node, said: tuple[tuple[str, str], ...]) -> None:
+    """As their documentation has it: both ask with GET; Traefik sends the headers that it was told to, Caddy all of the caller's."""
     token = (await tokens(shop))["access_token"]
-    said = (
-        ("x-forwarded-method", "GET"),
-        ("x-forwarded-proto", "https"),
-        ("x-forwarded-host", "api.acme.test"),
-        ("x-forwarded-uri", "/acme-dev/balance?x=1"),
-        ("x-forwarded-for", INSIDE),
-    )
     answer = await shop.ask("GET", "/-/verify", headers=(CREDENTIALS, *said, bearer(token)))
     assert (answer.status, answer.header("gatewright-account")) == (200, "acme-dev")
     denied = await shop.ask("GET", "/-/verify", headers=(CREDENTIALS, *said))
@@ -420,6 +434,28 @@ async def test_allowed_addresses_are_those_of_the_caller_and_not_of_the_proxy(sh
     answer = await asked(shop, "/me", bearer(token), *more)
     assert answer.status == status
     assert status == 200 or problem(answer)["cause"] == "ip_not_allowed"
+
+
+async def test_proxies_that_the_operator_names_are_passed_over_on_the_way_to_the_caller(tmp_path: Path) -> None:
+    async with open_nodes(sqlite_copy(tmp_path), options={"listen.trusted_proxies": ["10.0.0.0/8"]}) as (node,):
+        await node.apply(ROUTES)
+        code = await a_code(node, "openid read:balance", "office-only")
+        token = (await node.post("/token", exchange(code, "office-only"), basic("office-only"))).json["access_token"]
+        for hops, status in (
+            (f"{INSIDE}, 10.1.2.3", 200),
+            (f"{INSIDE}, {OUTSIDE}, 10.1.2.3", 401),
+            (f"x, {INSIDE}", 200),
+            ("x, 10.1.2.3", 401),
+        ):
+            assert (await asked(node, "/me", bearer(token), ("x-forwarded-for", hops))).status == status
+
+
+async def test_while_the_store_does_not_answer_nobody_gets_through(shop: Node) -> None:
+    token = (await tokens(shop))["access_token"]
+    assert (await asked(shop, "/me", bearer(token))).status == 200
+    await shop.house.store.close()
+    answer = await asked(shop, "/me", bearer(token))
+    assert (answer.status, answer.header("retry-after"), problem(answer)["cause"]) == (503, "2", "unavailable")
 
 
 async def test_a_token_without_an_account_passes_with_scopes_that_reach_over_all(shop: Node) -> None:
