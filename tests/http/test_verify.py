@@ -386,6 +386,8 @@ async def test_what_a_caller_may_know_of_its_refusal_is_told(shop: Node) -> None
     lacking = await asked(shop, "/both", bearer(got["access_token"]))
     assert problem(lacking)["missing_scope"] == "transfer:funds"
     assert (lacking.header("www-authenticate") or "").startswith(f'Bearer realm="{BANK}", error="insufficient_scope"')
+    assert problem(lacking)["more"].startswith("https://id.acme.test/-/"), "the page that tells more"
+    assert problem(lacking)["decision"]
     assert 'scope="read:balance transfer:funds"' in (lacking.header("www-authenticate") or "")
     shop.time.pass_(got["expires_in"])
     over = await asked(shop, "/me", bearer(got["access_token"]))

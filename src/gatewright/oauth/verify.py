@@ -7,13 +7,14 @@ what is told of a refusal is what the guard and the address that says why would 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
 from gatewright.base import ids
 from gatewright.base.digest import b64
-from gatewright.oauth.access import Access, Form, NoAccess, present
+from gatewright.oauth.access import Access, Form, present
+from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.catalogue import Api, Catalogue
 from gatewright.oauth.claims import subject
 from gatewright.oauth.issuer import Issuer
@@ -26,8 +27,11 @@ from gatewright_guard.refused import Cause, Refused
 from gatewright_guard.rules import Match
 from gatewright_guard.verify import Claims, scope_set
 
+if TYPE_CHECKING:
+    from gatewright.base.moment import Moment
+
 _ANY_TOKEN: Final = Requirement()
-_MAY_BE_EXPLAINED: Final = (Reason.INSUFFICIENT_SCOPE, Reason.INVALID_TOKEN)
+_MAY_BE_EXPLAINED: Final = (Reason.INSUFFICIENT_SCOPE, Reason.WRONG_ACCOUNT, Reason.INVALID_TOKEN)
 
 
 class Original(Struct, frozen=True, kw_only=True):
@@ -52,23 +56,25 @@ class Open(Struct, frozen=True):
 OPEN: Final = Open()
 
 
-async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Issuer, world: World, now: int) -> Open | Allowed | Refusal:
+async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Issuer, world: World, at: Moment) -> Open | Allowed | Refusal:
     """Return whether a request to an API may pass, and who it is of."""
     match = catalogue.rules(api).match_target(original.method, original.target, original.host)
     if match is not None and match.rule.needs is None:
         return OPEN
-    answer = await _decided(original, match, api, issuer, world, now)
+    answer = await _decided(original, match, api, issuer, world, at)
     if isinstance(answer, Allowed):
         world.usage.count("verified", issuer.tenant, api.id)
         if match is not None:
             return answer
         # Only who holds a good token learns that there is no route.
         answer = NO_RULE
-    world.usage.count(f"refused_{answer.reason}", issuer.tenant, api.id)
+    # With a decision id it was counted by whoever gave it one.
+    if answer.decision is None:
+        world.usage.count(f"refused_{answer.reason}", issuer.tenant, api.id)
     return structs.replace(answer, realm=api.audience)
 
 
-async def _decided(original: Original, match: Match | None, api: Api, issuer: Issuer, world: World, now: int) -> Allowed | Refusal:
+async def _decided(original: Original, match: Match | None, api: Api, issuer: Issuer, world: World, at: Moment) -> Allowed | Refusal:
     needs = _ANY_TOKEN if match is None or match.rule.needs is None else match.rule.needs
     account = None if match is None else match.account
     try:
@@ -78,27 +84,24 @@ async def _decided(original: Original, match: Match | None, api: Api, issuer: Is
         return structs.replace(refused(fault.cause), status=401)
     if sent is None:
         return NO_TOKEN
-    found = await present(sent.token, issuer, world, now=now, address=original.address)
+    found = await present(sent.token, issuer, world, now=at.now, address=original.address)
     if isinstance(found, Access) and found.api is not None and found.api.id == api.id:
         world.usage.count("verified", issuer.tenant, found.client.id)
-        world.uses.used(found.standing.grant, now)
+        world.uses.used(found.standing.grant, at.now)
         claims = _claims(found, issuer)
         # No proof of a key gets here, so a bound token is refused, and one that is sent as bound while it is not.
         unbound = sent.scheme == "dpop" and not claims.bound
-        answer = refused(Cause.TOKEN_UNBOUND) if unbound else decide(claims, needs, account=account, now=now)
+        answer = refused(Cause.TOKEN_UNBOUND) if unbound else decide(claims, needs, account=account, now=at.now)
     elif isinstance(found, Access) and found.token.form is Form.JWT:
         # As a guard that verifies JWTs itself says it: the signature is right, so who shows it may know.
         answer = refused(Cause.AUDIENCE_WRONG)
     else:
         answer = refused(Cause.TOKEN_INACTIVE)
-    return answer if isinstance(answer, Allowed) else _explained(answer, found, api, needs, now)
-
-
-def _explained(refusal: Refusal, found: Access | NoAccess, api: Api, needs: Requirement, now: int) -> Refusal:
-    if refusal.reason not in _MAY_BE_EXPLAINED:
-        return refusal
-    known = told(found, api, refusal.missing or needs.all_of, now)
-    return explained(refusal, known.cause, known.detail)
+    if isinstance(answer, Allowed) or answer.reason not in _MAY_BE_EXPLAINED:
+        return answer
+    ask = Ask(Params({} if account is None else {"account": account}), issuer, at)
+    known = await told(found, api, answer.missing or needs.all_of, ask, world)
+    return explained(answer, known.cause, known.detail, decision=known.decision or None, more=known.more or None)
 
 
 _scopes: Final = lru_cache(maxsize=1024)(scope_set)

@@ -68,11 +68,11 @@ async def why(ask: Ask, world: World) -> Reply:
     text = ask.params.need("token")
     found = await present(text, ask.issuer, world, now=ask.at.now, address=ask.params.get("ip_address"))
     asked = tuple(dict.fromkeys((ask.params.get("scope") or "").split()))[:_MOST]
-    return Reply(await told(found, api, asked, ask.params.get("account") or "", ask, world))
+    return Reply(await told(found, api, asked, ask, world))
 
 
-async def told(found: Access | NoAccess, api: Api, asked: tuple[str, ...], account: str, ask: Ask, world: World) -> Why:  # noqa: PLR0913, PLR0917 - all that the answer hangs on
-    """Return what an API may know of a token that was shown to it, of scopes that the token has or lacks, and of an account, if any."""
+async def told(found: Access | NoAccess, api: Api, asked: tuple[str, ...], ask: Ask, world: World) -> Why:
+    """Return what an API may know of a token that was shown to it, of scopes that it has or lacks, and of the `account` asked about."""
     if isinstance(found, NoAccess):
         return await _over(found, api, ask, world)
     if found.api is None or found.api.id != api.id:
@@ -80,6 +80,7 @@ async def told(found: Access | NoAccess, api: Api, asked: tuple[str, ...], accou
     own = names_of(found.token, found.standing, found.catalogue)
     scopes = {name: verdict(name, api, found, own) for name in asked}
     cause = next((said for said in scopes.values() if said is not Verdict.GRANTED), Verdict.GRANTED)
+    account = ask.params.get("account") or ""
     if account and not _opens(account, asked, found):
         cause = Verdict.WRONG_ACCOUNT
     if cause is Verdict.GRANTED:

@@ -85,7 +85,7 @@ class VerifyDoor:
         if isinstance(site, ApiHost):
             token = original.authorization[0].partition(" ")[2].strip() if original.authorization else ""
             issuer = await issuer_of(token, site, self._world, now=at.now)
-        answer = await verify(original, api, catalogue, issuer, self._world, at.now)
+        answer = await verify(original, api, catalogue, issuer, self._world, at)
         return answer if isinstance(answer, Refusal) else [*_kept(answer, api, names, at.now), *_who(answer)]
 
     async def _api(self, shown: bytes, catalogue: Catalogue, issuer: Issuer, at: Moment) -> Api:
