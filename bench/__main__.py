@@ -7,6 +7,7 @@
   ./dev bench profile OPS where the time of an operation goes
   ./dev bench inside      what an operation costs in the application alone: steady enough to compare two versions of the code
   ./dev bench guard       what the guard costs an API, beside a bare signature check and PyJWT
+  ./dev bench verify      the verify address beside a plain answer of the same server
   ./dev bench ceiling     what uvicorn and this load generator cost without Gatewright
 
 docs/benchmarks.md says how to read the figures.

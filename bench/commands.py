@@ -289,6 +289,28 @@ def guard(options: argparse.Namespace) -> None:
     measure_guard(options.batches)
 
 
+def verify(options: argparse.Namespace) -> None:
+    """Measure the verify address beside a plain answer of the same server that is the same for everybody."""
+    near, far = cores()
+    print(machine())
+    plain, *others = _operations("jwks,verify,verify-jwt,verify-public")
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder())
+        stack.enter_context(pinned(far))
+        for store in _stores(options):
+            one = stack.enter_context(deployed(store, folder, near))
+            with serving(one, near, workers=options.workers) as (target, _):
+                # In turns, so that a slow minute of the machine hits all of them.
+                samples = [[measured(target, operation, 32, 2000) for operation in (plain, *others)] for _ in range(5)]
+            base = median(round_[0].rate for round_ in samples)
+            for place, operation in enumerate((plain, *others)):
+                rate = median(round_[place].rate for round_ in samples)
+                cost = median(round_[place].server + round_[place].database for round_ in samples)
+                p99 = median(round_[place].p99 for round_ in samples)
+                told = f"{rate:7,.0f}/s = {rate / base:4.0%} of JWKS, {cost:6.1f} us of CPU, p99 {p99:5.2f} ms with 32 connections"
+                print(f"{store:<9} {operation.says:<36} {told}", flush=True)
+
+
 COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "run": run,
     "start": start,
@@ -297,5 +319,6 @@ COMMANDS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "profile": profile,
     "inside": inside,
     "guard": guard,
+    "verify": verify,
     "ceiling": ceiling,
 }

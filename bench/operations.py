@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from html import unescape
 from typing import Final
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from bench.load import Request, body_of, fire, get, header_of, post
 from bench.seed import Flavour, Seeder, spread
-from bench.world import BANK, BANK_SCOPES, CHALLENGE, EVENTS_SCOPES, REDIRECT, SECRETS, SERVICE, VERIFIER, WEB, Cast
+from bench.world import BANK, BANK_SCOPES, CHALLENGE, EVENTS, EVENTS_SCOPES, REDIRECT, SECRETS, SERVICE, VERIFIER, WEB, Cast
 
 POOL: Final = 1000  # different tokens shown in turn where showing one changes nothing
 _JWTS: Final = 200
@@ -106,6 +107,27 @@ def _userinfo(stage: Stage, count: int) -> list[Request]:
 
 def _userinfo_jwt(stage: Stage, count: int) -> list[Request]:
     return _turns([get(stage.host, "/userinfo", f"Authorization: Bearer {token}\r\n") for token in stage.jwts()], count)
+
+
+def _verify(stage: Stage, count: int) -> list[Request]:
+    tokens, ask = stage.tokens(), _proxied(BANK, "BENCH_BANK_SECRET", "/accounts/acme/balance?since=2026-01-01")
+    return _turns([get(stage.host, "/-/verify", f"Authorization: Bearer {token}\r\n{ask}") for token in tokens], count)
+
+
+def _verify_jwt(stage: Stage, count: int) -> list[Request]:
+    tokens, ask = stage.jwts(), _proxied(EVENTS, "BENCH_EVENTS_SECRET", "/events")
+    return _turns([get(stage.host, "/-/verify", f"Authorization: Bearer {token}\r\n{ask}") for token in tokens], count)
+
+
+def _verify_public(stage: Stage, count: int) -> list[Request]:
+    return [get(stage.host, "/-/verify", _proxied(BANK, "BENCH_BANK_SECRET", "/health"))] * count
+
+
+def _proxied(api: str, secret: str, target: str) -> str:
+    """Return what a proxy says beside the token of its caller, as the recipe for nginx has it."""
+    shown = b64encode(f"{quote(api, safe='')}:{SECRETS[secret]}".encode()).decode()
+    original = f"X-Original-Method: GET\r\nX-Original-URI: {target}\r\nX-Original-Host: api.bench.test\r\n"
+    return f"Gatewright-Api: Basic {shown}\r\n{original}X-Forwarded-For: 203.0.113.7\r\n"
 
 
 def _turns(requests: list[bytes], count: int) -> list[Request]:
@@ -207,6 +229,17 @@ OPERATIONS: Final = (
         prepare=_document("/.well-known/openid-configuration"),
         proof=b'"token_endpoint"',
         target=(40, 40),
+    ),
+    Operation(
+        name="verify", says="verify address, opaque user token", prepare=_verify, proof=b"gatewright-decision: allowed", target=(80, 105)
+    ),
+    Operation(name="verify-jwt", says="verify address, JWT", prepare=_verify_jwt, proof=b"gatewright-decision: allowed", target=(150, 170)),
+    Operation(
+        name="verify-public",
+        says="verify address, public route",
+        prepare=_verify_public,
+        proof=b"gatewright-decision: public",
+        target=(60, 60),
     ),
     Operation(name="jwks", says="JWKS", prepare=_document("/jwks"), proof=b'"keys"', target=(40, 40)),
 )

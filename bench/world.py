@@ -43,6 +43,12 @@ audience = "https://bank.bench.test"
 name     = "Bank"
 token    = {{ format = "opaque", lifetime = "2h" }}
 secret   = {{ env = "BENCH_BANK_SECRET" }}
+routes   = [
+  {{ path = "/health", public = true }},
+  {{ path = "/accounts/{{account}}/transfers", methods = ["POST"], scopes = ["transfer:funds"], account_in = "account" }},
+  {{ path = "/accounts/{{account}}/payees/*", scopes = ["list:payees"], account_in = "account" }},
+  {{ path = "/accounts/{{account}}/balance", methods = ["GET"], scopes = ["read:balance"], account_in = "account" }},
+]
 [apis.scopes]
 "read:balance"   = "See the balance"
 "transfer:funds" = "Send money"
@@ -53,6 +59,7 @@ audience = "https://events.bench.test"
 name     = "Events"
 token    = {{ format = "jwt", lifetime = "15m" }}
 secret   = {{ env = "BENCH_EVENTS_SECRET" }}
+routes   = [{{ path = "/events", methods = ["GET"], scopes = ["view:events"] }}]
 [apis.scopes]
 "create:events" = "Create events"
 "update:events" = "Change events"

@@ -33,6 +33,17 @@ def test_a_record_is_made_shown_changed_and_taken_away(shell: Shell) -> None:
     assert shell.json("roles", "retire", "Writer", "--yes")["status"] == "retired"
 
 
+def test_the_routes_of_an_api_are_changed_as_a_document(shell: Shell) -> None:
+    shell.settled()
+    table = '[{"path": "/health", "public": true}, {"path": "/a", "scopes": ["read:a"]}]'
+    changed = shell.json("apis", "change", "https://api.acme.test", "--routes", table)
+    assert [(one["path"], one["scopes"]) for one in changed["routes"]] == [("/health", []), ("/a", ["read:a"])]
+    assert "path: /health" in shell.must("apis", "show", "https://api.acme.test")
+    said = shell.must("apis", "change", "https://api.acme.test", "--routes", "[]", "--preview")
+    assert said.startswith("routes: [")
+    assert shell.json("apis", "change", "https://api.acme.test", "--unset", "routes")["routes"] == []
+
+
 def test_a_preview_tells_and_changes_nothing(shell: Shell) -> None:
     shell.settled()
     said = shell.must("roles", "change", "Reader", "--scopes", "read:a", "--preview")

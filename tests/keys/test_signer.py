@@ -222,6 +222,22 @@ async def test_a_retired_key_proves_nothing_from_now_on(store: Store) -> None:
     assert await audited(store) == [*MADE, "key.retired", "key.made"]
 
 
+async def test_a_signature_that_was_right_is_known_again_for_its_own_tenant_and_keys_alone(store: Store) -> None:
+    node = Node(store)
+    token = await node.signer.sign(ONE, "ES256", "at+jwt", b"{}")
+    first = await node.signer.verify(ONE, token)
+    assert first is not None
+    assert await node.signer.verify(ONE, token) is first, "nothing is computed twice"
+    assert await node.signer.typ(token) == "at+jwt"
+    assert await node.kid(tenant=OTHER)
+    assert await node.signer.verify(OTHER, token) is None
+    head, body, _ = token.split(".")
+    other = await node.signer.sign(ONE, "ES256", "at+jwt", b'{"a":1}')
+    assert await node.signer.verify(ONE, f"{head}.{body}.{other.rpartition('.')[2]}") is None
+    await node.signer.retire(node.clock.moment(), ONE, await node.kid(), actor="os:me")
+    assert await node.signer.verify(ONE, token) is None
+
+
 async def test_a_retired_key_is_followed_at_once_by_the_one_that_waited_and_never_by_an_older(store: Store) -> None:
     node = Node(store)
     oldest = await node.kid()

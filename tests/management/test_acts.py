@@ -82,6 +82,28 @@ async def test_apis_scopes_and_roles_are_made_changed_and_taken_away(both: Node)
     assert (await ops.must("GET", f"{path}/secrets"))["items"] == []
 
 
+async def test_an_api_has_a_table_of_routes_that_counts_as_a_whole(both: Node) -> None:
+    ops = await service(both)
+    first = {"path": "/health", "public": True}
+    second = {"path": "/{account}/x", "methods": ["GET"], "scopes": ["read:new"], "account_in": "account"}
+    new = {"audience": "https://new.acme.test", "name": "New", "scopes": {"read:new": "Read"}, "routes": [first, second]}
+    api = await ops.must("POST", "/apis", new)
+    usual: dict[str, object] = {"host": None, "methods": [], "scopes": [], "any_of": [], "account_in": None, "public": False}
+    assert (api["routes"], api["verify_max_age"]) == ([usual | first, usual | second], "0s")
+    path = f"/apis/{api['id']}"
+    assert (await ops.change(path, {"name": "Newer"}))["routes"] == api["routes"]
+    changed = await ops.change(path, {"routes": [second], "verify_max_age": "5s"})
+    assert (changed["routes"], changed["verify_max_age"]) == ([usual | second], "5s")
+    await ops.must("POST", "/scopes/read:new/rename", {"name": "see:new"})
+    assert (await ops.must("GET", path))["routes"][0]["scopes"] == ["see:new"]
+    for row, place in (({"path": "x"}, "/routes/1/path"), ({"path": "/x", "scopes": ["view:events"]}, "/routes/1/scopes/0")):
+        faults = await ops.problem("PATCH", path, {"routes": [first, row]}, {"if-match": "*"})
+        assert [one["pointer"].removeprefix("#") for one in faults["errors"]] == [place]
+    emptied = await ops.change(path, {"routes": None, "verify_max_age": None})
+    assert (emptied["routes"], emptied["verify_max_age"]) == ([], "0s")
+    assert (await acts(ops, subject=api["id"])).count("api.changed") == 6
+
+
 async def test_users_are_made_with_a_password_changed_and_deleted(both: Node) -> None:
     ops = await service(both)
     new = {

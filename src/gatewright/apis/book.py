@@ -12,11 +12,14 @@ from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.base.change import sides
-from gatewright.oauth.catalogue import ids_of, text_of
+from gatewright.oauth.catalogue import Route, ids_of, text_of
 from gatewright.store import Query
 
 if TYPE_CHECKING:
     from gatewright.store import Store, Tx
+
+
+_read_routes: Final = msgspec.json.Decoder(tuple[Route, ...]).decode
 
 
 class ApiRow(Struct, frozen=True):
@@ -31,6 +34,13 @@ class ApiRow(Struct, frozen=True):
     token_alg: str
     disabled_at: int | None
     jwt_until: int = 0
+    routes: str = "[]"
+    verify_max_age: int = 0
+
+    @property
+    def table(self) -> tuple[Route, ...]:
+        """Its table of routes, which is stored as a JSON document."""
+        return _read_routes(self.routes)
 
 
 class ScopeRow(Struct, frozen=True):
@@ -78,8 +88,8 @@ class RoleRow(Struct, frozen=True):
 
 APIS: Final = Query(
     ApiRow,
-    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until FROM api
-        WHERE tenant = :tenant ORDER BY id""",
+    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until, routes, verify_max_age
+         FROM api WHERE tenant = :tenant ORDER BY id""",
 )
 SCOPES: Final = Query(
     ScopeRow,
@@ -90,17 +100,18 @@ NAMINGS: Final = Query(Naming, "SELECT id, scope, name, ended_at FROM scope_nami
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
     None,
-    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at)
-       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now)""",
+    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at, verify_max_age)
+       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now, :verify_max_age)""",
 )
 _CHANGE_API: Final = Query(
     None,
     """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
-                      token_alg = :token_alg,
+                      token_alg = :token_alg, verify_max_age = :verify_max_age,
                       jwt_until = CASE WHEN token_format = 'jwt' AND jwt_until < :now + token_lifetime THEN :now + token_lifetime
                                        ELSE jwt_until END
         WHERE id = :id AND tenant = :tenant""",
 )
+_SET_ROUTES: Final = Query(None, "UPDATE api SET routes = :routes WHERE id = :id AND tenant = :tenant")
 _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL")
 _ENABLE_API: Final = Query(None, "UPDATE api SET disabled_at = NULL WHERE id = :id AND tenant = :tenant AND disabled_at IS NOT NULL")
 _MAKE_SCOPE: Final = Query(
@@ -152,6 +163,7 @@ class ApiTerms(Struct, frozen=True, kw_only=True):
     token_format: str
     token_lifetime: int
     token_alg: str
+    verify_max_age: int = 0
 
 
 class ScopeTerms(Struct, frozen=True, kw_only=True):
@@ -199,6 +211,7 @@ async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
         token_format=terms.token_format,
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
+        verify_max_age=terms.verify_max_age,
         now=deed.at.now,
     )
     await deed.note(Act.API_MADE, ids.show(ids.API, number), audience=audience)
@@ -218,9 +231,18 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
         now=deed.at.now,
+        verify_max_age=terms.verify_max_age,
     )
     changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (api, terms)))
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)
+    await deed.announce(CATALOGUE_KIND)
+
+
+async def set_routes(deed: Deed, api: int, audience: str, *, before: tuple[Route, ...], after: tuple[Route, ...]) -> None:
+    """Set an API's table of routes; it counts as a whole, in its order."""
+    await deed.tx.do(_SET_ROUTES, id=api, tenant=deed.tenant, routes=msgspec.json.encode(after).decode())
+    changed = sides({"routes": msgspec.to_builtins(before)}, {"routes": msgspec.to_builtins(after)})
+    await deed.note(Act.API_CHANGED, ids.show(ids.API, api), audience=audience, **changed)
     await deed.announce(CATALOGUE_KIND)
 
 

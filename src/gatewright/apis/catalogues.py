@@ -93,6 +93,8 @@ def _api(row: ApiRow) -> Api:
             "token_alg": row.token_alg,
             "disabled": row.disabled_at is not None,
             "jwt_until": row.jwt_until,
+            "routes": row.table,
+            "verify_max_age": row.verify_max_age,
         },
         Api,
     )

@@ -28,6 +28,7 @@ from gatewright.management.records import filled, form, patch, record
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, Name, ScopePart
 from gatewright.platform.impact import without_apis, without_scopes
+from gatewright.platform.routes import shown_routes
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
 from gatewright_guard.feed import MAX_AWAY
@@ -206,6 +207,8 @@ async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
             "revocation": msgspec.to_builtins(await revocation(errand.source, errand.tenant, row, errand.at.now)),
+            "routes": msgspec.to_builtins(shown_routes(row.table, {scope.id: scope.name for scope in names.scopes.values()})),
+            "verify_max_age": duration.show(row.verify_max_age),
         },
     )
 
@@ -337,7 +340,7 @@ OPERATIONS: Final = (
         run=create_api,
         body=NewApi,
         gives=ApiRecord,
-        acts=(Act.API_MADE, Act.SCOPE_MADE),
+        acts=(Act.API_MADE, Act.SCOPE_MADE, Act.API_CHANGED),
     ),
     Operation(name="apis.show", method="GET", path="/apis/{api}", scope=READ, run=show_api, where=ApiAt, gives=ApiRecord),
     Operation(

@@ -9,6 +9,10 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
+from gatewright.base.ids import SCOPE, show
+from gatewright_guard.decide import Requirement
+from gatewright_guard.rules import Rule, Rules
+
 OPENID_API: Final = 0  # the `api` of a scope that belongs to no API but to OpenID Connect
 UNTIL_REVOKED: Final = 0  # the `token_lifetime` of an API whose tokens live until they are revoked
 
@@ -41,8 +45,26 @@ class Scope(Struct, frozen=True):
     made_at: int = 0
 
 
+class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What requests to an API need where a proxy asks at the verify address (`docs/decisions/0021`).
+
+    `scopes` (all of them) and `any_of` are ids, so that a scope keeps its routes when it gets another name. No `methods` are all.
+    """
+
+    path: str
+    host: str | None = None
+    methods: tuple[str, ...] = ()
+    scopes: tuple[int, ...] = ()
+    any_of: tuple[int, ...] = ()
+    account_in: str | None = None
+    public: bool = False
+
+
 class Api(Struct, frozen=True, kw_only=True):
-    """A protected resource: an audience with its scopes and how its access tokens are made."""
+    """A protected resource: an audience with its scopes and how its access tokens are made.
+
+    `verify_max_age` is for how many seconds a proxy may keep an answer of the verify address.
+    """
 
     id: int
     audience: str
@@ -54,6 +76,8 @@ class Api(Struct, frozen=True, kw_only=True):
     disabled: bool = False
     jwt_until: int = 0
     """Until when JWTs may live that were made before its format or lifetime was changed last."""
+    routes: tuple[Route, ...] = ()
+    verify_max_age: int = 0
 
 
 class Role(Struct, frozen=True):
@@ -123,6 +147,7 @@ class Catalogue:
 
     __slots__ = (
         "_apis_by_address",
+        "_rules",
         "apis",
         "apis_by_audience",
         "retired",
@@ -148,6 +173,27 @@ class Catalogue:
         self.scopes_by_name = {name: scope for scope in every for name in (scope.name, *scope.aliases)}
         self.roles = {role.id: role for role in roles}
         self.roles_by_name = {role.name: role for role in roles}
+        self._rules: dict[int, Rules] = {}
+
+    def rules(self, api: Api) -> Rules:
+        """Return an API's table of routes with the present names of their scopes, taken apart when first needed."""
+        found = self._rules.get(api.id)
+        if found is None:
+            found = self._rules[api.id] = Rules([self._rule(route) for route in api.routes])
+        return found
+
+    def _rule(self, route: Route) -> Rule:
+        return Rule(
+            path=route.path,
+            needs=None if route.public else Requirement(self._required(route.scopes), self._required(route.any_of)),
+            methods=frozenset(route.methods) or None,
+            account_in=route.account_in,
+            host=route.host,
+        )
+
+    def _required(self, ids: tuple[int, ...]) -> tuple[str, ...]:
+        # A scope that is given to nobody any more is still needed, so that what it protected stays shut.
+        return tuple([self.scopes[number].name if number in self.scopes else show(SCOPE, number) for number in ids])
 
     def api_named(self, resource: str) -> Api | None:
         """Return the API whose audience is the address that a `resource` parameter names, however the client writes it (RFC 8707 §2)."""

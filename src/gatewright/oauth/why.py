@@ -67,11 +67,16 @@ async def why(ask: Ask, world: World) -> Reply:
     api = await authenticate_api(ask, world)
     text = ask.params.need("token")
     found = await present(text, ask.issuer, world, now=ask.at.now, address=ask.params.get("ip_address"))
-    if isinstance(found, NoAccess):
-        return Reply(await _over(found, api, ask, world))
-    if found.api is None or found.api.id != api.id:
-        return Reply(STRANGER)
     asked = tuple(dict.fromkeys((ask.params.get("scope") or "").split()))[:_MOST]
+    return Reply(await told(found, api, asked, ask, world))
+
+
+async def told(found: Access | NoAccess, api: Api, asked: tuple[str, ...], ask: Ask, world: World) -> Why:
+    """Return what an API may know of a token that was shown to it, of scopes that it has or lacks, and of the `account` asked about."""
+    if isinstance(found, NoAccess):
+        return await _over(found, api, ask, world)
+    if found.api is None or found.api.id != api.id:
+        return STRANGER
     own = names_of(found.token, found.standing, found.catalogue)
     scopes = {name: verdict(name, api, found, own) for name in asked}
     cause = next((said for said in scopes.values() if said is not Verdict.GRANTED), Verdict.GRANTED)
@@ -79,14 +84,14 @@ async def why(ask: Ask, world: World) -> Reply:
     if account and not _opens(account, asked, found):
         cause = Verdict.WRONG_ACCOUNT
     if cause is Verdict.GRANTED:
-        return Reply(Why(cause, scopes=_said(scopes)))
+        return Why(cause, scopes=_said(scopes))
     finding = _finding(found.token, found.standing, cause, ask)
     known = found.catalogue.scopes_by_name
     judged = tuple([Judged(known[name].id if name in known else None, said) for name, said in scopes.items()])
     finding = structs.replace(finding, scopes=judged, account=account if cause is Verdict.WRONG_ACCOUNT else "")
     more = _told(finding, found.catalogue, found.client.client_id, ask, world)
     detail = _named(cause, scopes, found) if found.client.settings.party == "first" else ""
-    return Reply(Why(cause, detail, scopes=_said(scopes), decision=finding.decision, more=more))
+    return Why(cause, detail, scopes=_said(scopes), decision=finding.decision, more=more)
 
 
 async def _over(found: NoAccess, api: Api, ask: Ask, world: World) -> Why:

@@ -22,6 +22,7 @@ from gatewright.platform.current import Current
 from gatewright.platform.document import UNTIL_REVOKED_WORD, ApiPart, DomainPart, TenantPart, origin_of
 from gatewright.platform.naming import alias_names, understood_names
 from gatewright.platform.reading import Part, Reading
+from gatewright.platform.routes import route_steps
 from gatewright.platform.steps import Change, Detail, Step, Work, details, id_in, ids_in, told
 from gatewright.platform.steps import Kind as ChangeKind
 from gatewright.platform.terms import api_terms, implied_names, presets_of, scope_terms, tenant_policy
@@ -116,7 +117,7 @@ async def _place_domain(row: DomainRow, position: int, work: Work) -> None:
 
 
 def api_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]) -> Iterator[Step]:
-    """Yield the steps for APIs, then those for scopes: new ones first, since others may imply them."""
+    """Yield the steps for APIs, then those for scopes (new ones first, since others may imply them), then those for routes."""
     presets = presets_of(reading.tenant, current.tenant)
     for part in reading.apis:
         yield from _api_steps(part, current, secrets.get((*part.keys, "secret")), presets)
@@ -129,6 +130,8 @@ def api_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]) -
                 else:
                     later.append(step)
     yield from later
+    for part in reading.apis:
+        yield from route_steps(part, current)
 
 
 def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None, presets: tuple[PathPreset, ...]) -> Iterator[Step]:
@@ -158,14 +161,20 @@ def _knows(secret: Secret, row: ApiRow | None, current: Current) -> bool:
 
 def _present(row: ApiRow) -> ApiTerms:
     return ApiTerms(
-        name=row.name, roles=row.roles, token_format=row.token_format, token_lifetime=row.token_lifetime, token_alg=row.token_alg
+        name=row.name,
+        roles=row.roles,
+        token_format=row.token_format,
+        token_lifetime=row.token_lifetime,
+        token_alg=row.token_alg,
+        verify_max_age=row.verify_max_age,
     )
 
 
 def _shown(terms: ApiTerms) -> dict[str, Any]:
     lifetime = UNTIL_REVOKED_WORD if terms.token_lifetime == UNTIL_REVOKED else duration.show(terms.token_lifetime)
     token = {"token.format": terms.token_format, "token.lifetime": lifetime, "token.alg": terms.token_alg}
-    return {"name": terms.name, "roles": terms.roles, **token}
+    kept = {"verify_max_age": duration.show(terms.verify_max_age)} if terms.verify_max_age else {}
+    return {"name": terms.name, "roles": terms.roles, **token, **kept}
 
 
 async def _make_api(audience: str, terms: ApiTerms, work: Work) -> None:

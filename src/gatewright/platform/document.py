@@ -52,6 +52,29 @@ RetireDay = Annotated[
 ]
 
 
+RoutePath = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        pattern=r"^/[^\s?#%;\\]*\Z",
+        examples=["/accounts/{account}/balance", "/reports/*"],
+        extra={"form": "a path that begins with a slash is expected, decoded, without query"},
+    ),
+]
+HostName = Annotated[
+    str,
+    Meta(
+        max_length=253,
+        pattern=r"^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\Z",
+        examples=["api.acme.test"],
+        extra={"form": "a host name in small letters is expected, without scheme and port"},
+    ),
+]
+Method = Annotated[
+    str, Meta(pattern=r"^[A-Z][A-Z-]{0,30}\Z", examples=["GET", "POST"], extra={"form": "a method in capital letters is expected"})
+]
+
+
 class DomainPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A domain with what differs from its tenant: the name and the look of its pages."""
 
@@ -104,6 +127,22 @@ class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retires: RetireDay | None = None
 
 
+class RoutePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a request needs where a proxy asks at the verify address. The first row that fits counts, and what none fits is closed.
+
+    `path` is compared segment by segment: `{name}` is any one, `/*` at the end whatever follows. Without `methods` it is for all, and
+    GET is for HEAD too. Without `scopes` (all of them) and `any_of` any token for the API will do; `public` asks for none.
+    """
+
+    path: RoutePath
+    host: HostName | None = None
+    methods: tuple[Method, ...] = ()
+    scopes: tuple[Name, ...] = ()
+    any_of: tuple[Name, ...] = ()
+    account_in: Name | None = None
+    public: bool = False
+
+
 class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A protected resource."""
 
@@ -113,6 +152,8 @@ class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     token: TokenPart = TokenPart()
     secret: SecretSource | None = None
     scopes: dict[str, Text | ScopePart] = {}
+    routes: Annotated[tuple[RoutePart, ...], Meta(max_length=500)] = ()
+    verify_max_age: Duration | None = None
 
 
 class RolePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gatewright.platform.document import ScopePart
+from gatewright.platform.document import RoutePart, ScopePart
 from gatewright.platform.reading import P, Part, Reading
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _with_aliases(reading: Reading) -> Iterator[tuple[str, ScopePart]]:
 
 
 def by_present_names(reading: Reading, current: Current) -> Reading:
-    """Return a file in which roles, clients and implications name scopes by their present names."""
+    """Return a file in which roles, clients, routes and implications name scopes by their present names."""
     if not current.aliases:
         return reading
 
@@ -55,9 +55,17 @@ def by_present_names(reading: Reading, current: Current) -> Reading:
     def edges(value: str | ScopePart) -> str | ScopePart:
         return value if isinstance(value, str) else msgspec.structs.replace(value, implies=named(value.implies))
 
+    def routes(table: tuple[RoutePart, ...]) -> tuple[RoutePart, ...]:
+        return tuple([msgspec.structs.replace(route, scopes=named(route.scopes), any_of=named(route.any_of)) for route in table])
+
     return replace(
         reading,
-        apis=tuple([_with(part, scopes={name: edges(value) for name, value in part.value.scopes.items()}) for part in reading.apis]),
+        apis=tuple(
+            [
+                _with(part, scopes={name: edges(value) for name, value in part.value.scopes.items()}, routes=routes(part.value.routes))
+                for part in reading.apis
+            ]
+        ),
         roles=tuple([_with(part, scopes=named(part.value.scopes)) for part in reading.roles]),
         clients=tuple([_with(part, scopes=named(part.value.scopes)) for part in reading.clients]),
     )

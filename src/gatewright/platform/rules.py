@@ -26,6 +26,7 @@ from gatewright.platform.document import NEVER, ApiPart, ClientPart, ScopePart, 
 from gatewright.platform.naming import alias_faults
 from gatewright.platform.present import named_settings
 from gatewright.platform.reading import Part, Reading
+from gatewright.platform.routes import LONGEST_KEPT, route_faults
 from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, retires_at, tenant_policy
 from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
@@ -185,8 +186,28 @@ def _api(examiner: Examiner, part: Part[ApiPart]) -> None:
     secret = examiner.reveal((*part.keys, "secret"), api.secret)
     if secret is not None and len(secret.reveal()) < SHORTEST_API_SECRET:
         found.add((*part.keys, "secret"), f"an API's secret has at least {SHORTEST_API_SECRET} characters")
+    if terms.verify_max_age > LONGEST_KEPT:
+        found.add((*part.keys, "verify_max_age"), f"an answer is kept for at most {LONGEST_KEPT}s", "whoever lost access has it that long")
     for name, value in api.scopes.items():
         _scope(examiner, (*part.keys, "scopes", name), name, value, api.audience)
+    _routes(examiner, part)
+
+
+def _routes(examiner: Examiner, part: Part[ApiPart]) -> None:
+    row = examiner.current.apis.get(part.value.audience)
+    own = {name for name, scope in examiner.current.scopes.items() if row is not None and scope.api == row.id}
+    own |= {other for other in part.value.scopes if other not in examiner.current.scopes}
+    for index, route in enumerate(part.value.routes):
+        keys: Keys = (*part.keys, "routes", index)
+        for key, sentence in route_faults(route):
+            examiner.found.add((*keys, key), sentence)
+        for key, names in (("scopes", route.scopes), ("any_of", route.any_of)):
+            for place, name in enumerate(names):
+                if name in own:
+                    continue
+                examiner.refers((*keys, key, place), name, "scope", "scopes")
+                if name in examiner.known["scopes"] or name.startswith(MANAGEMENT_PREFIX):
+                    examiner.found.add((*keys, key, place), "this scope is another API's, and no token for this one has it")
 
 
 def _scope(examiner: Examiner, keys: Keys, name: str, value: str | ScopePart, audience: str) -> None:

@@ -22,7 +22,20 @@ Sign = Literal["+", "~", "-"]
 __all__ = ["Change", "Detail", "Hit", "Names", "SlowWork", "Step", "Unprepared", "Work", "details", "id_in", "ids_in", "told", "user_key"]
 
 Kind = Literal[
-    "tenant", "domain", "api host", "api", "scope", "role", "account", "user", "membership", "client", "client secret", "api secret", "app"
+    "tenant",
+    "domain",
+    "api host",
+    "api",
+    "scope",
+    "role",
+    "account",
+    "user",
+    "membership",
+    "client",
+    "client secret",
+    "api secret",
+    "app",
+    "routes",
 ]
 
 

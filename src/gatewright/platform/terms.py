@@ -66,19 +66,28 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
     """Return what an API is to be; a new one's tokens live as long as those of the systems whose paths the tenant publishes."""
     wanted, token = part.value, part.value.token
     given = part.given.get("token", {})
+    kept = seconds(wanted.verify_max_age or "0s")
     lifetime = None if token.lifetime is None else lifetime_of(token)
     if lifetime is None and "lifetime" in given:
         lifetime = _LIFETIMES[token.format]  # named, and named nothing: its default comes back
     if row is None:
         usual = _AS_OAUTH if token.format == "opaque" and published(presets) == "oauth" else _LIFETIMES[token.format]
         default = lifetime if lifetime is not None else usual
-        return ApiTerms(name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg)
+        return ApiTerms(
+            name=wanted.name,
+            roles=wanted.roles,
+            token_format=token.format,
+            token_lifetime=default,
+            token_alg=token.alg,
+            verify_max_age=kept,
+        )
     return ApiTerms(
         name=wanted.name,
         roles=wanted.roles if "roles" in part.given else row.roles,
         token_format=token.format if "format" in given else row.token_format,
         token_lifetime=lifetime if lifetime is not None else row.token_lifetime,
         token_alg=token.alg if "alg" in given else row.token_alg,
+        verify_max_age=kept if "verify_max_age" in part.given else row.verify_max_age,
     )
 
 

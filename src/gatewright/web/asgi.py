@@ -24,6 +24,7 @@ from gatewright.web.openapi import PREFIX
 from gatewright.web.pages.door import PageDoor
 from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_chosen, send_json, send_raw
 from gatewright.web.rest import RestDoor
+from gatewright.web.verify import VerifyDoor, asked_at
 
 EVERY_PRESET: Final[frozenset[str]] = frozenset(PATHS)
 READY: Final = "/-/ready"
@@ -48,6 +49,7 @@ class Gate:
         self._pages = PageDoor(house)
         self._rest = RestDoor(house)
         self._feed = FeedDoor(house)
+        self._verify = VerifyDoor(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
         self._not_ready: str | None = None  # what was told last, which is told once
 
@@ -68,6 +70,9 @@ class Gate:
             site = await self._house.sites.at(head.get(b"host", b""))
             if not isinstance(site, Issuer):
                 await self._elsewhere(site, found, scope, receive, send, head, at, manner)
+                return
+            if found is None and asked_at(path):
+                await self._verify(scope, send, head, site, at)
                 return
             if found is None or not found[1].intersection(site.paths):
                 await self._door(path)(scope, receive, send, head, site, at)
@@ -110,6 +115,9 @@ class Gate:
             await send_json(send, 200, document(site), [(b"cache-control", b"public, max-age=300"), *CORS_ANY])
             return
         managed = scope["path"].startswith(MANAGED) and scope["path"] != MANAGED
+        if site.issuers and asked_at(scope["path"]):
+            await self._verify(scope, send, head, site, at)
+            return
         if not site.issuers or not (managed or (found is not None and found[0].api)):
             raise HttpFault(404, "this host serves an API: sign-in and tokens are at the host of an issuer")
         kind, _, token = (_authorization(head) or "").partition(" ")

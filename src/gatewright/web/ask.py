@@ -27,7 +27,13 @@ _SAID_AGAIN: Final = frozenset({"client_id", "redirect_uri", "resource", "scope"
 _REMEMBERED: Final = 512  # characters
 _JSON: Final = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 REPEATED: Final = b"\0repeated"  # stands for a header that came twice where one is allowed
-ONLY_ONCE: Final = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"origin"})
+ONLY_ONCE: Final = frozenset(
+    {
+        *(b"host", b"authorization", b"content-length", b"content-type", b"origin", b"gatewright-api"),
+        *(b"x-original-method", b"x-original-uri", b"x-original-host"),
+        *(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host"),
+    }
+)
 
 
 class HttpFault(Exception):
@@ -62,7 +68,12 @@ def address(scope: Scope, forwarded: bytes, trusted: tuple[Network, ...]) -> str
     peer = client[0] if client else ""
     if not trusted or not forwarded:
         return str(peer)
-    hops = [*forwarded.decode("latin-1").split(","), str(peer)]
+    return told_address([*forwarded.decode("latin-1").split(","), str(peer)], trusted)
+
+
+def told_address(hops: list[str], trusted: tuple[Network, ...]) -> str:
+    """Return the last of the hops of a request that is no proxy of ours."""
+    peer = ""
     for hop in reversed(hops):
         peer = hop.strip()
         try:
@@ -72,7 +83,7 @@ def address(scope: Scope, forwarded: bytes, trusted: tuple[Network, ...]) -> str
             return ""
         if not any(number in network for network in trusted):
             break
-    return str(peer)
+    return peer
 
 
 def _plain(number: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
