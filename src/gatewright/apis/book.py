@@ -12,6 +12,7 @@ from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.base.change import sides
+from gatewright.ledger import scope_use
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.store import Query
 
@@ -30,6 +31,7 @@ class ApiRow(Struct, frozen=True):
     token_lifetime: int
     token_alg: str
     disabled_at: int | None
+    usage: int = 0
 
 
 class ScopeRow(Struct, frozen=True):
@@ -77,7 +79,8 @@ class RoleRow(Struct, frozen=True):
 
 APIS: Final = Query(
     ApiRow,
-    "SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at FROM api WHERE tenant = :tenant ORDER BY id",
+    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, usage
+         FROM api WHERE tenant = :tenant ORDER BY id""",
 )
 SCOPES: Final = Query(
     ScopeRow,
@@ -88,13 +91,13 @@ NAMINGS: Final = Query(Naming, "SELECT id, scope, name, ended_at FROM scope_nami
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
     None,
-    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at)
-       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now)""",
+    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, usage, created_at)
+       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :usage, :now)""",
 )
 _CHANGE_API: Final = Query(
     None,
     """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
-                      token_alg = :token_alg
+                      token_alg = :token_alg, usage = :usage
         WHERE id = :id AND tenant = :tenant""",
 )
 _DISABLE_API: Final = Query(None, "UPDATE api SET disabled_at = :now WHERE id = :id AND tenant = :tenant AND disabled_at IS NULL")
@@ -148,6 +151,7 @@ class ApiTerms(Struct, frozen=True, kw_only=True):
     token_format: str
     token_lifetime: int
     token_alg: str
+    usage: bool = False
 
 
 class ScopeTerms(Struct, frozen=True, kw_only=True):
@@ -195,6 +199,7 @@ async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
         token_format=terms.token_format,
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
+        usage=int(terms.usage),
         now=deed.at.now,
     )
     await deed.note(Act.API_MADE, ids.show(ids.API, number), audience=audience)
@@ -213,10 +218,25 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         token_format=terms.token_format,
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
+        usage=int(terms.usage),
     )
-    changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (api, terms)))
+    if terms.usage != bool(api.usage):
+        await scope_use.begin_anew(deed.tx, deed.tenant, api.id)
+    changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (terms_of(api), terms)))
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)
     await deed.announce(CATALOGUE_KIND)
+
+
+def terms_of(api: ApiRow) -> ApiTerms:
+    """Return what an API is today."""
+    return ApiTerms(
+        name=api.name,
+        roles=api.roles,
+        token_format=api.token_format,
+        token_lifetime=api.token_lifetime,
+        token_alg=api.token_alg,
+        usage=api.usage == 1,
+    )
 
 
 async def disable_api(deed: Deed, api: ApiRow) -> bool:

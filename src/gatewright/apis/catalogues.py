@@ -92,6 +92,7 @@ def _api(row: ApiRow) -> Api:
             "token_lifetime": row.token_lifetime,
             "token_alg": row.token_alg,
             "disabled": row.disabled_at is not None,
+            "usage": row.usage == 1,
         },
         Api,
     )

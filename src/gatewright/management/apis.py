@@ -161,6 +161,7 @@ def _api(row: ApiRow, names: Known) -> Struct:
             "name": row.name,
             "roles": row.roles,
             "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg},
+            "usage": row.usage == 1,
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
         },

@@ -49,6 +49,8 @@ class Api(Struct, frozen=True, kw_only=True):
     token_lifetime: int = 900
     token_alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
     disabled: bool = False
+    usage: bool = False
+    """Whether it reports which scopes decided its calls."""
 
 
 class Role(Struct, frozen=True):

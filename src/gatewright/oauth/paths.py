@@ -14,6 +14,7 @@ _EVERYWHERE: Final[Mapping[str, tuple[str, ...]]] = {
     "jwks": ("/jwks",),
     "end_session": ("/end_session",),
     "why": ("/-/why",),
+    "usage": ("/-/usage",),
     "me": ("/v1/me",),
     "app_manifest": ("/-/schemas/app-manifest.json",),
 }

@@ -72,13 +72,16 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
     if row is None:
         usual = _AS_OAUTH if token.format == "opaque" and published(presets) == "oauth" else _LIFETIMES[token.format]
         default = lifetime if lifetime is not None else usual
-        return ApiTerms(name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg)
+        return ApiTerms(
+            name=wanted.name, roles=wanted.roles, token_format=token.format, token_lifetime=default, token_alg=token.alg, usage=wanted.usage
+        )
     return ApiTerms(
         name=wanted.name,
         roles=wanted.roles if "roles" in part.given else row.roles,
         token_format=token.format if "format" in given else row.token_format,
         token_lifetime=lifetime if lifetime is not None else row.token_lifetime,
         token_alg=token.alg if "alg" in given else row.token_alg,
+        usage=wanted.usage if "usage" in part.given else row.usage == 1,
     )
 
 
