@@ -50,12 +50,16 @@ _log: Final = logging.getLogger("gatewright_guard")
 
 def decided_by(claims: Claims, requirement: Requirement, account: str | None = None) -> tuple[str, ...]:
     """The scopes that let a call through: all that are needed together, and of alternatives the first that the token has."""
-    if not requirement.any_of:
-        return requirement.all_of
-    scopes = claims.scopes
+    all_of, any_of, scopes = requirement.all_of, requirement.any_of, claims.scopes
+    if not any_of:
+        return all_of
     if account is not None and claims.account is None and claims.account_id is None:
         scopes = scopes & claims.reach
-    return requirement.least(scopes)
+    # Beside every call, so nothing is made that is not needed.
+    for scope in any_of:
+        if scope in scopes:
+            return all_of if scope in all_of else (*all_of, scope)
+    return all_of
 
 
 _Entry = tuple[str, frozenset[str]]
@@ -106,7 +110,7 @@ class Usage:
         if today != self._today:
             self._today = today
             self._known = set()
-        key = (authorization, decided_by(claims, requirement, account) if requirement.any_of else requirement.all_of)
+        key = (authorization, decided_by(claims, requirement, account))
         if key not in self._known:
             self._note(key, today)
 

@@ -16,6 +16,6 @@ CREATE TABLE scope_use (
     scope BIGINT NOT NULL,
     tenant BIGINT NOT NULL,
     day BIGINT NOT NULL,
-    days BIGINT NOT NULL,
-    PRIMARY KEY (consent_grant, scope)
+    days BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX scope_use_grant ON scope_use (consent_grant, scope);
