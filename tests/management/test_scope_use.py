@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.ledger import shrinking
+from gatewright.ledger.scope_use import note
 from gatewright.store import Query
+from gatewright_guard.decide import needs
+from gatewright_guard.introspect import Credentials
+from gatewright_guard.usage import Usage
+from gatewright_guard.verify import read_claims
 from tests.guard.makers import AUDIENCE
 from tests.http.talk import BANK_API, tokens
-from tests.management.desk import Manager, at, service
-from tests.support.house import ENVIRON, GLOBEX, Node, basic
+from tests.management.desk import Manager, at, managed, service
+from tests.support.crash import crash_everywhere
+from tests.support.house import ACME, ENVIRON, GLOBEX, Node, basic, open_nodes
 
 DAY = 86_400
 BANK = at(AUDIENCE)
@@ -203,3 +211,58 @@ async def test_many_grants_are_gone_through_in_parts(node: Node, monkeypatch: py
             break
         after = done["next"]
     assert taken == 2
+
+
+# ---------------------------------------------------------------- the guard's half and the server's together
+
+
+async def test_what_a_guard_saw_arrives(both: Node) -> None:
+    ops = await service(both)
+    await switch(ops)
+    got = await tokens(both, "openid read:balance transfer:funds")
+    seen = (await both.post("/introspect", {"token": got["access_token"]}, BANK_API)).json
+    claims = read_claims(seen, issuer=f"https://{ACME}", audience=AUDIENCE, now=both.time.now)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(both.gate)) as http:
+        told = Usage(http, lambda: float(both.time.now), Credentials(AUDIENCE, ENVIRON["BANK_SECRET"]), f"https://{ACME}/-/usage")
+        told.seen(claims, needs(any_of=["transfer:large", "read:balance"]))
+        assert await told.flush()
+    grant = await the_grant(ops)
+    assert {name: use[0] for name, use in use_of(grant).items()} == {
+        "openid": "unknown",
+        "read:balance": "used",
+        "transfer:funds": "unknown",
+    }
+
+
+async def test_reports_of_many_processes_at_once_are_one(place: str) -> None:
+    async with open_nodes(place, 2) as nodes:
+        await managed(nodes[0])
+        await switch(await service(nodes[0]))
+        await nodes[1].hear()
+        shown = [await granted(nodes[0]) for _ in range(3)]
+        uses = {one: ["read:balance", "transfer:funds"] for one in shown}
+        answers = await asyncio.gather(*[report(nodes[number % 2], uses) for number in range(20)])
+        assert answers == [{"reporting": True}] * 20
+        rows = await nodes[0].house.store.all(Query(int, "SELECT days FROM scope_use"))
+        assert rows == [1, 1], "one grant, two scopes, one day"
+
+
+async def test_a_report_is_written_whole_or_not_at_all(both: Node) -> None:
+    await switch(await service(both))
+    shown, api = await granted(both), await both.house.store.one(Query(int, "SELECT id FROM api WHERE usage = 1"))
+    number = ids.read(ids.AUTHORIZATION, shown)
+    assert number is not None
+    assert api is not None
+    tenant = await both.tenant()
+    read = (await both.house.world.directory.catalogue(tenant)).scopes_by_name["read:balance"].id
+
+    async def act(store: Any) -> object:  # noqa: ANN401 - a store that crashes
+        return await note(store, tenant, api, {number: frozenset({read})}, day=both.time.now // DAY, lost=False, now=both.time.now)
+
+    async def check(_: int) -> None:
+        counts = [await both.house.store.one(Query(int, f"SELECT count(*) FROM {table}")) for table in ("scope_use", "usage_report")]  # noqa: S608 - our own words
+        assert counts == [0, 0]
+
+    _, crashes = await crash_everywhere(both.house.store, act, check)
+    assert crashes == 3
+    assert use_of(await the_grant(await service(both)))["read:balance"][0] == "used"
