@@ -36,10 +36,10 @@ async def used(ground: Playground, grant: Grant, scope: int, days: int) -> None:
     await ground.sql("INSERT INTO scope_use (consent_grant, scope, tenant, day, days) VALUES (:id, :scope, :tenant, :day, 1)", **row)
 
 
-async def given(ground: Playground, *scopes: int, **changed: object) -> Grant:
+async def given(ground: Playground, *scopes: int) -> Grant:
     """What was given half a year ago."""
     client = ground.directory.clients[b.TENANT, "budget-buddy"]
-    grant = await ground.grant(client, *(scopes or (OPENID, READ, SEND)), **changed)
+    grant = await ground.grant(client, *(scopes or (OPENID, READ, SEND)))
     await ground.sql("UPDATE consent_grant SET made_at = :then, changed_at = :then", then=NOON - LONG)
     return grant
 

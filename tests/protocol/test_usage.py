@@ -133,10 +133,9 @@ async def test_only_the_apis_own_scopes_under_live_grants_that_hold_them_are_cou
 
 async def test_another_tenants_authorizations_are_nobodys(ground: Playground) -> None:
     shown = await an_authorization(ground)
-    for table in ("consent_grant", "authorization_row"):
-        await ground.sql(f"UPDATE {table} SET tenant = tenant + 1")  # noqa: S608 - our own words
-        assert await report(ground, uses={shown: ["read:balance"]}) == {"reporting": True}
-        assert await ground.number("SELECT count(*) FROM scope_use") == 0
+    await ground.sql("UPDATE authorization_row SET tenant = tenant + 1")
+    assert await report(ground, uses={shown: ["read:balance"]}) == {"reporting": True}
+    assert await ground.number("SELECT count(*) FROM scope_use") == 0
 
 
 async def test_strangers_learn_nothing(ground: Playground) -> None:

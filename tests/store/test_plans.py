@@ -26,7 +26,7 @@ SCANS: Final = {
     ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
     ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
-    ("gatewright.ledger.scope_use", "n"): "the numbers of a list, which is handed in",
+    ("gatewright.ledger.scope_use", "json_each"): "the numbers of a list, which is handed in",
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }
 ENDS: Final = [

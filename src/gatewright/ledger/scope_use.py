@@ -6,9 +6,10 @@ from it is decided in `oauth.scope_use`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec import Struct
 
 from gatewright.oauth.catalogue import ids_of
@@ -20,17 +21,19 @@ if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
 FRESH: Final = 3600  # seconds within which another report is not noted: people are told days
-_WIDTH: Final = 19  # digits of the greatest id
-
-# A list of numbers travels as one text, each number in so many digits: the one way that both engines read in one statement.
-_NTH: Final = "CAST(substr(CAST(:{list} AS TEXT), n.i * {width} + 1, {width}) AS BIGINT)"
-_COUNT: Final = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < CAST(:count AS BIGINT))"
+# A list travels as JSON, so that a report is one statement however much is in it. The engines take it apart by other words, which no
+# common ones can replace: what both understand (pieces of a text by their places) PostgreSQL does in the square of the length.
+_IDS: Final = "SELECT value AS id FROM json_each(:ids)"
+_IDS_POSTGRES: Final = "SELECT CAST(value AS BIGINT) AS id FROM jsonb_array_elements_text(CAST(CAST(:ids AS TEXT) AS JSONB))"
+_PAIRS: Final = "SELECT json_extract(value, '$[0]') AS g, json_extract(value, '$[1]') AS s FROM json_each(:pairs)"
+_PAIRS_POSTGRES: Final = """SELECT CAST(value ->> 0 AS BIGINT) AS g, CAST(value ->> 1 AS BIGINT) AS s
+                               FROM jsonb_array_elements(CAST(CAST(:pairs AS TEXT) AS JSONB))"""
 
 
 class _Under(Struct, frozen=True):
     authorization: int
-    grant: int
-    granted: str
+    grant: int | None
+    granted: str | None
 
 
 class _Use(Struct, frozen=True):
@@ -39,25 +42,18 @@ class _Use(Struct, frozen=True):
     day: int
 
 
-def _nth(name: str) -> str:
-    return _NTH.format(list=name, width=_WIDTH)
-
-
-# Only of live grants, and of the tenant whose API asks.
-UNDER: Final = Query(
-    _Under,
-    f"""{_COUNT} SELECT a.id, g.id, g.granted
-          FROM n JOIN authorization_row AS a ON a.id = {_nth("ids")}
-                 JOIN consent_grant AS g ON g.id = a.consent_grant
-         WHERE a.tenant = :tenant AND g.tenant = :tenant AND g.ended_at IS NULL""",  # noqa: S608 - our own words
-)
-USED: Final = Query(
-    None,
-    f"""{_COUNT} INSERT INTO scope_use (consent_grant, scope, tenant, day, days)
-        SELECT {_nth("grants")}, {_nth("scopes")}, CAST(:tenant AS BIGINT), CAST(:day AS BIGINT), 1 FROM n WHERE true
+# Only of live grants, and of the tenant whose API asks. Row by row by their keys, whatever an engine believes of its tables: a planner
+# that knows nothing of them yet would walk all grants of the tenant for each, so the tenant is asked of the authorization alone.
+_UNDER: Final = """SELECT f.id, f.consent_grant,
+               (SELECT g.granted FROM consent_grant AS g WHERE g.id = f.consent_grant AND g.ended_at IS NULL)
+          FROM (SELECT l.id, (SELECT a.consent_grant FROM authorization_row AS a WHERE a.id = l.id AND a.tenant = :tenant) AS consent_grant
+                  FROM ({ids}) AS l) AS f"""
+UNDER: Final = Query(_Under, _UNDER.format(ids=_IDS), postgres=_UNDER.format(ids=_IDS_POSTGRES))
+_USED: Final = """INSERT INTO scope_use (consent_grant, scope, tenant, day, days)
+        SELECT p.g, p.s, CAST(:tenant AS BIGINT), CAST(:day AS BIGINT), 1 FROM ({pairs}) AS p WHERE true
             ON CONFLICT (consent_grant, scope) DO UPDATE SET day = excluded.day, days = scope_use.days + 1
-         WHERE scope_use.day < excluded.day""",  # noqa: S608 - our own words
-)
+         WHERE scope_use.day < excluded.day"""
+USED: Final = Query(None, _USED.format(pairs=_PAIRS), postgres=_USED.format(pairs=_PAIRS_POSTGRES))
 # A silence that was too long, or a loss that was told, begins the time anew for which something is known.
 REPORTED: Final = Query(
     None,
@@ -69,15 +65,13 @@ REPORTED: Final = Query(
 )
 _REPORTING: Final = Query(Reporting, "SELECT api, since, last_at FROM usage_report WHERE tenant = :tenant")
 _ANEW: Final = Query(None, "DELETE FROM usage_report WHERE api = :api AND tenant = :tenant")
-_OF_GRANTS: Final = Query(
-    _Use,
-    f"""{_COUNT} SELECT u.consent_grant, u.scope, u.day FROM n JOIN scope_use AS u ON u.consent_grant = {_nth("grants")}
-         WHERE u.tenant = :tenant""",  # noqa: S608 - our own words
-)
+_OF_GRANTS: Final = """SELECT u.consent_grant, u.scope, u.day FROM ({ids}) AS l JOIN scope_use AS u ON u.consent_grant = l.id
+         WHERE u.tenant = :tenant"""
+OF_GRANTS: Final = Query(_Use, _OF_GRANTS.format(ids=_IDS), postgres=_OF_GRANTS.format(ids=_IDS_POSTGRES))
 
 
-def _packed(numbers: Iterable[int]) -> str:
-    return "".join([f"{number:0{_WIDTH}d}" for number in numbers])
+def _json(numbers: list[int] | list[tuple[int, int]]) -> str:
+    return msgspec.json.encode(numbers).decode()
 
 
 async def note(store: Store, tenant: int, api: int, used: Mapping[int, frozenset[int]], *, day: int, lost: bool, now: int) -> Counted:
@@ -85,8 +79,8 @@ async def note(store: Store, tenant: int, api: int, used: Mapping[int, frozenset
 
     Counted is what lies under live grants of the tenant that hold the scope; the rest is passed over.
     """
-    under = await store.all(UNDER, tenant=tenant, ids=_packed(sorted(used)), count=len(used)) if used else []
-    found = [(row.grant, scope) for row in under for scope in used[row.authorization] & ids_of(row.granted)]
+    under = await store.all(UNDER, tenant=tenant, ids=_json(sorted(used))) if used else []
+    found = [(row.grant, scope) for row in under if row.grant is not None for scope in used[row.authorization] & ids_of(row.granted or "")]
     # In order, so that two nodes never wait for each other.
     await store.run(_write, tenant, api, sorted(set(found)), day, lost=lost, now=now)
     return Counted(frozenset([grant for grant, _ in found]), len(found))
@@ -94,8 +88,7 @@ async def note(store: Store, tenant: int, api: int, used: Mapping[int, frozenset
 
 async def _write(tx: Tx, tenant: int, api: int, pairs: list[tuple[int, int]], day: int, *, lost: bool, now: int) -> None:
     if pairs:
-        grants, scopes = _packed([grant for grant, _ in pairs]), _packed([scope for _, scope in pairs])
-        await tx.do(USED, grants=grants, scopes=scopes, count=len(pairs), tenant=tenant, day=day)
+        await tx.do(USED, pairs=_json(pairs), tenant=tenant, day=day)
     gap, fresh = (now + 1, now + 1) if lost else (now - GAP, now - FRESH)
     await tx.do(REPORTED, api=api, tenant=tenant, now=now, gap=gap, fresh=fresh)
 
@@ -115,6 +108,6 @@ async def uses_of(source: Store | Tx, tenant: int, grants: Collection[int]) -> U
     """Return the day of the last use of each scope of some grants, as far as APIs reported one."""
     found: dict[int, dict[int, int]] = {}
     if grants:
-        for row in await source.all(_OF_GRANTS, tenant=tenant, grants=_packed(sorted(grants)), count=len(grants)):
+        for row in await source.all(OF_GRANTS, tenant=tenant, ids=_json(sorted(grants))):
             found.setdefault(row.grant, {})[row.scope] = row.day
     return found
