@@ -298,6 +298,29 @@ async def test_the_end_does_not_wait_for_a_server_that_does_not_answer(desk: Des
     assert desk.server.asked["/-/usage"] == 1
 
 
+async def test_the_end_does_not_fail_where_the_client_was_closed_before(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    http = desk.server.client()
+    told = desk.usage(http)
+    told.seen(caller(), BALANCE)
+    await http.aclose()
+    await told.aclose()
+    assert "could not be reported: RuntimeError" in caplog.text
+
+
+async def test_a_loss_whose_report_was_cut_off_at_the_end_is_told_all_the_same(desk: Desk) -> None:
+    told = desk.usage(every=0.001, kept=1)
+    told.seen(caller("az_1"), BALANCE)
+    told.seen(caller("az_2"), BALANCE)
+    desk.server.hold = asyncio.Event()
+    told.start()
+    async with asyncio.timeout(10):
+        await desk.server.reached.wait()
+        desk.server.forms.clear()
+        desk.server.hold = None
+        await told.aclose()
+    assert [(one["uses"], one["lost"]) for one in desk.reports] == [({"az_1": ["read:balance"]}, True)]
+
+
 async def test_silence_is_broken_after_an_hour_even_if_nothing_is_used(desk: Desk) -> None:
     told = desk.usage(every=0.001)
     told.start()

@@ -142,10 +142,13 @@ class Usage:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        if self._wanted and self._waiting:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_SECONDS):
-                    await self.flush()
+        if not self._wanted or not (self._waiting or self._lost):
+            return
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self.flush()
+        except Exception as fault:  # noqa: BLE001 - an API that ends is held up by nothing here
+            _log.error("the last use of scopes could not be reported: %s", type(fault).__name__)
 
     async def flush(self) -> bool:
         """Tell what waits, in as many reports as it takes; whether all of it was told. What was not is kept for the next time."""
@@ -156,8 +159,11 @@ class Usage:
             form = self._credentials.form(self._http, self._url, {"report": _encode(report).decode()})
             try:
                 wanted = (await fetch(self._http, form, seconds=_SECONDS)).get("reporting") is True
-            except Unavailable as fault:
+            except BaseException as fault:
+                # Also where it was ended in the middle: whether it was told is not known, and twice is the same as once.
                 self._lost = self._lost or lost
+                if not isinstance(fault, Unavailable):
+                    raise
                 self._failed(fault)
                 return False
             self._answered(day, part, wanted=wanted)
