@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 
 from gatewright_guard import report, usage
 from gatewright_guard.decide import Requirement, needs
@@ -90,6 +91,21 @@ def test_in_an_account_a_tenant_wide_token_was_let_in_by_what_reaches_there() ->
     claims = caller(scope="a b", gw_reach="b", account=None, account_id=None)
     assert decided_by(claims, needs(any_of=["a", "b"])) == ("a",)
     assert decided_by(claims, needs(any_of=["a", "b"]), "acme-dev") == ("b",)
+
+
+async def test_of_what_is_implied_the_scope_that_the_token_holds_is_told(desk: Desk) -> None:
+    told = desk.usage(implies={"admin": frozenset({"write", "read"}), "write": frozenset({"read"})})
+
+    def calling(scope: str, authorization: str = "az_1") -> Claims:
+        # As the guard hands it over: with all that is implied among the scopes.
+        return structs.replace(caller(authorization, scope), scopes=frozenset({"admin", "write", "read"}))
+
+    told.seen(calling("read write"), needs("read"))
+    told.seen(calling("write admin", "az_2"), needs("read"))
+    told.seen(calling("admin", "az_3"), needs("write", any_of=["read"]))
+    told.seen(structs.replace(caller("az_1", "write"), scopes=frozenset({"write", "read"})), needs("read"))
+    assert await told.flush()
+    assert desk.told == {"az_1": {"read", "write"}, "az_2": {"write", "admin"}, "az_3": {"admin"}}
 
 
 async def test_each_scope_of_each_authorization_is_told_once_a_day_with_the_apis_credentials(desk: Desk) -> None:

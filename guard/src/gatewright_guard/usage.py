@@ -11,7 +11,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -23,7 +23,7 @@ from gatewright_guard.fetch import Unavailable, fetch, secure_url
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.kept import Clock
 from gatewright_guard.report import AUTHORIZATION, LONGEST, MOST, SCOPE, Report
-from gatewright_guard.verify import Claims
+from gatewright_guard.verify import Claims, scope_set
 
 EVERY: Final = 60.0
 """Seconds between two reports; what was not told yet is lost with the process if it is killed."""
@@ -68,7 +68,8 @@ _Entry = tuple[str, frozenset[str]]
 class Usage:
     """What is to be told about one API. `seen` may be called from any thread; the rest belongs to one event loop.
 
-    `url` is the server's `/-/usage`. The clock gives epoch seconds, the dice a number from 0 to 1.
+    `url` is the server's `/-/usage`. `implies` is all that a scope stands for at this API: it is the scope that the token holds which
+    is told, or what gave the access would look unused. The clock gives epoch seconds, the dice a number from 0 to 1.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Usage:
         credentials: Credentials,
         url: str,
         *,
+        implies: Mapping[str, frozenset[str]] | None = None,
         every: float = EVERY,
         dice: Callable[[], float] = random.random,
         kept: int = KEPT,
@@ -88,11 +90,12 @@ class Usage:
         self._clock = clock
         self._credentials = credentials
         self._url = secure_url(url)
+        self._implies = implies or {}
         self._every = every
         self._dice = dice
         self._kept = kept
         self._today = -1
-        self._known: set[tuple[str, tuple[str, ...]]] = set()
+        self._known: set[tuple[Hashable, ...]] = set()
         self._waiting: dict[tuple[int, str], set[str]] = {}
         self._lost = False
         self._wanted = True
@@ -110,12 +113,22 @@ class Usage:
         if today != self._today:
             self._today = today
             self._known = set()
-        key = (authorization, decided_by(claims, requirement, account))
+        scopes = decided_by(claims, requirement, account)
+        # Under one authorization a narrowed token may get by another scope to what is implied.
+        key = (authorization, scopes, claims.scopes) if self._implies else (authorization, scopes)
         if key not in self._known:
-            self._note(key, today)
+            self._note(key, authorization, self._held(claims, scopes) if self._implies else scopes, today)
 
-    def _note(self, key: tuple[str, tuple[str, ...]], today: int) -> None:
-        authorization, scopes = key
+    def _held(self, claims: Claims, scopes: tuple[str, ...]) -> list[str]:
+        """Of scopes that may be implied, those that the token holds; where several would do all of them, since each may be the reason."""
+        said = claims.members.get("scope")
+        own = scope_set(said) if isinstance(said, str) else claims.scopes
+        held: list[str] = []
+        for scope in scopes:
+            held += [scope] if scope in own else [one for one in own if scope in self._implies.get(one, ())]
+        return held
+
+    def _note(self, key: tuple[Hashable, ...], authorization: str, scopes: Iterable[str], today: int) -> None:
         if len(self._known) >= self._kept:
             # Telling the same again changes nothing at the server.
             self._known = set()
