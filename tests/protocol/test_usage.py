@@ -177,6 +177,18 @@ async def test_what_is_no_report_is_refused(ground: Playground, raw: str) -> Non
     assert await since(ground) is None
 
 
+async def test_what_is_wrong_with_a_report_is_said_where_it_is(ground: Playground) -> None:
+    for document, said in (
+        ({"uses": {"us_1": ["a"]}}, "`key` in `$.uses`"),
+        ({"uses": {"az_1": [1]}}, "`$.uses[...][0]`"),
+        ({"x" * 5000: 1}, "unknown field"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            await report(ground, **document)
+        assert said in refused.value.description
+        assert len(refused.value.description) < 300
+
+
 @pytest.mark.parametrize(("days", "good"), [(-OLDEST, True), (-OLDEST - 1, False), (1, True), (2, False)])
 async def test_a_day_is_reported_within_a_week(ground: Playground, days: int, good: bool) -> None:
     shown = await an_authorization(ground)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.ports import World
 
 OLDEST: Final = 7  # days: a guard gives up what it could not report for so long
+_SAID: Final = 160  # characters
 _read: Final = msgspec.json.Decoder(Report).decode
 
 
@@ -68,8 +69,8 @@ def _report(text: str) -> Report:
 
 
 def _said(fault: msgspec.MsgspecError) -> str:
-    """Return where the fault is and what it is, without what stood there."""
-    return str(fault) if isinstance(fault, msgspec.ValidationError) else "it is no JSON"
+    """Return where the fault is and what it is; of a name that was sent no more than finds it."""
+    return str(fault)[:_SAID] if isinstance(fault, msgspec.ValidationError) else "it is no JSON"
 
 
 def _own(report: Report, api: Api, catalogue: Catalogue) -> dict[int, frozenset[int]]:
