@@ -47,6 +47,8 @@ def test_unused_is_said_only_where_it_is_known(last: int | None, since: int, hea
     days = {} if last is None else {READ: last}
     told = use_of(READ, held(days, changed_at=changed), Reporting(b.BANK.id, since, heard), NOW)
     assert (told.use, told.last_day) == (use, last)
+    if use is Use.UNKNOWN and heard >= NOW - GAP:
+        assert told.since == max(since, changed)
 
 
 def test_of_an_api_that_does_not_report_nothing_is_known_but_what_it_once_said() -> None:

@@ -49,7 +49,7 @@ class Use(StrEnum):
 class ScopeUse(Struct, frozen=True):
     """One scope of a grant: `last_day` (days since 1970) is that of its last use, `since` (epoch seconds) from when on every use is known.
 
-    Of an API that does not report `since` is None.
+    Of an API that does not report `since` is None; where too little is known because the grant was changed, it is when.
     """
 
     scope: int
@@ -74,8 +74,9 @@ def use_of(scope: int, held: Held, reporting: Reporting | None, now: int, span: 
     if reporting is None or reporting.last_at < now - GAP:
         return ScopeUse(scope, Use.UNKNOWN, last)
     # A scope that was given yesterday is not one that nobody needed for a quarter of a year.
-    if max(reporting.since, held.changed_at) > now - span * DAY:
-        return ScopeUse(scope, Use.UNKNOWN, last, reporting.since)
+    since = max(reporting.since, held.changed_at)
+    if since > now - span * DAY:
+        return ScopeUse(scope, Use.UNKNOWN, last, since)
     return ScopeUse(scope, Use.NEVER if last is None else Use.UNUSED, last, reporting.since)
 
 
