@@ -16,7 +16,7 @@ from tests.house.checkout import ROOT, SERVER, imports, name, python
 REQUIREMENTS = ROOT / "requirements"
 SETS = ("run", "demo", "test", "lock")
 CLIENTS = ROOT / "tests" / "clients"
-OURS = {"gatewright", "gatewright_guard", "tests", "bench", "tools", "examples"}
+OURS = {"gatewright", "gatewright_client", "gatewright_guard", "tests", "bench", "tools", "examples"}
 FIRST_WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -90,8 +90,9 @@ def test_the_distribution_declares_what_is_locked_for_it() -> None:
     assert wanted == set(declared("run"))
 
 
-def test_the_guard_needs_nothing_that_the_server_does_not_lock() -> None:
-    project = tomllib.loads((ROOT / "guard" / "pyproject.toml").read_text())["project"]
+@pytest.mark.parametrize("folder", ["guard", "client"])
+def test_the_guard_and_the_client_need_nothing_that_the_server_does_not_lock(folder: str) -> None:
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
     assert {first_word(line) for line in project["dependencies"]} <= set(declared("run"))
     assert {first_word(line) for line in extras} <= set(declared("test", inherited=True))
@@ -117,7 +118,7 @@ def foreign(path: Path) -> set[str]:
     return {plain(provider) for top in tops for provider in providers.get(top, [f"unknown: {top}"])}
 
 
-# What the guard imports is measured against its own distribution, in test_distributions.py.
+# What the guard and the client import is measured against their own distributions, in test_distributions.py.
 @pytest.mark.parametrize(("requirements", "folders"), [("run", (SERVER,)), ("demo", (ROOT / "examples",)), ("test", (ROOT,))])
 def test_code_imports_only_what_is_declared_for_it(requirements: str, folders: tuple[Path, ...]) -> None:
     known = set(declared(requirements, inherited=True))
