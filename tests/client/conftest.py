@@ -1,0 +1,38 @@
+"""An authorization server, a clock, and a client of the one by the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gatewright_client.proof import Public
+from gatewright_client.server import Server
+from gatewright_client.tokens import Tokens
+from tests.client.places import Issuer, Watch
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    with issuer.place.serving():
+        yield issuer
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def server(issuer: Issuer, watch: Watch) -> Iterator[Server]:
+    with Server(issuer.url, Public("cli"), clock=watch) as server:
+        yield server
+
+
+@pytest.fixture
+def signed_in(server: Server, watch: Watch) -> Tokens:
+    """What a sign-in of an hour ago left behind."""
+    return Tokens(
+        access_token="access-0", renew_at=watch.now - 60, expires_at=watch.now, refresh_token="refresh-0", whose=server.whose(None)
+    )
