@@ -12,7 +12,7 @@ from gatewright_client.errors import Unavailable
 MAX_ANSWER: Final = 256 * 1024
 SECONDS: Final = 10.0
 _decode: Final = msgspec.json.Decoder(dict[str, object]).decode
-_UNSHOWABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
+_UNSHOWABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -75,5 +75,5 @@ def seconds(retry_after: str | None) -> float | None:
 
 
 def showable(text: str) -> str:
-    """A text of somebody else's without the characters that steer a terminal, and of a length that fits on one."""
+    """A text of somebody else's without the characters that steer a terminal or turn the text around, and of a length that fits on one."""
     return _UNSHOWABLE.sub(" ", text)[:500]
