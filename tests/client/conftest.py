@@ -9,7 +9,9 @@ import pytest
 from gatewright_client.proof import Public
 from gatewright_client.server import Server
 from gatewright_client.tokens import Tokens
+from tests.client.deployment import PLATFORM, SECRETS
 from tests.client.places import Issuer, Watch
+from tests.support.running import Deployment, Node
 
 
 @pytest.fixture
@@ -36,3 +38,11 @@ def signed_in(server: Server, watch: Watch) -> Tokens:
     return Tokens(
         access_token="access-0", renew_at=watch.now - 60, expires_at=watch.now, refresh_token="refresh-0", whose=server.whose(None)
     )
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A running Gatewright."""
+    deployment = Deployment(tmp_path_factory.mktemp("client"), secrets=SECRETS).prepare(PLATFORM)
+    with deployment.serve() as node:
+        yield node
