@@ -29,6 +29,7 @@ class Memory(RequestValidator):
     def __init__(self) -> None:
         super().__init__()
         self.codes: dict[str, str] = {}
+        self.known = {"read:balance"}
         self.saved: list[dict[str, Any]] = []
 
     def authenticate_client(self, request: Request, *_: object) -> bool:
@@ -48,7 +49,7 @@ class Memory(RequestValidator):
         return True
 
     def validate_scopes(self, client_id: str, scopes: list[str], *_: object) -> bool:
-        return set(scopes) <= {"read:balance"}
+        return set(scopes) <= self.known
 
     def get_default_scopes(self, *_: object) -> list[str]:
         return ["read:balance"]
