@@ -30,6 +30,7 @@ class Memory(RequestValidator):
         super().__init__()
         self.codes: dict[str, str] = {}
         self.known = {"read:balance"}
+        self.clients = {"cli", "bank-cli"}
         self.saved: list[dict[str, Any]] = []
 
     def authenticate_client(self, request: Request, *_: object) -> bool:
@@ -40,10 +41,10 @@ class Memory(RequestValidator):
 
     def authenticate_client_id(self, client_id: str, request: Request, *_: object) -> bool:
         request.client = type("Client", (), {"client_id": client_id})()
-        return client_id == "cli"
+        return client_id in self.clients
 
     def validate_client_id(self, client_id: str, request: Request, *_: object) -> bool:
-        return client_id == "cli"
+        return client_id in self.clients
 
     def validate_grant_type(self, *_: object) -> bool:
         return True
