@@ -51,7 +51,7 @@ class Settings:
 
 
 class Away(Exception):
-    """The platform does not answer at the moment, which says nothing about the visitor. `cookies` are those that must not be lost over it."""
+    """The platform does not answer at the moment, which says nothing about the visitor; `cookies` must not be lost over it."""
 
     def __init__(self, *cookies: str) -> None:
         super().__init__()

@@ -212,3 +212,11 @@ def test_a_new_key_is_fetched_when_a_token_names_it() -> None:
         for _ in range(20):
             assert cause(http.get("/balance", headers=bearing(signing.token(head={"kid": "k9"})))) == (401, "invalid_token")
         assert len(signing.place.asked) <= asked + 1, "whoever invents keys makes nobody fetch them"
+
+
+def test_the_guide_shows_the_example() -> None:
+    shown = (ROOT / "docs/guides/protect-an-express-api.md").read_text(encoding="utf-8").split("```js\n")[1].split("```")[0]
+    written = (ROOT / "examples/express/bank.js").read_text(encoding="utf-8")
+    lines = [line for line in shown.splitlines() if line and "…" not in line and not line.startswith("const { requires }")]
+    assert [line for line in lines if line not in written.splitlines()] == []
+    assert len(lines) > 3
