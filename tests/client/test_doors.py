@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
+import httpx
 import pytest
+import requests
 
 from gatewright_client.errors import Unavailable, WrongOrigin
 from gatewright_client.httpx import BearerAuth as ForHttpx
@@ -159,6 +162,19 @@ def test_a_request_to_another_place_is_not_sent(door: Door, elsewhere: Place, is
     with pytest.raises(WrongOrigin, match="was not sent with it"):
         door.get(f"{elsewhere.url}/balance")
     assert (elsewhere.asked, issuer.forms) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "trick", ["http://{here}@{there}/", "http://{there}\\@{here}/", "http://{here}.{there}/", "http://{there}#@{here}/"]
+)
+def test_an_address_that_only_looks_like_the_apis_is_another_place(
+    door: Door, api: Place, elsewhere: Place, issuer: Issuer, trick: str
+) -> None:
+    here, there = api.url.removeprefix("http://"), elsewhere.url.removeprefix("http://")
+    with suppress(WrongOrigin, httpx.HTTPError, httpx.InvalidURL, requests.RequestException):
+        door.get(trick.format(here=here, there=there))
+    assert [asked for asked in elsewhere.asked if "authorization" in asked.headers] == []
+    assert issuer.forms == [] or api.asked != []
 
 
 def test_a_redirect_to_another_place_drops_the_token(door: Door, api: Place, elsewhere: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
@@ -16,7 +17,7 @@ from gatewright_client.private_key import es256
 from gatewright_client.proof import ASSERTION_TYPE, Assertion, Proof, Public, Secret
 from gatewright_client.server import Endpoints, Server, metadata_url
 from gatewright_client.wire import MAX_ANSWER
-from tests.client.places import METADATA, Answer, Issuer, Watch
+from tests.client.places import METADATA, Answer, Asked, Issuer, Watch
 
 SERVICE = {"grant_type": "client_credentials"}
 
@@ -75,6 +76,20 @@ def test_addresses_that_are_given_are_not_looked_up(issuer: Issuer) -> None:
     with Server(issuer.url, Public("cli"), endpoints=Endpoints(token_endpoint=f"{issuer.url}/token")) as server:
         server.obtain(SERVICE)
     assert [asked.path for asked in issuer.place.asked] == ["/token"]
+
+
+def test_a_server_that_has_only_the_document_of_openid_connect_is_found(issuer: Issuer) -> None:
+    ordinary = issuer.place.answer
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == METADATA:
+            return Answer(404, b"")
+        return ordinary(replace(asked, path=METADATA if asked.path == "/.well-known/openid-configuration" else asked.path))
+
+    issuer.place.answer = answer
+    with Server(issuer.url, Public("cli")) as server:
+        assert server.obtain(SERVICE).access_token == "access-1"
+    assert [asked.path for asked in issuer.place.asked] == [METADATA, "/.well-known/openid-configuration", "/token"]
 
 
 def test_no_issuer_at_an_address_is_a_question(issuer: Issuer) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -139,6 +141,30 @@ def test_tokens_that_cannot_be_saved_are_not_used(issuer: Issuer, server: Server
     with pytest.raises(SignInNeeded):
         source.token()
     assert [form["refresh_token"] for form in issuer.forms] == ["refresh-0", "refresh-0"]
+
+
+def test_a_new_sign_in_is_not_overtaken_by_the_renewal_of_the_old_one(
+    issuer: Issuer, server: Server, signed_in: Tokens, watch: Watch
+) -> None:
+    kept, landing, go = [signed_in], threading.Event(), threading.Event()
+    lock = threading.Lock()
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        with lock:
+            yield
+        if threading.current_thread().name == "gatewright-client":
+            landing.set()  # saved, and let go of; only then the new sign-in comes
+            assert go.wait(30)
+
+    source = TokenSource.refreshing(server, Callbacks(lambda: kept[-1], kept.append, alone))
+    with ThreadPoolExecutor(1) as pool:
+        old = pool.submit(source.token)
+        assert landing.wait(30)
+        source.adopt(Tokens(access_token="anew", renew_at=watch.now + 60, whose=server.whose(None)))
+        go.set()
+        assert old.result(30) == "access-1"
+    assert source.token() == "anew"
 
 
 def test_a_source_is_found_where_the_last_process_left_it(issuer: Issuer, server: Server, signed_in: Tokens) -> None:

@@ -89,6 +89,9 @@ class Server:
     def _discovered(self) -> Endpoints:
         url = metadata_url(self.issuer)
         answer = ask(self._http, self._http.build_request("GET", url))
+        if answer.status == 404:  # a server that knows OpenID Connect's document alone (RFC 8414 §5)
+            url = self.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            answer = ask(self._http, self._http.build_request("GET", url))
         if answer.status != 200:
             raise Unavailable(f"{url} answered {answer.status}: is {self.issuer!r} the issuer?", retry_after=answer.retry_after)
         try:

@@ -120,7 +120,6 @@ class TokenSource:
             raise ValueError(f"these tokens are of {tokens.whose!r}, and this source is for {self._whose!r}")
         with self._store.alone():
             self._store.save(tokens)
-        with self._lock:
             self._kept, self._hold = tokens, None
 
     # ---------------------------------------------------------------- one flight for all
@@ -150,44 +149,44 @@ class TokenSource:
             return flight
 
     def _fly(self, flight: Future[Tokens], refused: str | None) -> None:
-        tokens, fault, hold = None, None, None
+        tokens, fault = None, None
         try:
-            tokens, hold = self._next(refused)
+            # What is kept changes only while the store is held, so that it and the store agree on which tokens are the last.
+            with self._store.alone():
+                tokens = self._kept = self._next(refused)
         except BaseException as raised:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             fault = raised
-            hold = self._holding(raised, at_least=0.0)
         with self._lock:
-            self._flight, self._hold = None, hold
-            self._kept = tokens or self._kept
+            self._flight = None
         if tokens is not None:
             flight.set_result(tokens)
         else:
             flight.set_exception(fault)
 
-    def _next(self, refused: str | None) -> tuple[Tokens, tuple[float, ClientFault] | None]:
-        """Tokens that are saved; and until when not to ask again, if these are only the old ones that still live."""
-        with self._store.alone():
-            kept = self._mine(self._store.load())
-            now = self._clock()
-            if kept is not None and kept.access_token != refused and kept.fresh(now):
-                return kept, None  # another process was first
-            try:
-                new = self._obtain(kept)
-            except (Unavailable, Refused) as fault:
-                if kept is None or kept.access_token == refused or not kept.alive(now) or not _temporary(fault):
-                    raise
-                return kept, self._holding(fault, at_least=_PAUSE)
-            # The order is the promise: what is lost in a crash was never used, and the old refresh token is still there to ask again.
-            if new is not kept:
-                self._store.save(new)
-            return new, None
+    def _next(self, refused: str | None) -> Tokens:
+        """New tokens that are saved, or those of before, if they still live and there are no others at the moment."""
+        kept = self._mine(self._store.load())
+        now = self._clock()
+        if kept is not None and kept.access_token != refused and kept.fresh(now):
+            return kept  # another process was first
+        try:
+            new = self._obtain(kept)
+        except (Unavailable, Refused) as fault:
+            lives = kept is not None and kept.access_token != refused and kept.alive(now) and _temporary(fault)
+            self._hold = self._holding(fault, at_least=_PAUSE if lives else 0.0)
+            if kept is None or not lives:
+                raise
+            return kept
+        # The order is the promise: what is lost in a crash was never used, and the old refresh token is still there to ask again.
+        if new is not kept:
+            self._store.save(new)
+        self._hold = None
+        return new
 
     def _mine(self, tokens: Tokens | None) -> Tokens | None:
         return None if tokens is None or tokens.whose != self._whose else tokens
 
-    def _holding(self, fault: BaseException, *, at_least: float) -> tuple[float, ClientFault] | None:
-        if not isinstance(fault, Unavailable | Refused):
-            return None
+    def _holding(self, fault: Unavailable | Refused, *, at_least: float) -> tuple[float, ClientFault] | None:
         pause = min(max(fault.retry_after or 0.0, at_least), _LONGEST_PAUSE)
         return (self._clock() + pause, fault) if pause else None
 
