@@ -105,7 +105,9 @@ def refusal(problem: Problem) -> str:
     """A refusal as a person reads it."""
     lines = [f"The bank said no ({problem.status}, {problem.cause}). {problem.detail}".rstrip()]
     lines += [f"Missing: {problem.missing_scope}"] if problem.missing_scope else []
-    return "\n".join([*lines, problem.what_to_do])
+    lines += [problem.what_to_do]
+    lines += [f"Why: {problem.more}"] if problem.more else []
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -86,6 +86,8 @@ async def test_a_role_that_lacks_the_scope_is_not_cured_by_asking_again(node: No
     assert problem is not None
     assert (problem.cause, problem.missing_scope) == ("role_lacks_scope", "vault:transfer:funds")
     assert (problem.refresh_helps, problem.ask_user) == (False, False)
+    assert problem.decision
+    assert problem.more.startswith(f"{node.deployment.issuer}/")
 
 
 def test_a_token_that_was_taken_back_is_replaced_by_itself(node: Node, vault_url: str) -> None:

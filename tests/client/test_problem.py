@@ -100,10 +100,20 @@ def test_a_503_of_the_guard_is_explained() -> None:
 
 
 def test_a_refusal_as_an_exception_says_all_of_it() -> None:
-    body = b'{"cause": "role_lacks_scope", "detail": "No role.", "missing_scope": "a", "decision": "de_1", "title": "x", "status": 403}'
+    known = {"cause": "role_lacks_scope", "detail": "No role.", "missing_scope": "a", "decision": "de_1", "title": "x", "status": 403}
+    body = msgspec.json.encode(known | {"more": "https://id.acme.test/-/decisions/de_1", "acr_values": "mfa"})
     with pytest.raises(ApiRefused, match=r"^403 role_lacks_scope: No role\. A refresh will not help: an account admin") as fault:
         raise_for_problem(httpx.Response(403, headers=JSON, content=body))
-    assert fault.value.problem.more == {"decision": "de_1"}
+    problem = fault.value.problem
+    assert (problem.decision, problem.more) == ("de_1", "https://id.acme.test/-/decisions/de_1")
+    assert problem.members == {"acr_values": "mfa"}
+
+
+@pytest.mark.parametrize("more", ["javascript:alert(1)", "http://id.acme.test/", "//id.acme.test/", 7, None])
+def test_a_page_that_is_not_safe_is_not_offered(more: object) -> None:
+    problem = explain(httpx.Response(403, headers=JSON, content=msgspec.json.encode({"cause": "no_rule", "more": more})))
+    assert problem is not None
+    assert problem.more == ""
 
 
 @pytest.mark.parametrize(

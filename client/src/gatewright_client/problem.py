@@ -7,6 +7,7 @@ import msgspec
 
 from gatewright_client.challenge import bearer_challenge
 from gatewright_client.errors import ClientFault
+from gatewright_client.origin import secure_url
 from gatewright_client.wire import seconds, showable
 
 _MAX_BODY: Final = 64 * 1024
@@ -42,8 +43,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the user can change the answer, in a new authorization request."""
     missing_scope: str = ""
     retry_after: float | None = None
-    more: Mapping[str, object] = {}
-    """Every other member of the body, such as a decision id and a link to it."""
+    decision: str = ""
+    """What finds the refusal in the server's log."""
+    more: str = ""
+    """A page that answers the checks one by one, for the people whose access it is about."""
+    members: Mapping[str, object] = {}
+    """Every other member of the body."""
 
 
 class ApiRefused(ClientFault):
@@ -66,6 +71,8 @@ _PLATFORM: Final = _Advice("The platform has to change something. Neither a refr
 _ENDED: Final = _Advice("The access has ended: send the user to the authorization page, or give up.", ask_user=True)
 _GONE: Final = _Advice("Nothing that the program or its user does will help: an admin of the account or of the platform can.")
 _ACCOUNT: Final = _Advice("Use a token for the account of this resource; /v1/me says which account a token is for.", ask_user=True)
+_PROOF: Final = _Advice("The token needs a new proof of its key with each request (RFC 9449), which this program does not send.")
+_SIGN_IN_AGAIN: Final = _Advice("Ask the user to sign in again, as the challenge says (RFC 9470).", ask_user=True)
 _CHECKLIST: Final = _Advice(
     "The API does not say why. Check in this order: may the user's role do this, and not only read; is the token for the account that"
     " the resource belongs to (/v1/me says which); has the user been removed or disabled; has the token expired."
@@ -78,7 +85,10 @@ ADVICE: Final[Mapping[str, _Advice]] = {
     "token_expired": _NEW_TOKEN,
     "token_early": _Advice("The token is not valid yet: compare the clocks of this machine, the API and the server."),
     "wrong_audience": _Advice("Ask for a token with this API as its resource."),
-    "token_bound": _Advice("The token needs a proof of its key, which this program does not send."),
+    "token_bound": _PROOF,
+    "proof_wrong": _PROOF,
+    "token_unbound": _Advice("Send the token as a bearer token: it is bound to no key."),
+    "certificate_wrong": _Advice("Call with the client certificate that the token is bound to (RFC 8705)."),
     "token_revoked": _Advice(
         "The token was taken back. Try one new token; if it is refused too, the access has ended.", refresh_helps=True
     ),
@@ -96,10 +106,13 @@ ADVICE: Final[Mapping[str, _Advice]] = {
     "scope_unknown": _PLATFORM,
     "ip_not_allowed": _PLATFORM,
     "role_lacks_scope": _Advice("A refresh will not help: an account admin has to give the user a role with this scope."),
+    "role_missing": _Advice("A refresh will not help: an account admin has to give the user the role."),
     "wrong_account": _ACCOUNT,
     "resource_of_other_account": _ACCOUNT,
     "no_rule": _Advice("Nothing: the API opened this path to nobody."),
-    "insufficient_user_authentication": _Advice("Ask the user to sign in again, as the challenge says (RFC 9470).", ask_user=True),
+    "denied_by_api": _Advice("It is a rule of the API's own: nothing helps, unless its words say what."),
+    "authentication_insufficient": _SIGN_IN_AGAIN,
+    "insufficient_user_authentication": _SIGN_IN_AGAIN,
     "unavailable": _Advice("Try again later."),
 }
 """What helps against each cause."""
@@ -127,7 +140,9 @@ def explain(response: Answered) -> Problem | None:
         ask_user=advice.ask_user,
         missing_scope=_text(members.pop("missing_scope", None)) or (showable(said.get("scope", "")) if response.status_code == 403 else ""),
         retry_after=seconds(response.headers.get("retry-after")),
-        more={name: value for name, value in members.items() if name not in ("title", "status")},
+        decision=_text(members.pop("decision", None)),
+        more=_link(members.pop("more", None)),
+        members={name: value for name, value in members.items() if name not in ("title", "status")},
     )
 
 
@@ -166,3 +181,10 @@ def _members(response: Answered) -> dict[str, object]:
 
 def _text(value: object) -> str:
     return showable(value) if isinstance(value, str) else ""
+
+
+def _link(value: object) -> str:
+    try:
+        return secure_url(_text(value))
+    except ValueError:
+        return ""
