@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +21,7 @@ from gatewright_client.proof import ASSERTION_TYPE, Assertion, Proof, Public, Se
 from gatewright_client.server import Endpoints, Server, metadata_url
 from gatewright_client.wire import MAX_ANSWER
 from tests.client.places import METADATA, Answer, Asked, Issuer, Watch
+from tests.support.running import ROOT
 
 SERVICE = {"grant_type": "client_credentials"}
 
@@ -205,3 +209,12 @@ def test_a_key_of_another_kind_is_refused() -> None:
     pem = generate_private_key(SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(ValueError, match="P-256"):
         es256(pem)
+
+
+def test_a_program_needs_only_what_it_uses() -> None:
+    # Neither requests, nor cryptography, nor locks of files: each is imported by the module that is named after its use.
+    absent = "import sys; sys.modules.update(dict.fromkeys(['requests', 'cryptography', 'fcntl']))"
+    asked = [sys.executable, "-c", f"{absent}; import gatewright_client, gatewright_client.httpx"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "client" / "src")}
+    done = subprocess.run(asked, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
