@@ -38,6 +38,7 @@ class ApiRow(Struct, frozen=True):
     routes: str = "[]"
     verify_max_age: int = 0
     usage: int = 0
+    names_roles: int = 0
 
     @property
     def table(self) -> tuple[Route, ...]:
@@ -90,7 +91,8 @@ class RoleRow(Struct, frozen=True):
 
 APIS: Final = Query(
     ApiRow,
-    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until, routes, verify_max_age, usage
+    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until, routes, verify_max_age, usage,
+              names_roles
          FROM api WHERE tenant = :tenant ORDER BY id""",
 )
 SCOPES: Final = Query(
@@ -102,13 +104,15 @@ NAMINGS: Final = Query(Naming, "SELECT id, scope, name, ended_at FROM scope_nami
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
     None,
-    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at, verify_max_age, usage)
-       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now, :verify_max_age, :usage)""",
+    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at, verify_max_age, usage,
+                        names_roles)
+       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now, :verify_max_age, :usage,
+               :names_roles)""",
 )
 _CHANGE_API: Final = Query(
     None,
     """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
-                      token_alg = :token_alg, verify_max_age = :verify_max_age, usage = :usage,
+                      token_alg = :token_alg, verify_max_age = :verify_max_age, usage = :usage, names_roles = :names_roles,
                       jwt_until = CASE WHEN token_format = 'jwt' AND jwt_until < :now + token_lifetime THEN :now + token_lifetime
                                        ELSE jwt_until END
         WHERE id = :id AND tenant = :tenant""",
@@ -167,6 +171,7 @@ class ApiTerms(Struct, frozen=True, kw_only=True):
     token_alg: str
     verify_max_age: int = 0
     usage: bool = False
+    names_roles: bool = False
 
 
 class ScopeTerms(Struct, frozen=True, kw_only=True):
@@ -216,6 +221,7 @@ async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
         token_alg=terms.token_alg,
         verify_max_age=terms.verify_max_age,
         usage=int(terms.usage),
+        names_roles=int(terms.names_roles),
         now=deed.at.now,
     )
     await deed.note(Act.API_MADE, ids.show(ids.API, number), audience=audience)
@@ -237,6 +243,7 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         now=deed.at.now,
         verify_max_age=terms.verify_max_age,
         usage=int(terms.usage),
+        names_roles=int(terms.names_roles),
     )
     if terms.usage != bool(api.usage):
         await scope_use.begin_anew(deed.tx, deed.tenant, api.id)
@@ -263,6 +270,7 @@ def terms_of(api: ApiRow) -> ApiTerms:
         token_alg=api.token_alg,
         verify_max_age=api.verify_max_age,
         usage=api.usage == 1,
+        names_roles=api.names_roles == 1,
     )
 
 

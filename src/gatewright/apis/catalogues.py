@@ -96,6 +96,7 @@ def _api(row: ApiRow) -> Api:
             "routes": row.table,
             "verify_max_age": row.verify_max_age,
             "usage": row.usage == 1,
+            "names_roles": row.names_roles == 1,
         },
         Api,
     )

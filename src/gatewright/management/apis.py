@@ -203,7 +203,7 @@ async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
             "audience": row.audience,
             "name": row.name,
             "roles": row.roles,
-            "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg},
+            "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg, "roles": row.names_roles == 1},
             "usage": row.usage == 1,
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),

@@ -179,6 +179,13 @@ def _allowed(api: int, names: tuple[str, ...] | None, catalogue: Catalogue, clie
     )
 
 
+def role_names(standing: Standing, catalogue: Catalogue, client: Client) -> tuple[str, ...]:
+    """Return the names of the roles that the user has in the account today, as far as the client is for them (RFC 9068 §2.2.3.1)."""
+    party, only = standing.party, client.settings.roles
+    held = [role.name for role in catalogue.roles.values() if role.id in party.roles and (not only or role.id in only)]
+    return tuple(sorted(held))
+
+
 def party_of(*, user: bool, roles: str | None) -> Party:
     """Return who stands behind an authorization; `roles` is the stored text of the membership, None where there is none."""
     if not user:

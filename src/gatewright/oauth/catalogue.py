@@ -80,6 +80,8 @@ class Api(Struct, frozen=True, kw_only=True):
     verify_max_age: int = 0
     usage: bool = False
     """Whether it reports which scopes decided its calls."""
+    names_roles: bool = False
+    """Whether it is told the names of the roles that the user of a token has in its account (RFC 9068 §2.2.3.1)."""
 
 
 class Role(Struct, frozen=True):

@@ -12,7 +12,7 @@ from gatewright.oauth import refresh
 from gatewright.oauth.access import Access, Form, present
 from gatewright.oauth.api_auth import named_api, prove_api
 from gatewright.oauth.ask import Ask, Reply
-from gatewright.oauth.authorization import Standing
+from gatewright.oauth.authorization import Standing, role_names
 from gatewright.oauth.catalogue import Api
 from gatewright.oauth.claims import subject
 from gatewright.oauth.client import Client
@@ -48,6 +48,7 @@ class Active(Struct, frozen=True, kw_only=True, omit_defaults=True):
     acr: str | None = None
     gw_az: str
     gw_reach: str = ""
+    roles: tuple[str, ...] = ()
 
 
 INACTIVE: Final = Inactive()
@@ -111,7 +112,12 @@ def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
         acr=standing.acr,
         gw_az=ids.show(ids.AUTHORIZATION, standing.id),
         gw_reach="" if standing.account else allowed.reach,
+        roles=role_names(standing, access.catalogue, access.client) if _names_roles(access, api) else (),
     )
+
+
+def _names_roles(access: Access, api: int | None) -> bool:
+    return access.api is not None and access.api.id == api and access.api.names_roles
 
 
 def _account_id(standing: Standing) -> str | None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from gatewright.base import ids
 from gatewright.base.digest import b64
 from gatewright.oauth import refresh
+from gatewright.oauth.authorization import role_names
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.claims import for_id_token, subject
 from gatewright.oauth.handle import Handle, new_jti, seal
@@ -58,6 +59,7 @@ class AccessClaims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gw_az: str
     gw_ep: int = 0
     gw_reach: str = ""
+    roles: tuple[str, ...] = ()
 
 
 async def mint(approval: Approval, issuer: Issuer, world: World, at: Moment) -> TokenReply:
@@ -120,8 +122,15 @@ async def _access_token(approval: Approval, exp: int, issuer: Issuer, world: Wor
         gw_az=ids.show(ids.AUTHORIZATION, standing.id),
         gw_ep=standing.epoch,
         gw_reach="" if standing.account else approval.target.reach,
+        # Who can read this token is its app, and another company's app has no business with the names of a customer's roles.
+        roles=await _roles(approval, world) if api.names_roles and approval.client.settings.party == "first" else (),
     )
     return await world.signer.sign(standing.tenant, api.token_alg, "at+jwt", _ENCODE(claims))
+
+
+async def _roles(approval: Approval, world: World) -> tuple[str, ...]:
+    catalogue = await world.directory.catalogue(approval.standing.tenant)
+    return role_names(approval.standing, catalogue, approval.client)
 
 
 async def _id_token(approval: Approval, access_token: str, issuer: Issuer, world: World, at: Moment) -> str:

@@ -161,7 +161,12 @@ def _knows(secret: Secret, row: ApiRow | None, current: Current) -> bool:
 
 def _shown(terms: ApiTerms) -> dict[str, Any]:
     lifetime = UNTIL_REVOKED_WORD if terms.token_lifetime == UNTIL_REVOKED else duration.show(terms.token_lifetime)
-    token = {"token.format": terms.token_format, "token.lifetime": lifetime, "token.alg": terms.token_alg}
+    token = {
+        "token.format": terms.token_format,
+        "token.lifetime": lifetime,
+        "token.alg": terms.token_alg,
+        "token.roles": terms.names_roles,
+    }
     kept = {"verify_max_age": duration.show(terms.verify_max_age)} if terms.verify_max_age else {}
     return {"name": terms.name, "roles": terms.roles, **token, **kept, "usage": terms.usage}
 

@@ -106,11 +106,15 @@ def origin_of(domain: str | DomainPart) -> str:
 
 
 class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an API's access tokens are made. Without a lifetime: 15 minutes for a JWT, an hour for an opaque token."""
+    """How an API's access tokens are made. Without a lifetime: 15 minutes for a JWT, an hour for an opaque token.
+
+    `roles`: the API is told the names of the user's roles in the account, by introspection, and in the JWTs of first-party apps.
+    """
 
     format: Literal["jwt", "opaque"] = "jwt"
     lifetime: Lifetime | None = None
     alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
+    roles: bool = False
 
 
 class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

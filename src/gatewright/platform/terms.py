@@ -81,6 +81,7 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
             token_alg=token.alg,
             verify_max_age=kept,
             usage=wanted.usage,
+            names_roles=token.roles,
         )
     return ApiTerms(
         name=wanted.name,
@@ -90,6 +91,7 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
         token_alg=token.alg if "alg" in given else row.token_alg,
         verify_max_age=kept if "verify_max_age" in part.given else row.verify_max_age,
         usage=wanted.usage if "usage" in part.given else row.usage == 1,
+        names_roles=token.roles if "roles" in given else row.names_roles == 1,
     )
 
 
