@@ -26,6 +26,7 @@ def test_what_has_no_major_versions_is_at_least_a_minor_one_back(framework: str)
     assert version("previous", framework) < version("test", framework)
 
 
+@pytest.mark.timeout(400)  # a whole run of tests, on a machine that may be busy
 def test_the_doors_answer_the_same_in_the_previous_versions() -> None:
     python = ROOT / ".venv-previous" / "bin" / "python"
     assert python.exists(), "run ./dev test once: it makes .venv-previous"

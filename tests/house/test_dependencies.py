@@ -15,6 +15,8 @@ from tests.house.checkout import ROOT, SERVER, imports, name, python
 
 REQUIREMENTS = ROOT / "requirements"
 SETS = ("run", "demo", "test", "lock")
+# The frameworks of the guard a major version back: every package of it is explained with those of the tests.
+PREVIOUS = "previous"
 CLIENTS = ROOT / "tests" / "clients"
 OURS = {"gatewright", "gatewright_guard", "tests", "bench", "tools", "examples"}
 FIRST_WORD = re.compile(r"[A-Za-z0-9._-]+")
@@ -63,13 +65,13 @@ def npm() -> dict[str, str]:
     return {**package.get("dependencies", {}), **package.get("devDependencies", {})}
 
 
-@pytest.mark.parametrize("requirements", SETS)
+@pytest.mark.parametrize("requirements", [*SETS, PREVIOUS])
 def test_every_locked_package_has_its_digests_and_no_address(requirements: str) -> None:
     assert [package for package, (_, digests) in locked(requirements).items() if digests == 0] == []
     assert "://" not in (REQUIREMENTS / f"{requirements}.txt").read_text()
 
 
-@pytest.mark.parametrize("requirements", SETS)
+@pytest.mark.parametrize("requirements", [*SETS, PREVIOUS])
 def test_every_declared_package_is_locked(requirements: str) -> None:
     assert set(declared(requirements, inherited=True)) - set(locked(requirements)) == set()
 
@@ -122,6 +124,10 @@ def foreign(path: Path) -> set[str]:
 def test_code_imports_only_what_is_declared_for_it(requirements: str, folders: tuple[Path, ...]) -> None:
     known = set(declared(requirements, inherited=True))
     assert {name(path): undeclared for path in python(*folders) if (undeclared := foreign(path) - known)} == {}
+
+
+def test_the_previous_versions_are_of_packages_that_the_tests_need() -> None:
+    assert set(declared(PREVIOUS)) <= set(declared("test", inherited=True))
 
 
 def test_the_npm_lock_holds_digests_and_no_download_address() -> None:
