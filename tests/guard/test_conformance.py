@@ -82,7 +82,7 @@ def test_what_nobody_wrote_is_closed_by_a_table_and_absent_from_a_framework(door
         assert (strange.status, known.status) == (404, 404)
 
 
-@pytest.mark.proves("RFC 9728", "3")
+@pytest.mark.proves("RFC 9728", "3.1")
 def test_the_api_describes_itself(ask: Ask) -> None:
     answer = ask(Call("GET", WELL_KNOWN))
     assert answer.status == 200

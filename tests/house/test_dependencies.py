@@ -119,8 +119,12 @@ def foreign(path: Path) -> set[str]:
     return {plain(provider) for top in tops for provider in providers.get(top, [f"unknown: {top}"])}
 
 
+# The examples that the demo does not start are nobody's to install with it.
+EXAMPLES = tuple(ROOT / "examples" / folder for folder in ("apps", "demo", "lambda_widget"))
+
+
 # What the guard imports is measured against its own distribution, in test_distributions.py.
-@pytest.mark.parametrize(("requirements", "folders"), [("run", (SERVER,)), ("demo", (ROOT / "examples",)), ("test", (ROOT,))])
+@pytest.mark.parametrize(("requirements", "folders"), [("run", (SERVER,)), ("demo", EXAMPLES), ("test", (ROOT,))])
 def test_code_imports_only_what_is_declared_for_it(requirements: str, folders: tuple[Path, ...]) -> None:
     known = set(declared(requirements, inherited=True))
     assert {name(path): undeclared for path in python(*folders) if (undeclared := foreign(path) - known)} == {}
