@@ -26,12 +26,13 @@ def configure() -> None:
     settings.configure(
         ALLOWED_HOSTS=["*"],
         APPEND_SLASH=False,
-        INSTALLED_APPS=["gatewright_guard.django.GuardConfig"],
+        INSTALLED_APPS=["drf_spectacular", "gatewright_guard.django.GuardConfig"],
         MIDDLEWARE=list(MIDDLEWARE),
         REST_FRAMEWORK={
             "DEFAULT_AUTHENTICATION_CLASSES": ["gatewright_guard.drf.Authentication"],
             "DEFAULT_PERMISSION_CLASSES": ["gatewright_guard.drf.HasScopes"],
             "EXCEPTION_HANDLER": "gatewright_guard.drf.exception_handler",
+            "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
             "UNAUTHENTICATED_USER": None,
         },
         ROOT_URLCONF=__name__,

@@ -84,6 +84,17 @@ class Both(APIView):
         return Response(request.auth.sub)
 
 
+class Chosen(APIView):
+    """It finds its permissions by looking at who calls."""
+
+    def get_permissions(self) -> list[Any]:
+        user: Any = self.request.user
+        return [requires("transfer:funds" if user else "read:balance")()]
+
+    def get(self, request: Any) -> Response:  # noqa: ANN401 - the framework's
+        return Response(request.auth.sub)
+
+
 class ByName(BaseAuthentication):
     """Another kind of sign-in."""
 
@@ -142,9 +153,18 @@ def of_account(request: Any, account: str) -> Response:  # noqa: ANN401 - the fr
     return Response(account)
 
 
-def addresses() -> type:
+def addresses() -> Any:  # noqa: ANN401 - a module of addresses
     many: Callable[..., Any] = Notes.as_view({"get": "list", "post": "create", "delete": "destroy"})
-    views = {"plain": Plain, "slip": Slip, "signed": Signed, "both": Both, "either": Either, "admins": Admins, "open": Open}
+    views = {
+        "plain": Plain,
+        "slip": Slip,
+        "signed": Signed,
+        "both": Both,
+        "either": Either,
+        "admins": Admins,
+        "open": Open,
+        "chosen": Chosen,
+    }
     places = [path(name, view.as_view()) for name, view in views.items()]
     places += [path("notes", many), path("close", Notes.as_view({"get": "close"}, **Notes.close.kwargs))]
     places += [path("throttled", Throttled.as_view()), path("accounts/<str:account>", of_account)]
@@ -201,6 +221,10 @@ MOVES = bearing(a_token(scope="transfer:funds"))
         ("GET", "/either", MOVES, 403, "insufficient_scope"),
         ("GET", "/either", (("x-name", "ann"),), 200, None),
         ("GET", "/open", (), 200, None),
+        ("GET", "/chosen", GOOD, 403, "insufficient_scope"),
+        ("GET", "/chosen", bearing(a_token(scope="read:balance transfer:funds")), 200, None),
+        ("GET", "/chosen", bound(jti="r2", path="/chosen", scope="read:balance transfer:funds"), 200, None),
+        ("GET", "/chosen", bound(jti="r3", path="/chosen"), 403, "insufficient_scope"),
         ("GET", "/throttled", GOOD, 200, None),
         ("GET", "/accounts/acme-dev", GOOD, 200, None),
         ("GET", "/accounts/acme-prod", GOOD, 403, "wrong_account"),
@@ -265,3 +289,24 @@ def test_principals_are_equal_where_their_subjects_are() -> None:
     first, same, other = map(Principal, callers)
     assert (first == same, first == other, len({first, same, other})) == (True, False, 2)
     assert first.get_username() == "a"
+
+
+def test_the_description_names_scheme_and_scopes() -> None:
+    from drf_spectacular.generators import SchemaGenerator
+
+    said = settings() | {"SCOPES": {"read:balance": "See the balance", "transfer:funds": "Send money"}}
+    with override_settings(GATEWRIGHT=said, ROOT_URLCONF=addresses()):
+        places = [one for one in addresses().urlpatterns if str(one.pattern) in ("notes", "plain", "both", "open")]
+        made: Any = SchemaGenerator
+        schema = made(patterns=places).get_schema(request=None, public=True)
+    scheme = schema["components"]["securitySchemes"]["gatewright"]
+    assert scheme["flows"]["authorizationCode"] == {
+        "authorizationUrl": f"{ISSUER}/authorize",
+        "tokenUrl": f"{ISSUER}/token",
+        "scopes": {"read:balance": "See the balance", "transfer:funds": "Send money"},
+    }
+    needed = {(where, method): said["security"] for where, path in schema["paths"].items() for method, said in path.items()}
+    assert needed["/notes", "get"] == needed["/plain", "get"] == [{"gatewright": ["read:balance"]}]
+    assert needed["/notes", "post"] == [{"gatewright": ["transfer:funds"]}]
+    assert needed["/both", "get"] == [{"gatewright": ["read:balance", "transfer:funds"]}]
+    assert {} in needed["/open", "get"]

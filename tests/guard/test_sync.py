@@ -192,7 +192,7 @@ def test_rules_of_many_threads_do_not_mix(listening: Listening) -> None:
     mine = threading.local()
 
     def rule(allowed: Allowed, request: Request) -> bool:
-        return request.native == mine.name
+        return bool(request.native == mine.name)
 
     with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS, max_stale=0, allow=rule) as guard, ThreadPoolExecutor(20) as threads:
 

@@ -8,10 +8,11 @@ import functools
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -61,6 +62,9 @@ class GuardConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_settings)
+        if apps.is_installed("drf_spectacular"):
+            # Its extensions are known once they were imported.
+            import_module("gatewright_guard.spectacular")
 
 
 def check_settings(**_: object) -> list[checks.CheckMessage]:

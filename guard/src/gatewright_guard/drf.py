@@ -30,6 +30,7 @@ __all__ = ["Authentication", "Caller", "HasScopes", "NotAllowed", "Principal", "
 
 _ANY_TOKEN: Final = Requirement()
 _MET: Final = "gatewright_met"
+_ASKING: Final = "gatewright_asking"
 
 
 class NotAllowed(door.NotAllowed, exceptions.APIException):
@@ -75,12 +76,19 @@ class Authentication(BaseAuthentication):
     """Admits callers by their access token; a request without one is left to the next authentication class."""
 
     def authenticate(self, request: Request) -> tuple[Principal, Caller] | None:
+        # A view may look at the user to find its permissions: nobody is one while they are looked for.
+        if getattr(request._request, _ASKING, False):  # noqa: SLF001 - the one way to Django's request
+            return None
         # A proof beside a token is used up when it is looked at, so all is asked at once: the token, and what the view needs.
-        permission, view = _permission_of(request)
+        setattr(request._request, _ASKING, True)  # noqa: SLF001 - the same
+        try:
+            permission, view = _permission_of(request)
+        finally:
+            setattr(request._request, _ASKING, False)  # noqa: SLF001 - the same
         needed, account = (None, None) if permission is None or view is None else permission.asked(request, view)
         requirement = _ANY_TOKEN if needed is None else needed
         try:
-            caller = admit(request._request, requirement, account)  # noqa: SLF001 - the one way to Django's request
+            caller = admit(request._request, requirement, account)  # noqa: SLF001 - the same
         except door.NotAllowed as fault:
             if fault.refusal.reason is Reason.TOKEN_MISSING:
                 return None
@@ -115,7 +123,7 @@ class HasScopes(BasePermission):
     def asked(self, request: Request, view: "APIView") -> tuple[Requirement | None, str | None]:
         """What the view needs of this request, if it is open to anybody, and in which account."""
         name = self.account_in or getattr(view, "account_in", None)
-        return self._needed(request.method or "GET", view), account_in(view.kwargs, name)
+        return self.needed(request.method or "GET", view), account_in(view.kwargs, name)
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         plain, guard = request._request, guard_in_use()  # noqa: SLF001 - the one way to Django's request
@@ -128,7 +136,8 @@ class HasScopes(BasePermission):
             _admit_again(plain, requirement, account)
         return True
 
-    def _needed(self, method: str, view: "APIView") -> Requirement | None:
+    def needed(self, method: str, view: "APIView") -> Requirement | None:
+        """What the view needs of a request by this method, if it is open to anybody."""
         if self.requirement is not None:
             return self.requirement
         said = getattr(view, "required_scopes", None)
