@@ -1,15 +1,38 @@
 """One table of requests, every framework: the same API answers the same, to the byte."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright_guard.decide import UNAVAILABLE
-from tests.guard.cases import CASES, GOOD, SCOPES, Answer, Ask, Call, Case, a_server, at_once, awaiting, bearing, bound, expected, written
+from gatewright_guard.jose import b64url
+from gatewright_guard.request import Proxies
+from tests.guard.cases import (
+    CASES,
+    GOOD,
+    HOST,
+    SCOPES,
+    Answer,
+    Ask,
+    Call,
+    Case,
+    a_server,
+    at_once,
+    awaiting,
+    bearing,
+    bound,
+    expected,
+    written,
+)
+from tests.guard.certificates import a_certificate
 from tests.guard.drivers import CLOSED, DRIVERS
-from tests.guard.makers import AUDIENCE, ISSUER
+from tests.guard.makers import AUDIENCE, ISSUER, a_key, a_token
+from tests.guard.proofs import a_proof, thumbprint_of
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
@@ -112,3 +135,30 @@ def test_keys_at_hand_do_while_the_server_is_away(door: str) -> None:
         server.status = 500
         assert ask(Call("GET", "/balance", GOOD)).status == 200
         assert ask(Call("GET", "/balance", bearing("gwa_good"))).status == 503
+
+
+NEAR = Proxies(["192.0.2.0/24", "127.0.0.1/32"], certificate_header="x-client-cert")
+
+
+@pytest.mark.proves("RFC 8705", "3")
+def test_a_token_that_is_bound_to_a_certificate_is_good_for_its_holder(door: str) -> None:
+    certificate = a_certificate()
+    thumbprint = b64url(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest())
+    token = bearing(a_token(cnf={"x5t#S256": thumbprint}))
+    shown = ("x-client-cert", quote(certificate.public_bytes(Encoding.PEM).decode()))
+    with DRIVERS[door](a_server(), proxies=NEAR) as ask:
+        assert ask(Call("GET", "/balance", (*token, shown))).status == 200
+        for headers in (token, (*token, shown, shown)):
+            answer = ask(Call("GET", "/balance", headers))
+            assert (answer.status, json.loads(answer.body)["cause"]) == (401, "certificate_wrong")
+    with DRIVERS[door](a_server()) as ask:
+        assert ask(Call("GET", "/balance", (*token, shown))).status == 401
+
+
+def test_a_proof_names_the_address_that_the_proxy_tells(door: str) -> None:
+    token = a_token(cnf={"jkt": thumbprint_of(a_key(kid="holder"))})
+    forwarded = (("x-forwarded-proto", "https"), ("x-forwarded-host", "api.bank.test"))
+    with DRIVERS[door](a_server(), proxies=NEAR) as ask:
+        for number, (origin, status) in enumerate({"https://api.bank.test": 200, f"http://{HOST}": 401}.items()):
+            proof = ("dpop", a_proof(token, jti=f"x{number}", htu=f"{origin}/balance"))
+            assert ask(Call("GET", "/balance", (*bearing(token, scheme="DPoP"), proof, *forwarded))).status == status
