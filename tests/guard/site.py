@@ -26,6 +26,7 @@ def configure() -> None:
     settings.configure(
         ALLOWED_HOSTS=["*"],
         APPEND_SLASH=False,
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         INSTALLED_APPS=["drf_spectacular", "gatewright_guard.django.GuardConfig"],
         MIDDLEWARE=list(MIDDLEWARE),
         REST_FRAMEWORK={

@@ -15,7 +15,7 @@ from gatewright_guard.django import GuardMiddleware, NotAllowed, admit, caller_o
 from gatewright_guard.request import Request
 from tests.guard import site
 from tests.guard.cases import GOOD, Call, a_server, bearing, bound
-from tests.guard.drivers import called, settings_of
+from tests.guard.drivers import called, in_django, settings_of
 from tests.guard.makers import AUDIENCE, ISSUER, a_token
 
 site.configure()
@@ -178,3 +178,32 @@ def test_the_apis_own_rule_runs_where_the_database_connection_is() -> None:
             admit(a_request(token), needs("read:balance"))
         guard_in_use().close()
     assert seen == [threading.get_ident()] * 3
+
+
+# ---------------------------------------------------------------- a rule that looks into the database
+
+
+def looks(allowed: Allowed, request: Request) -> bool:
+    """Django refuses the database where an event loop runs."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        found: bool = cursor.execute("SELECT 1").fetchone() == (1,)
+    connection.close()
+    return found
+
+
+async def looks_later(allowed: Allowed, request: Request) -> bool:
+    """As the database's asynchronous methods do it."""
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(looks)(allowed, request)
+
+
+@pytest.mark.parametrize("rule", [looks, looks_later])
+@pytest.mark.parametrize("style", ["views", "awaiting", "rest"])
+@pytest.mark.parametrize("on_asgi", [False, True])
+def test_a_rule_of_either_kind_may_use_the_database_under_views_of_either_kind(rule: object, style: str, on_asgi: bool) -> None:
+    with in_django(a_server(), style, on_asgi=on_asgi, allow=rule) as ask:
+        # At hand, asked of the server, and at hand again.
+        assert [ask(Call("GET", "/balance", token)).status for token in (GOOD, bearing("gwa_good"), GOOD)] == [200, 200, 200]

@@ -3,6 +3,7 @@
 The guard is made when it is first needed, once for each process, and serves views that await and views that do not.
 """
 
+import asyncio
 import atexit
 import functools
 import inspect
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, TypeVar, cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
@@ -22,9 +23,9 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from gatewright_guard import asgi, wsgi
-from gatewright_guard.decide import Refusal, Requirement, needs
+from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.door import Caller, NotAllowed, account_in, admitted, again, caller_in
-from gatewright_guard.guard import Guard
+from gatewright_guard.guard import Guard, Rule, Verdict
 from gatewright_guard.request import Request
 from gatewright_guard.resource import HEADERS
 from gatewright_guard.sync import SyncGuard
@@ -93,7 +94,29 @@ def _make(said: object) -> SyncGuard:
     taken = {str(name).lower(): value for name, value in said.items() if name != "SCOPES"}
     if isinstance(taken.get("allow"), str):
         taken["allow"] = import_string(taken["allow"])
+    if taken.get("allow") is not None:
+        taken["allow"] = _fitting(taken["allow"])
     return SyncGuard(**taken)
+
+
+def _fitting(rule: Rule) -> Rule:
+    """A rule of either kind for callers of either kind: it runs where Django lets it use the database."""
+    awaits, either = iscoroutinefunction(rule), cast(Any, rule)
+    waiting: Rule = async_to_sync(either) if awaits else rule
+    awaited: Rule = rule if awaits else sync_to_async(either)
+
+    def fitting(allowed: Allowed, request: Request) -> Verdict | Awaitable[Verdict]:
+        return awaited(allowed, request) if _loop_runs() else waiting(allowed, request)
+
+    return fitting
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Held:
