@@ -21,7 +21,17 @@ from tests.support.waiting import until
 FLASK: Final = ("-m", "flask", "--app", "examples.flask_api.app", "run", "--port", "{port}")
 DJANGO: Final = {
     "runserver": ("-m", "django", "runserver", "{port}", "--noreload", "--settings", "examples.django_api.settings"),
-    "gunicorn": ("-m", "gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:{port}", "examples.django_api.wsgi:application"),
+    "gunicorn": (
+        "-m",
+        "gunicorn",
+        "--preload",
+        "--no-control-socket",
+        "--workers",
+        "2",
+        "--bind",
+        "127.0.0.1:{port}",
+        "examples.django_api.wsgi:application",
+    ),
     "uvicorn": ("-m", "uvicorn", "--port", "{port}", "--lifespan", "off", "examples.django_api.asgi:application"),
 }
 
@@ -63,7 +73,7 @@ def started(deployment: Deployment, words: tuple[str, ...], readers: str = "") -
             assert process.poll() is None, log.read_text()
             yield http, process
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.wait(20)
     assert "Traceback" not in log.read_text(), log.read_text()
 
