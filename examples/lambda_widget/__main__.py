@@ -29,7 +29,8 @@ def event_of(method: str, target: str, cookie: str, address: str) -> dict[str, A
         "rawPath": parts.path,
         "rawQueryString": parts.query,
         "cookies": [part.strip() for part in cookie.split(";") if part.strip()],
-        "requestContext": {"http": {"method": method, "path": parts.path, "sourceIp": address}},
+        "requestContext": {"http": {"method": method, "path": parts.path, "sourceIp": address}, "stage": "$default"},
+        "isBase64Encoded": False,
     }
 
 

@@ -5,6 +5,7 @@ It keeps nothing between calls, as a function must: what belongs to one browser 
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import secrets
@@ -49,6 +50,14 @@ class Settings:
         return f"__Host-{name}" if self.url.startswith("https://") else name
 
 
+class Away(Exception):
+    """The platform does not answer at the moment, which says nothing about the visitor; `cookies` must not be lost over it."""
+
+    def __init__(self, *cookies: str) -> None:
+        super().__init__()
+        self.cookies = cookies
+
+
 class Widget:
     """The handler: `handler = Widget(settings, httpx.Client())`, made once for each instance of the function."""
 
@@ -60,11 +69,16 @@ class Widget:
 
     def __call__(self, event: Event, _context: object = None) -> Answer:
         """Answer one event of an HTTP API, payload format 2.0."""
-        method, path = event["requestContext"]["http"]["method"], event["rawPath"]
+        method, path = event["requestContext"]["http"]["method"], _path(event)
         routes = {("GET", "/"): self._show, ("GET", "/login"): self._login, ("GET", "/callback"): self._callback}
         routes["POST", "/logout"] = self._logout
         route = routes.get((method, path))
-        return _page(404, "<p>There is nothing here.</p>") if route is None else route(event)
+        if route is None:
+            return _page(404, "<p>There is nothing here.</p>")
+        try:
+            return route(event)
+        except Away as away:
+            return _page(503, "<p>The platform does not answer. Load this page again in a moment.</p>", *away.cookies)
 
     # ---------------------------------------------------------------- signing in
 
@@ -90,7 +104,7 @@ class Widget:
         done = self._gone("begun")
         if begun is None or not hmac.compare_digest(said.get("state", "").encode(), begun["state"].encode()):
             return _page(400, "<p>This is not the end of a sign-in that you began here.</p>", done)
-        if said.get("iss", self._settings.issuer) != self._settings.issuer:
+        if said.get("iss") != self._settings.issuer:  # RFC 9207 §2.4: it always says who it is
             return _page(400, "<p>Somebody else answered.</p>", done)
         if "code" not in said:
             return _page(403, f"<p>You were not signed in: {escape(said.get('error', 'no reason was given'))}.</p>", done)
@@ -106,35 +120,53 @@ class Widget:
         """Show who is there, by userinfo; a token that is over is renewed, and where that fails the visitor is a stranger again."""
         kept = self._opened("session", event)
         if kept is None:
-            return _page(200, _STRANGER)
+            return self._stranger()
         new: list[str] = []
         if kept["until"] - _EARLY <= self._clock() and "refresh_token" in kept:
             tokens = self._tokens({"grant_type": "refresh_token", "refresh_token": kept["refresh_token"]})
             if tokens is None:
-                return _page(200, _STRANGER, self._gone("session"))
+                return self._stranger(self._gone("session"))
             kept = self._session(tokens)
             new = [self._sealed("session", kept)]
-        found = self._http.get(f"{self._settings.issuer}/o/userinfo/", headers={"Authorization": f"Bearer {kept['access_token']}"})
+        try:
+            found = self._ask("GET", "/o/userinfo/", headers={"Authorization": f"Bearer {kept['access_token']}"})
+        except Away:
+            raise Away(*new) from None  # the refresh token in it was just made, and the old one is spent
         if found.status_code != httpx.codes.OK:
             # Taken back, disabled, signed out: whatever it was, the answer is the same here.
-            return _page(200, _STRANGER, self._gone("session"))
+            return self._stranger(self._gone("session"))
         user = found.json()
         name = escape(str(user.get("name") or user.get("email") or user["sub"]))
-        return _page(200, f'<p>Hello, {name}.</p><form method="post" action="/logout"><button>Sign out</button></form>', *new)
+        return _page(
+            200,
+            f'<p>Hello, {name}.</p><form method="post" action="{escape(self._settings.url)}/logout"><button>Sign out</button></form>',
+            *new,
+        )
 
     def _logout(self, event: Event) -> Answer:
         """Give the tokens back (RFC 7009) and forget them. The cookie is not sent with a form of another site (SameSite)."""
         kept = self._opened("session", event)
         if kept is not None:
             token = kept.get("refresh_token", kept["access_token"])
-            self._http.post(f"{self._settings.issuer}/o/revoke_token/", data=self._proof() | {"token": token})
+            with contextlib.suppress(Away):  # signing out here works whether the platform hears of it or not
+                self._ask("POST", "/o/revoke_token/", data=self._proof() | {"token": token})
         return _away(self._settings.url + "/", self._gone("session"))
 
     # ---------------------------------------------------------------- tokens and cookies
 
     def _tokens(self, form: dict[str, str]) -> dict[str, Any] | None:
-        answer = self._http.post(f"{self._settings.issuer}/o/token/", data=self._proof() | form)
+        answer = self._ask("POST", "/o/token/", data=self._proof() | form)
         return answer.json() if answer.status_code == httpx.codes.OK else None
+
+    def _ask(self, method: str, path: str, **how: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own arguments
+        """What the platform says, yes or no; a platform that is away or busy says neither."""
+        try:
+            answer = self._http.request(method, f"{self._settings.issuer}{path}", **how)
+        except httpx.HTTPError as fault:
+            raise Away from fault
+        if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise Away
+        return answer
 
     def _proof(self) -> dict[str, str]:
         return {"client_id": self._settings.client_id, "client_secret": self._settings.client_secret}
@@ -154,6 +186,10 @@ class Widget:
     def _gone(self, name: str) -> str:
         return f"{self._settings.cookie(name)}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{self._secure}"
 
+    def _stranger(self, *cookies: str) -> Answer:
+        link = f'<a href="{escape(self._settings.url)}/login">Sign in</a>'
+        return _page(200, f"<p>You are not signed in.</p><p>{link}</p>", *cookies)
+
     @property
     def _secure(self) -> str:
         return "; Secure" if self._settings.url.startswith("https://") else ""
@@ -172,7 +208,13 @@ class Widget:
         return value if value.get("for") == name else None
 
 
-_STRANGER: Final = '<p>You are not signed in.</p><p><a href="/login">Sign in</a></p>'
+def _path(event: Event) -> str:
+    """The path below the widget's own address: a gateway puts the name of a stage before it, unless that is `$default`."""
+    path: str = event["rawPath"]
+    stage = event["requestContext"].get("stage", "$default")
+    return path.removeprefix(f"/{stage}") if path.startswith(f"/{stage}/") else path
+
+
 _HEADERS: Final = {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",

@@ -39,6 +39,7 @@ from gatewright.web.views import (
     Phrase,
     ScopeGroup,
     ScopeLine,
+    ScopeUsed,
     SecretLine,
     SecretProblem,
     SecretRead,
@@ -164,6 +165,7 @@ def my_access(**changes: object) -> MyAccess:
         "now": NOW,
         "csrf": "csrf-token",
         "remove": "/-/access/remove",
+        "shrink": "/-/access/shrink",
         "uninstall": "/-/access/uninstall",
         "end_session": "/-/access/end-session",
         "end_others": "/-/access/end-others",
@@ -196,6 +198,57 @@ GRANTS: Final = (
         id="gr_6", client="Ward Rounds", third_party=True, account=DEV, groups=(EVENTS,), since=NOW - 9 * 86400, last_used=NOW - 3 * 86400
     ),
     GrantLine(id="gr_3", client="Acme Events", third_party=False, account=None, openid=openid_lines(("openid",)), since=NOW),
+)
+USED: Final = ScopeUsed(use="used", last=NOW - 3 * 86400, since=NOW - 290 * 86400)
+UNUSED_LINES: Final = (
+    ScopeLine(
+        name="transfer:funds",
+        text="Send money from your bank accounts",
+        high_risk=True,
+        used=ScopeUsed(use="unused", last=NOW - 140 * 86400, since=NOW - 290 * 86400),
+    ),
+    ScopeLine(
+        name="read:cards",
+        text="See your cards, with their numbers and limits, and everything that was paid with them",
+        used=ScopeUsed(use="never", since=NOW - 290 * 86400),
+    ),
+)
+USED_GRANTS: Final = (
+    GrantLine(
+        id="gr_7",
+        client="Budget Buddy",
+        third_party=True,
+        account=DEV,
+        openid=openid_lines(("openid", "email")),
+        groups=(
+            ScopeGroup(
+                api="Acme Bank",
+                scopes=(ScopeLine(name="read:balance", text="See the balance of your bank accounts", used=USED), *UNUSED_LINES),
+            ),
+            ScopeGroup(
+                api="Acme Events",
+                scopes=(
+                    ScopeLine(name="view:events", text="See events", used=ScopeUsed(use="unknown", since=NOW - 20 * 86400)),
+                    ScopeLine(name="update:events", text="Change events", used=ScopeUsed(use="unknown")),
+                    ScopeLine(name="old:events", text="See old events", used=ScopeUsed(use="unknown", last=NOW - 200 * 86400, since=NOW)),
+                ),
+            ),
+        ),
+        since=NOW - 290 * 86400,
+        last_used=NOW - 600,
+        unused=UNUSED_LINES,
+        unused_ids="sc_1 sc_2",
+    ),
+    GrantLine(
+        id=QUOTES,
+        client=UNBROKEN,
+        third_party=True,
+        account=ODD,
+        groups=ODD_SCOPES,
+        since=NOW,
+        unused=(ScopeLine(name="x", text=UNBROKEN), ScopeLine(name="y", text=SCRIPT), ScopeLine(name="z", text=ARABIC, lang="ar")),
+        unused_ids=QUOTES,
+    ),
 )
 SESSIONS: Final = (
     SessionLine(id="se_1", browser="Firefox on Linux", place="192.0.2.17", since=NOW - 3000, last_seen=NOW, current=True),
@@ -495,6 +548,8 @@ SAMPLES: Final[dict[str, Page]] = {
         sessions=SESSIONS[:1],
     ),
     "my_access-empty": my_access(sessions=SESSIONS[:1], brand=LOGO, person=NAMELESS),
+    "my_access-unused": my_access(grants=USED_GRANTS, sessions=SESSIONS[:1], done=Done.SHRUNK),
+    "my_access-not-shrunk": my_access(grants=GRANTS[:1], done=Done.NOT_SHRUNK),
     "my_access-removed": my_access(grants=GRANTS[1:2], done=Done.REMOVED, brand=YELLOW),
     "my_access-ended": my_access(done=Done.SESSION_ENDED, sessions=SESSIONS[:2], brand=NAVY),
     "my_access-others": my_access(done=Done.OTHERS_ENDED, sessions=SESSIONS[:1], brand=WHITE),

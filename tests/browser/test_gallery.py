@@ -386,6 +386,29 @@ def test_what_an_app_requires_has_no_box_and_says_why(unscripted: Page, gallery:
     assert "Only if you book the printed report" in text
 
 
+def test_what_an_app_does_not_use_is_taken_away_after_a_look_by_keyboard_and_without_script(unscripted: Page, gallery: Gallery) -> None:
+    _open(unscripted, gallery, "my_access-unused")
+    button = unscripted.get_by_role("button", name="Take this away").first
+    assert not button.is_visible()
+    summary = unscripted.locator("summary").first
+    assert summary.bounding_box()["height"] >= 40  # type: ignore[index]  # it is shown
+    summary.focus()
+    unscripted.keyboard.press("Enter")
+    assert button.is_visible()
+    assert "Send money from your bank accounts" in unscripted.locator("details").first.inner_text()
+    posted = _press(unscripted, gallery, button)
+    assert posted == {"csrf": ["csrf-token"], "grant": ["gr_7"], "scopes": ["sc_1 sc_2"]}
+
+
+def test_what_an_app_does_not_use_is_clean_to_axe_when_it_is_shown(dark: Page, gallery: Gallery) -> None:
+    _open(dark, gallery, "my_access-unused")
+    for summary in dark.locator("summary").all():
+        summary.click()
+    assert dark.get_by_role("button", name="Take this away").count() == 2
+    assert _axe(dark) == []
+    assert dark.evaluate(SMALL_TARGETS) == []
+
+
 def test_an_installed_app_is_removed_updated_or_installed_anew(unscripted: Page, gallery: Gallery) -> None:
     _open(unscripted, gallery, "my_access-installs")
     posted = _press(unscripted, gallery, unscripted.get_by_role("button", name="Uninstall").nth(1))

@@ -234,6 +234,31 @@ def test_many_grants_are_named_counted_and_asked_for_before_they_go(shell: Shell
     assert shell.json("grants", "list") == []
 
 
+def test_the_use_of_scopes_is_told_and_what_is_not_used_is_taken(shell: Shell) -> None:
+    shell.settled()
+    shell.given(2)
+    (first, _) = shell.json("grants", "list")
+    assert (first["unused"], first["use"][0]) == ([], {"scope": "openid", "use": "unknown", "last_used": None, "since": None})
+    assert shell.json("grants", "show", first["id"])["use"] == first["use"]
+    nothing = {"grants": 0, "scopes": 0, "whole": 0, "kept": 0, "next": None}
+    assert shell.json("grants", "shrink", "--unused", "90d", "--client", "web", "--yes") == nothing
+    assert shell.json("grants", "shrink", "--unused", "90d", "--preview")["hits"] == []
+    assert "7 to 400 days" in shell.refused("grants", "shrink", "--unused", "1d", "--yes")
+
+
+def test_whether_an_api_reports_the_use_of_scopes_stands_in_the_file(shell: Shell) -> None:
+    shell.settled()
+    assert [row["usage"] for row in shell.json("apis", "list")] == [False]
+    on = SMALL.replace('name = "API"', 'name = "API"\nusage = true')
+    assert "usage: true" in shell.must("plan", shell.write(on)).replace("false → ", "")
+    shell.must("apply", "platform.toml")
+    assert [row["usage"] for row in shell.json("apis", "list")] == [True]
+    shell.must("apply", shell.write(SMALL))
+    assert [row["usage"] for row in shell.json("apis", "list")] == [True], "what a file does not name is left alone"
+    shell.must("apis", "change", "https://api.acme.test", "--no-usage")
+    assert [row["usage"] for row in shell.json("apis", "list")] == [False]
+
+
 def test_what_a_rule_that_is_tried_out_would_refuse_is_listed(shell: Shell) -> None:
     shell.settled(SMALL + 'report_only = ["pkce", "unknown_scopes"]\n')
     assert "there is no client x" in shell.refused("report-only", "--client", "x")

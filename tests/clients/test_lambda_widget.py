@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -14,7 +18,7 @@ from examples.lambda_widget.gate import Gate
 from examples.lambda_widget.widget import Settings, Widget
 from gatewright_guard.guard import Guard
 from tests.clients.platform import BANK, SECRETS
-from tests.support.running import Node
+from tests.support.running import ROOT, Node
 from tests.support.visitor import Visitor
 
 URL: Final = "https://widget.example"
@@ -186,3 +190,135 @@ def test_the_little_gateway_serves_the_widget(settings: Settings) -> None:
             server.shutdown()
             thread.join()
     assert (shown.status_code, "Sign in" in shown.text) == (200, True)
+
+
+# ---------------------------------------------------------------- a platform that is away, and gateways as they are
+
+
+class Weather(httpx.BaseTransport):
+    """A way to the platform that a test can close, for addresses that end in a certain way."""
+
+    def __init__(self) -> None:
+        self.open = httpx.HTTPTransport()
+        self.closed: tuple[str, ...] = ()
+        self.answer: int | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith(self.closed or ("nowhere",)):
+            return self.open.handle_request(request)
+        if self.answer is None:
+            raise httpx.ConnectError("the platform is away")
+        return httpx.Response(self.answer)
+
+    def close(self) -> None:
+        self.open.close()
+
+
+@pytest.fixture
+def weather() -> Weather:
+    return Weather()
+
+
+@pytest.fixture
+def outdoors(settings: Settings, watch: Watch, weather: Weather) -> Iterator[Browser]:
+    with httpx.Client(transport=weather) as http:
+        yield Browser(Widget(settings, http, watch))
+
+
+@pytest.mark.parametrize("answer", [None, 503, 429])
+def test_a_platform_that_is_away_signs_nobody_out(
+    outdoors: Browser, visitor: Visitor, weather: Weather, watch: Watch, answer: int | None
+) -> None:
+    signed_in(outdoors, visitor)
+    weather.closed, weather.answer = ("/o/userinfo/",), answer
+    assert outdoors.send("GET", "/")["statusCode"] == 503
+    # The token is over, its successor was made, and only then the platform went away: the successor is kept.
+    before = outdoors.cookies["__Host-session"]
+    watch.now += 2 * 86400
+    assert outdoors.send("GET", "/")["statusCode"] == 503
+    assert outdoors.cookies["__Host-session"] != before
+    watch.now += 2 * 86400
+    weather.closed = ("/o/token/",)
+    assert outdoors.send("GET", "/")["statusCode"] == 503
+    weather.closed = ()
+    assert "Hello, An organizer." in outdoors.send("GET", "/")["body"]
+
+
+def test_a_sign_in_that_the_platform_could_not_finish_is_finished_by_loading_the_page_again(
+    outdoors: Browser, visitor: Visitor, weather: Weather
+) -> None:
+    there = outdoors.send("GET", "/login")["headers"]["location"]
+    back = visitor.authorize(there.removeprefix(visitor.issuer)).full.removeprefix(URL)
+    weather.closed = ("/o/token/",)
+    assert outdoors.send("GET", back)["statusCode"] == 503
+    weather.closed = ()
+    assert outdoors.send("GET", back)["statusCode"] == 303
+    assert "Hello, An organizer." in outdoors.send("GET", "/")["body"]
+
+
+def test_signing_out_works_while_the_platform_is_away(outdoors: Browser, visitor: Visitor, weather: Weather) -> None:
+    signed_in(outdoors, visitor)
+    weather.closed = ("/o/revoke_token/",)
+    assert outdoors.send("POST", "/logout")["statusCode"] == 303
+    assert outdoors.cookies == {}
+
+
+@pytest.mark.proves("RFC 9207", "2.4")
+@pytest.mark.parametrize("iss", [None, "https://elsewhere.test"])
+def test_an_answer_that_does_not_say_whose_it_is_is_refused(browser: Browser, visitor: Visitor, iss: str | None) -> None:
+    there = browser.send("GET", "/login")["headers"]["location"]
+    back = visitor.authorize(there.removeprefix(visitor.issuer))
+    said = {name: value for name, value in {**back.params, "iss": iss}.items() if value is not None}
+    answer = browser.send("GET", f"/callback?{urlencode(said)}")
+    assert (answer["statusCode"], "Somebody else answered" in answer["body"]) == (400, True)
+
+
+def sample(method: str, path: str, stage: str) -> dict[str, Any]:
+    """An event with all that an HTTP API puts into one, as its documentation shows it: much that nobody looks at, and no cookies."""
+    where = f"/{stage}{path}" if stage != "$default" else path
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": where,
+        "rawQueryString": "parameter1=value1&parameter1=value2&parameter2=value",
+        "headers": {"header1": "value1", "header2": "value1,value2"},
+        "queryStringParameters": {"parameter1": "value1,value2", "parameter2": "value"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api-id",
+            "domainName": "id.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "id",
+            "http": {"method": method, "path": where, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "agent"},
+            "requestId": "id",
+            "routeKey": "$default",
+            "stage": stage,
+            "time": "12/Mar/2020:19:03:58 +0000",
+            "timeEpoch": 1583348638390,
+        },
+        "body": "Hello from Lambda",
+        "pathParameters": {"parameter1": "value1"},
+        "isBase64Encoded": False,
+        "stageVariables": {"stageVariable1": "value1"},
+    }
+
+
+@pytest.mark.parametrize(("stage", "url"), [("$default", URL), ("prod", f"{URL}/prod")])
+def test_an_event_of_a_real_gateway_is_understood_at_every_stage(settings: Settings, stage: str, url: str) -> None:
+    with httpx.Client() as http:
+        widget = Widget(replace(settings, url=url), http)
+        assert f'href="{url}/login"' in widget(sample("GET", "/", stage), object())["body"]
+        there = widget(sample("GET", "/login", stage), object())["headers"]["location"]
+        assert parse_qs(urlsplit(there).query)["redirect_uri"] == [f"{url}/callback"]
+        assert widget(sample("GET", "/callback", stage), object())["statusCode"] == 400
+        assert widget(sample("POST", "/logout", stage), object())["statusCode"] == 303
+
+
+def test_the_function_of_the_guide_works(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (ROOT / "docs/guides/lambda-widget.md").read_text(encoding="utf-8")
+    text = textwrap.dedent(re.findall(r"^    # widget_function\.py\n(?:    .*\n|\n)+", guide, re.MULTILINE)[0])
+    told = {"ISSUER": settings.issuer, "CLIENT_ID": settings.client_id, "CLIENT_SECRET": "s", "URL": URL, "COOKIE_KEY": settings.key}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    module: dict[str, Any] = {}
+    exec(compile(text, "widget_function.py", "exec"), module)  # noqa: S102 - the guide is ours
+    assert "Sign in" in module["handler"](sample("GET", "/", "$default"))["body"]

@@ -36,7 +36,7 @@ Driver = Callable[..., AbstractContextManager[Ask]]
 
 
 def settings_of(server: AServer, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 - the guard's own
-    return {"credentials": CREDENTIALS, "http": server.client(), "clock": AClock()} | settings
+    return {"credentials": CREDENTIALS, "http": server.client, "clock": AClock()} | settings
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, needs
@@ -132,6 +133,20 @@ def test_where_nobody_listens_nobody_is_let_in() -> None:
             refusal = guard.check(bearing(token), BALANCE)
             assert isinstance(refusal, Refusal)
             assert refusal.status == 503
+
+
+def test_a_client_is_made_for_each_process_and_closed_with_the_guard(listening: Listening) -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def make() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient(trust_env=False))
+        return made[-1]
+
+    with SyncGuard(listening.url, AUDIENCE, http=make) as guard:
+        assert isinstance(guard.check(bearing(a_token(iss=listening.url, **AT_ANY_TIME)), BALANCE), Allowed)
+    assert [client.is_closed for client in made] == [True]
+    with pytest.raises(TypeError, match="function"):
+        SyncGuard(listening.url, AUDIENCE, http=made[0])  # type: ignore[arg-type]
 
 
 def test_a_slip_is_told_where_it_is_made() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "src" / "gatewright"
 GUARD = ROOT / "guard" / "src" / "gatewright_guard"
+CLIENT = ROOT / "client" / "src" / "gatewright_client"
 
 
 @cache

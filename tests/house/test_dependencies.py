@@ -17,8 +17,8 @@ REQUIREMENTS = ROOT / "requirements"
 SETS = ("run", "demo", "test", "lock")
 # The frameworks of the guard a major version back: every package of it is explained with those of the tests.
 PREVIOUS = "previous"
-CLIENTS = ROOT / "tests" / "clients"
-OURS = {"gatewright", "gatewright_guard", "tests", "bench", "tools", "examples"}
+FROM_NPM = (ROOT / "tests" / "clients", ROOT / "examples" / "express")
+OURS = {"gatewright", "gatewright_client", "gatewright_guard", "tests", "bench", "tools", "examples"}
 FIRST_WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -59,9 +59,9 @@ def locked(requirements: str) -> dict[str, tuple[str, int]]:
     return packages
 
 
-def npm() -> dict[str, str]:
-    """The npm clients with their versions."""
-    package = json.loads((CLIENTS / "package.json").read_text())
+def npm(folder: Path) -> dict[str, str]:
+    """The npm packages that a folder declares, with their versions."""
+    package = json.loads((folder / "package.json").read_text())
     return {**package.get("dependencies", {}), **package.get("devDependencies", {})}
 
 
@@ -92,8 +92,9 @@ def test_the_distribution_declares_what_is_locked_for_it() -> None:
     assert wanted == set(declared("run"))
 
 
-def test_the_guard_needs_nothing_that_the_server_does_not_lock() -> None:
-    project = tomllib.loads((ROOT / "guard" / "pyproject.toml").read_text())["project"]
+@pytest.mark.parametrize("folder", ["guard", "client"])
+def test_the_guard_and_the_client_need_nothing_that_the_server_does_not_lock(folder: str) -> None:
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
     assert {first_word(line) for line in project["dependencies"]} <= set(declared("run"))
     assert {first_word(line) for line in extras} <= set(declared("test", inherited=True))
@@ -102,7 +103,9 @@ def test_the_guard_needs_nothing_that_the_server_does_not_lock() -> None:
 def test_every_dependency_has_its_line_and_every_line_its_dependency() -> None:
     page = (ROOT / "docs" / "house" / "dependencies.md").read_text().split("## From the operating system")[0]
     explained = [found.group(1) for found in re.finditer(r"^\| ([a-z0-9][a-z0-9-]*) \|", page, re.MULTILINE) if found.group(1) != "package"]
-    wanted = [package for requirements in SETS for package in declared(requirements)] + list(npm())
+    wanted = [package for requirements in SETS for package in declared(requirements)] + [
+        package for folder in FROM_NPM for package in npm(folder)
+    ]
     assert sorted(explained) == sorted(wanted)
 
 
@@ -124,7 +127,7 @@ OF_THEIR_OWN = ("django_api", "flask_api")
 EXAMPLES = tuple(folder for folder in sorted((ROOT / "examples").iterdir()) if folder.is_dir() and folder.name not in OF_THEIR_OWN)
 
 
-# What the guard imports is measured against its own distribution, in test_distributions.py.
+# What the guard and the client import is measured against their own distributions, in test_distributions.py.
 @pytest.mark.parametrize(("requirements", "folders"), [("run", (SERVER,)), ("demo", EXAMPLES), ("test", (ROOT,))])
 def test_code_imports_only_what_is_declared_for_it(requirements: str, folders: tuple[Path, ...]) -> None:
     known = set(declared(requirements, inherited=True))
@@ -135,12 +138,14 @@ def test_the_previous_versions_are_of_packages_that_the_tests_need() -> None:
     assert set(declared(PREVIOUS)) <= set(declared("test", inherited=True))
 
 
-def test_the_npm_lock_holds_digests_and_no_download_address() -> None:
-    packages = json.loads((CLIENTS / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("folder", FROM_NPM, ids=name)
+def test_an_npm_lock_holds_digests_and_no_download_address(folder: Path) -> None:
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
     installed = {path: entry for path, entry in packages.items() if path}
     assert [path for path, entry in installed.items() if "resolved" in entry or not entry["integrity"].startswith("sha512-")] == []
-    assert packages[""]["dependencies"] == npm()
+    assert packages[""]["dependencies"] == npm(folder)
 
 
-def test_npm_clients_are_named_by_exact_version() -> None:
-    assert [package for package, version in npm().items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+@pytest.mark.parametrize("folder", FROM_NPM, ids=name)
+def test_npm_packages_are_named_by_exact_version(folder: Path) -> None:
+    assert [package for package, version in npm(folder).items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []

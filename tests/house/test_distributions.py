@@ -1,4 +1,4 @@
-"""What is shipped: both wheels build without a network, and hold all that they need and nothing else."""
+"""What is shipped: the wheels build without a network, and hold all that they need and nothing else."""
 
 import re
 import subprocess
@@ -9,15 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.checkout import GUARD, ROOT, SERVER, files, imports, python
+from tests.house.checkout import CLIENT, GUARD, ROOT, SERVER, files, imports, python
 from tests.house.test_dependencies import OURS, first_word, foreign
 
+# Each package with the folder of its project; the small ones are of one kind, and must not need each other.
+PROJECTS: dict[str, tuple[Path, Path]] = {
+    "gatewright": (ROOT, SERVER),
+    "gatewright_guard": (ROOT / "guard", GUARD),
+    "gatewright_client": (ROOT / "client", CLIENT),
+}
+SMALL = ("gatewright_guard", "gatewright_client")
 
-@pytest.fixture(scope="module", params=["gatewright", "gatewright_guard"])
+
+@pytest.fixture(scope="module", params=list(PROJECTS))
 def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, set[str], str]:
     """A built wheel: its package, the names in it, its metadata."""
     package: str = request.param
-    project = ROOT / "guard" if package == "gatewright_guard" else ROOT
+    project, _ = PROJECTS[package]
     into = tmp_path_factory.mktemp(package)
     asked = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(into)]
     built = subprocess.run(asked, cwd=project, capture_output=True, text=True, check=False)
@@ -30,7 +38,7 @@ def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def shipped(package: str) -> set[str]:
     """The files of a package, as a wheel names them."""
-    folder: Path = GUARD if package == "gatewright_guard" else SERVER
+    _, folder = PROJECTS[package]
     return {path.relative_to(folder.parent).as_posix() for path in files() if path.is_relative_to(folder)}
 
 
@@ -46,22 +54,25 @@ def test_a_wheel_carries_the_licence_and_its_types(wheel: tuple[str, set[str], s
     assert "License-Expression: Apache-2.0" in metadata
 
 
-def test_both_have_one_version() -> None:
-    guard = tomllib.loads((ROOT / "guard" / "pyproject.toml").read_text())["project"]
-    server = re.search(r'^__version__ = "(.+)"$', (SERVER / "__init__.py").read_text(), re.MULTILINE)
-    assert server
-    assert guard["version"] == server.group(1)
+def test_all_have_one_version() -> None:
+    modules = [(code / "__init__.py").read_text() for _, code in PROJECTS.values()]
+    versions = {version for text in modules for version in re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)}
+    small = [tomllib.loads((PROJECTS[package][0] / "pyproject.toml").read_text())["project"]["version"] for package in SMALL]
+    assert versions | set(small) == {small[0]}
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"gatewright-guard=={guard['version']}" in wanted
+    assert f"gatewright-guard=={small[0]}" in wanted
 
 
-def test_the_guard_imports_only_what_it_declares() -> None:
-    project = tomllib.loads((ROOT / "guard" / "pyproject.toml").read_text())["project"]
+@pytest.mark.parametrize("package", SMALL)
+def test_a_small_one_imports_only_what_it_declares(package: str) -> None:
+    folder, code = PROJECTS[package]
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
     declared = {first_word(line) for line in [*project["dependencies"], *extras]}
-    assert {path.name: unknown for path in python(GUARD) if (unknown := foreign(path) - declared)} == {}
+    assert {path.name: unknown for path in python(code) if (unknown := foreign(path) - declared)} == {}
 
 
-def test_the_guard_is_free_of_the_server() -> None:
-    others = OURS - {"gatewright_guard"}
-    assert [path.name for path in python(GUARD) for _, imported in imports(path) if imported.split(".")[0] in others] == []
+@pytest.mark.parametrize("package", SMALL)
+def test_a_small_one_stands_alone(package: str) -> None:
+    others = OURS - {package}
+    assert [path.name for path in python(PROJECTS[package][1]) for _, imported in imports(path) if imported.split(".")[0] in others] == []

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.house.checkout import GUARD, ROOT, SERVER, files, imports, is_under, name, python, tree
+from tests.house.checkout import CLIENT, GUARD, ROOT, SERVER, files, imports, is_under, name, python, tree
 
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "core", "manager", "managers", "service", "services", "handler", "handlers"}
 BY_THE_DOOR_ONLY = ("time", "datetime", "secrets", "random", "uuid", "os.urandom", "os.getrandom")
@@ -60,7 +60,7 @@ def test_no_test_sleeps() -> None:
 def test_every_exception_in_the_product_says_why() -> None:
     # The reason stands behind the code, after a dash.
     bare = re.compile(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[a-z0-9, -]+\])\s*$")
-    lines = [(path, number, line) for path in python(SERVER, GUARD) for number, line in enumerate(path.read_text().splitlines(), 1)]
+    lines = [(path, number, line) for path in python(SERVER, GUARD, CLIENT) for number, line in enumerate(path.read_text().splitlines(), 1)]
     assert [f"{name(path)}:{number}" for path, number, line in lines if bare.search(line)] == []
 
 

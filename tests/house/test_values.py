@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.checkout import GUARD, SERVER, name, python, tree
+from tests.house.checkout import CLIENT, GUARD, SERVER, name, python, tree
 
 STRUCT = "Struct"
 
@@ -34,12 +34,12 @@ def unchecked(paths: tuple[Path, ...], known: set[str]) -> Iterator[str]:
 
 
 def test_no_struct_is_filled_from_a_mapping_that_nobody_checked() -> None:
-    paths = python(SERVER, GUARD)
+    paths = python(SERVER, GUARD, CLIENT)
     assert list(unchecked(paths, structs(paths))) == []
 
 
 def test_every_struct_is_frozen() -> None:
-    paths = python(SERVER, GUARD)
+    paths = python(SERVER, GUARD, CLIENT)
     known = structs(paths)
     thawed = [
         f"{name(path)}::{node.name}"

@@ -112,6 +112,23 @@ async def test_a_grant_that_ran_out_goes_like_one_that_was_ended(store: Store) -
     assert await sweep(store, NOW) == {"consent_grant": 1}
 
 
+async def test_the_uses_of_scopes_go_with_their_grant(store: Store) -> None:
+    await put(store, _GRANT, id=2, ended_at=NOW - ENDED_KEPT - 1, expires_at=None)
+    await put(store, _GRANT, id=3, ended_at=None, expires_at=NOW - ENDED_KEPT - 1)
+    await put(store, _GRANT, id=4, ended_at=NOW - ENDED_KEPT, expires_at=None)
+    await put(store, _GRANT, id=5, ended_at=None, expires_at=None)
+    for grant in (2, 3, 4, 5):
+        for scope in (7, 8):
+            await put(
+                store,
+                "INSERT INTO scope_use (consent_grant, scope, tenant, day, days) VALUES (:consent_grant, :scope, 1, 1, 1)",
+                consent_grant=grant,
+                scope=scope,
+            )
+    assert await sweep(store, NOW) == {"scope_use": 4, "consent_grant": 2}
+    assert await store.all(Query(int, "SELECT consent_grant FROM scope_use ORDER BY consent_grant, scope")) == [4, 4, 5, 5]
+
+
 async def test_changes_marks_and_throttles_go_when_nobody_can_need_them(store: Store) -> None:
     for number, at in enumerate((NOW - CHANGES_KEPT - 1, NOW - CHANGES_KEPT)):
         await put(store, "INSERT INTO change (seq, tenant, kind, subject, at) VALUES (:seq, 1, 'client', 1, :at)", seq=9000 + number, at=at)

@@ -29,5 +29,6 @@ BODIES: Final[dict[str, Any]] = {
     "apps.publish": {"manifest": {"name": "X", "description": "X", "version": "1"}},
     "installs.hand_over": {"user": "robot@service.acme.test"}, "account_apps.hand_over": {"user": "robot@service.acme.test"},
     "grants.narrow": {"scopes": ["x"]}, "grants.end_all": {"account": "acme-prod"}, "access.end_all": {},
+    "grants.shrink": {"unused": "90d"},
     "grants.narrow_all": {"account": "acme-prod", "scopes": ["read:balance"]},
 }  # fmt: skip

@@ -19,6 +19,7 @@ from gatewright.management.table import OPERATIONS
 from gatewright.store import SCHEMA, Query
 from gatewright.webhooks import book
 from tests.management.desk import administration
+from tests.management.idle import idle_grant
 from tests.management.samples import BODIES, PLACES
 from tests.support import apps
 from tests.support.crash import crash_everywhere
@@ -124,6 +125,8 @@ async def test_a_crash_anywhere_leaves_everything_as_it_was(both: Node, operatio
         body = {"scopes": ["read:reports"]} if operation.name == "grants.narrow" else body
     body = await market_of(both, operation, places) or body
     await events_of(both, operation, places)
+    if operation.name == "grants.shrink":
+        await idle_grant(both)
     if "secret_id" in operation.places:
         places["secret_id"] = await secret_of(both, operation.name.partition(".")[0], places)
     if operation.name in ("users.set_password", "members.end"):

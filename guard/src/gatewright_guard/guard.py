@@ -16,6 +16,7 @@ from gatewright_guard.bearer import Presented, presented
 from gatewright_guard.binding import prove
 from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
 from gatewright_guard.dpop import Replays
+from gatewright_guard.feed import MAX_AWAY, Follower
 from gatewright_guard.fetch import Unavailable, new_client, secure_url
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
 from gatewright_guard.jose import MAX_TOKEN, KeySet
@@ -25,16 +26,20 @@ from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
 from gatewright_guard.request import Proxies, Request
 from gatewright_guard.resource import Description, Resource
+from gatewright_guard.usage import Usage
 from gatewright_guard.verify import LEEWAY, Claims, verify_access_token
 
 __all__ = ["Endpoints", "Guard", "Mode", "Request", "Rule"]
 
 Mode = Literal["auto", "jwt", "opaque"]
+WhenAway = Literal["introspect", "refuse"]
 Verdict = bool | str
 Rule = Callable[[Allowed, Request], Verdict | Awaitable[Verdict]]
 """The API's own rule, beyond the token: True allows, False refuses, a text refuses and says why."""
 
 _MAX_LEEWAY: Final = 60
+_CONNECTING: Final = 1.0
+"""Seconds that requests wait for a feed that is not heard yet or no more."""
 _log: Final = logging.getLogger("gatewright_guard")
 
 
@@ -44,6 +49,8 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str | None = None
     introspection: str | None = None
     why: str | None = None
+    usage: str | None = None
+    feed: str | None = None
 
 
 class Guard:
@@ -55,6 +62,10 @@ class Guard:
     of the issuer's tenant, which share its keys. `implies` names the scopes that a scope stands for as well. `allow` is a rule of
     the API's own, asked when the token would do. `proxies` are believed about who calls. `http` is closed by whoever made it; the
     clock gives epoch seconds.
+
+    With `follow` the server's revocation feed is followed, and a JWT whose grant, user or session has ended is refused within a
+    second. Where nothing was heard of the feed for `max_away` seconds, `when_away` decides: the server is asked about each JWT, or
+    each is answered with 503. With `usage` the guard reports which scopes decided calls.
     """
 
     def __init__(  # noqa: PLR0913 - all that an API sets, each by its name
@@ -72,6 +83,10 @@ class Guard:
         allow: Rule | None = None,
         proxies: Proxies | None = None,
         description: Description | None = Description(),  # noqa: B008 - frozen
+        usage: bool = False,
+        follow: bool = False,
+        max_away: float = MAX_AWAY,
+        when_away: WhenAway = "introspect",
         http: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -79,6 +94,8 @@ class Guard:
             raise TypeError("other_issuers is a list of issuers, not one text")
         if mode == "opaque" and credentials is None:
             raise ValueError("opaque tokens need the API's credentials: without them the server cannot be asked")
+        if credentials is None and (usage or follow):
+            raise ValueError("the use of scopes is reported, and the revocation feed followed, with the API's credentials")
         if not 0 <= leeway <= _MAX_LEEWAY:
             raise ValueError(f"leeway is a number of seconds from 0 to {_MAX_LEEWAY}")
         self.issuer = secure_url(issuer)
@@ -100,8 +117,17 @@ class Guard:
         self._keys = RemoteKeys(self._http, clock, metadata=self._metadata, jwks_uri=endpoints.jwks_uri)
         self._introspector: Introspector | None = None
         self._explainer: Explainer | None = None
+        self._usage: Usage | None = None
+        self._follower: Follower | None = None
+        self._when_away = when_away
+        self._gave_up = False
         if credentials is not None:
-            self._be_known(Credentials(*credentials), endpoints, max_stale)
+            proof, base = Credentials(*credentials), self.issuer.rstrip("/")
+            self._be_known(proof, endpoints, max_stale)
+            if usage:
+                self._usage = Usage(self._http, clock, proof, endpoints.usage or f"{base}/-/usage", implies=self._implies)
+            if follow:
+                self._follower = Follower(self._http, proof, endpoints.feed or f"{base}/-/feed", max_away=max_away, clock=clock)
 
     def _described(self, description: Description | None) -> Resource | None:
         if description is None:
@@ -125,8 +151,16 @@ class Guard:
 
     async def check(self, request: Request, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
         """Whether the request may do what needs these scopes, in this account (its id or slug) if the resource has one."""
+        self.start()
         answer = self.begin(request, requirement, account=account)
         return await self.finish(answer) if isinstance(answer, Weighing) else answer
+
+    def start(self) -> None:
+        """Begin what runs beside the requests, on the loop that runs; `check` does it by itself."""
+        if self._usage is not None:
+            self._usage.start()
+        if self._follower is not None:
+            self._follower.start()
 
     def begin(self, request: Request, requirement: Requirement, *, account: str | None = None) -> "Allowed | Refusal | Weighing":
         """The answer of `check` if nobody has to be asked for it, otherwise what `finish` goes on with. Any thread may call it."""
@@ -148,6 +182,10 @@ class Guard:
 
     async def aclose(self) -> None:
         """Stop what runs in the background, and close the HTTP client if the guard made it."""
+        if self._follower is not None:
+            await self._follower.aclose()
+        if self._usage is not None:
+            await self._usage.aclose()
         await self._keys.aclose()
         await self._metadata.aclose()
         if self._introspector is not None:
@@ -183,10 +221,29 @@ class Guard:
         return None if self._can_be_explained(weighing) else self._told(answer, weighing.sent)
 
     def _at_hand(self, sent: Presented, address: str | None) -> Claims | None:
-        if self._is_jwt(sent.token):
-            keys = self._keys.at_hand()
-            return None if keys is None else self._held_against(sent.token, keys)
-        return self._asked(sent.token).at_hand(Caller(sent.token, address))
+        if not self._is_jwt(sent.token):
+            return self._not_ended(self._asked(sent.token).at_hand(Caller(sent.token, address)))
+        keys = self._keys.at_hand()
+        claims = None if keys is None else self._not_ended(self._held_against(sent.token, keys))
+        # Without the feed a signature alone says too little.
+        return None if claims is None or self._is_away() else claims
+
+    def _not_ended(self, claims: Claims | None) -> Claims | None:
+        if claims is not None and self._follower is not None and self._follower.revoked(claims):
+            raise Refused(Cause.TOKEN_REVOKED, "the feed told that what the token stands for has ended")
+        return claims
+
+    async def _hears(self) -> bool:
+        """Whether the feed is heard, or will be in a moment: one that stays away is waited for once."""
+        if self._follower is None or not self._is_away():
+            self._gave_up = False
+            return True
+        if not self._gave_up:
+            self._gave_up = not await self._follower.until_current(_CONNECTING)
+        return not self._gave_up
+
+    def _is_away(self) -> bool:
+        return self._follower is not None and not self._follower.is_current(self._clock())
 
     def _decided(self, weighing: "Weighing", sent: Presented, claims: Claims) -> Allowed | Refusal:
         now, request = self._clock(), weighing.request
@@ -198,17 +255,22 @@ class Guard:
 
     def _ruled(self, weighing: "Weighing", allowed: Allowed) -> Allowed | Refusal | None:
         if self._allow is None:
-            return allowed
+            return self._let_in(weighing, allowed)
         verdict = self._allow(allowed, weighing.request)
         if inspect.isawaitable(verdict):
             weighing.allowed, weighing.verdict = allowed, verdict
             return None
         return self._by_rule(weighing, allowed, verdict)
 
+    def _let_in(self, weighing: "Weighing", allowed: Allowed) -> Allowed:
+        if self._usage is not None:
+            self._usage.seen(allowed.claims, weighing.requirement, account=weighing.account)
+        return allowed
+
     def _by_rule(self, weighing: "Weighing", allowed: Allowed, verdict: Verdict) -> Allowed | Refusal:
         # Nothing but True allows: a rule that forgets to answer lets nobody in.
         if verdict is True:
-            return allowed
+            return self._let_in(weighing, allowed)
         return self._told(denied(verdict if isinstance(verdict, str) else None), weighing.sent)
 
     def _refused(self, weighing: "Weighing", fault: Refused) -> Refusal:
@@ -264,7 +326,12 @@ class Guard:
 
     async def _claims(self, caller: Caller) -> Claims:
         if self._is_jwt(caller.token):
-            return await self._verified(caller.token)
+            claims = await self._verified(caller.token)
+            if await self._hears():
+                self._not_ended(claims)
+                return claims
+            if self._when_away == "refuse":
+                raise Unavailable("the revocation feed was not heard for too long")
         return await self._asked(caller.token).claims(caller)
 
     async def _verified(self, token: str) -> Claims:

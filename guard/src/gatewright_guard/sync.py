@@ -12,7 +12,10 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
+import httpx
+
 from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, Requirement
+from gatewright_guard.fetch import new_client
 from gatewright_guard.guard import Guard, Rule, Verdict, Weighing
 from gatewright_guard.request import Proxies, Request
 from gatewright_guard.resource import Resource
@@ -26,11 +29,22 @@ class SyncGuard:
 
     A token that can be checked here is checked in the thread that asks. What needs the server, and what is renewed in the
     background, happens on an event loop in a daemon thread. Both are made when first needed, and anew in a forked process,
-    so the guard may be made before a server such as gunicorn forks. The API's own rule is asked in the thread that asks, where its
-    database connection is and no event loop.
+    so the guard may be made before a server such as gunicorn forks. For the same reason `http` is a function here that makes a
+    client, which the guard closes. The API's own rule is asked in the thread that asks, where its database connection is and no
+    event loop.
     """
 
-    def __init__(self, issuer: str, audience: str, **settings: Any) -> None:  # noqa: ANN401 - those of Guard
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        *,
+        http: Callable[[], httpx.AsyncClient] = new_client,
+        **settings: Any,  # noqa: ANN401 - those of Guard
+    ) -> None:
+        if isinstance(http, httpx.AsyncClient):
+            raise TypeError("http is a function that makes a client: each process needs its own")
+        self._http = http
         self.clock: Callable[[], float] = settings.get("clock", time.time)
         if settings.get("allow") is not None:
             settings = {**settings, "allow": _at_home(settings["allow"])}
@@ -101,14 +115,16 @@ class SyncGuard:
                 raise RuntimeError("the guard is closed")
             if self._running is None or self._running.process != os.getpid():
                 issuer, audience, settings = self._made
-                self._running = _Running(Guard(issuer, audience, **settings))
+                http = self._http()
+                self._running = _Running(Guard(issuer, audience, http=http, **settings), http)
             return self._running
 
 
 class _Running:
     """A guard with the thread and the loop on which it asks."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, http: httpx.AsyncClient) -> None:
+        self._http = http
         self.process = os.getpid()
         self.guard = guard
         self.loop = asyncio.new_event_loop()
@@ -121,13 +137,18 @@ class _Running:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self.guard.start)
         self.loop.run_forever()
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.guard.aclose(), self.loop).result(_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_SECONDS)
         self.loop.close()
+
+    async def _close(self) -> None:
+        await self.guard.aclose()
+        await self._http.aclose()
 
 
 _Errands = SimpleQueue[Callable[[], None] | None]

@@ -12,6 +12,7 @@ from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.base.change import sides
+from gatewright.ledger import scope_use
 from gatewright.oauth.catalogue import Route, ids_of, text_of
 from gatewright.store import Query
 
@@ -36,6 +37,7 @@ class ApiRow(Struct, frozen=True):
     jwt_until: int = 0
     routes: str = "[]"
     verify_max_age: int = 0
+    usage: int = 0
 
     @property
     def table(self) -> tuple[Route, ...]:
@@ -88,7 +90,7 @@ class RoleRow(Struct, frozen=True):
 
 APIS: Final = Query(
     ApiRow,
-    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until, routes, verify_max_age
+    """SELECT id, audience, name, roles, token_format, token_lifetime, token_alg, disabled_at, jwt_until, routes, verify_max_age, usage
          FROM api WHERE tenant = :tenant ORDER BY id""",
 )
 SCOPES: Final = Query(
@@ -100,13 +102,13 @@ NAMINGS: Final = Query(Naming, "SELECT id, scope, name, ended_at FROM scope_nami
 ROLES: Final = Query(RoleRow, "SELECT id, name, scopes, retired_at FROM role WHERE tenant = :tenant ORDER BY id")
 _MAKE_API: Final = Query(
     None,
-    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at, verify_max_age)
-       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now, :verify_max_age)""",
+    """INSERT INTO api (id, tenant, audience, name, roles, token_format, token_lifetime, token_alg, created_at, verify_max_age, usage)
+       VALUES (:id, :tenant, :audience, :name, :roles, :token_format, :token_lifetime, :token_alg, :now, :verify_max_age, :usage)""",
 )
 _CHANGE_API: Final = Query(
     None,
     """UPDATE api SET name = :name, roles = :roles, token_format = :token_format, token_lifetime = :token_lifetime,
-                      token_alg = :token_alg, verify_max_age = :verify_max_age,
+                      token_alg = :token_alg, verify_max_age = :verify_max_age, usage = :usage,
                       jwt_until = CASE WHEN token_format = 'jwt' AND jwt_until < :now + token_lifetime THEN :now + token_lifetime
                                        ELSE jwt_until END
         WHERE id = :id AND tenant = :tenant""",
@@ -164,6 +166,7 @@ class ApiTerms(Struct, frozen=True, kw_only=True):
     token_lifetime: int
     token_alg: str
     verify_max_age: int = 0
+    usage: bool = False
 
 
 class ScopeTerms(Struct, frozen=True, kw_only=True):
@@ -212,6 +215,7 @@ async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
         token_lifetime=terms.token_lifetime,
         token_alg=terms.token_alg,
         verify_max_age=terms.verify_max_age,
+        usage=int(terms.usage),
         now=deed.at.now,
     )
     await deed.note(Act.API_MADE, ids.show(ids.API, number), audience=audience)
@@ -232,8 +236,11 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
         token_alg=terms.token_alg,
         now=deed.at.now,
         verify_max_age=terms.verify_max_age,
+        usage=int(terms.usage),
     )
-    changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (api, terms)))
+    if terms.usage != bool(api.usage):
+        await scope_use.begin_anew(deed.tx, deed.tenant, api.id)
+    changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (terms_of(api), terms)))
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)
     await deed.announce(CATALOGUE_KIND)
 
@@ -244,6 +251,19 @@ async def set_routes(deed: Deed, api: int, audience: str, *, before: tuple[Route
     changed = sides({"routes": msgspec.to_builtins(before)}, {"routes": msgspec.to_builtins(after)})
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api), audience=audience, **changed)
     await deed.announce(CATALOGUE_KIND)
+
+
+def terms_of(api: ApiRow) -> ApiTerms:
+    """Return what an API is today."""
+    return ApiTerms(
+        name=api.name,
+        roles=api.roles,
+        token_format=api.token_format,
+        token_lifetime=api.token_lifetime,
+        token_alg=api.token_alg,
+        verify_max_age=api.verify_max_age,
+        usage=api.usage == 1,
+    )
 
 
 async def disable_api(deed: Deed, api: ApiRow) -> bool:

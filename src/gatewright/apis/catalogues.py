@@ -95,6 +95,7 @@ def _api(row: ApiRow) -> Api:
             "jwt_until": row.jwt_until,
             "routes": row.table,
             "verify_max_age": row.verify_max_age,
+            "usage": row.usage == 1,
         },
         Api,
     )

@@ -42,6 +42,7 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
                     "tokens": row.token_format,
                     "lifetime": duration.show(row.token_lifetime) if row.token_lifetime else "until revoked",
                     "revoked_within": await within(desk.store, number, row),
+                    "usage": row.usage == 1,
                     "secrets": len(await live(desk.store, number, row.id)),
                     "scopes": [scope.name for scope in scopes if scope.api == row.id],
                 }

@@ -62,9 +62,10 @@ def list_grants(
                 count=count,
             )
             catalogue = await Catalogues(desk.store, desk.clock, lambda: True).get(desk.tenant.id)
-            return [await _shown(desk, grant, catalogue) for grant in found]
+            used = await _used(desk, found, catalogue)
+            return [{**await _shown(desk, grant, catalogue), **used[grant.id]} for grant in found]
 
-    heads = ["id", "client", "user", "account", "scopes", "source", "made_at"]
+    heads = ["id", "client", "user", "account", "scopes", "unused", "source", "made_at"]
     show_rows(heads, run(listed()), as_json=as_json, nothing="there are no live grants")
 
 
@@ -303,6 +304,25 @@ async def _user(desk: Desk, email: str) -> int:
     if row is None:
         raise Refused(f"there is no user {email} in the tenant {desk.tenant.slug}")
     return row.id
+
+
+async def _used(desk: Desk, found: list[Grant], catalogue: Catalogue) -> dict[int, dict[str, Any]]:
+    """Return what is known of the use of each scope, and which are known to be unused."""
+    from msgspec import to_builtins
+
+    from gatewright.ledger.scope_use import reporting, uses_of
+    from gatewright.management.scope_use import told_use
+    from gatewright.oauth.scope_use import Held, uses
+
+    now, tenant = desk.clock.moment().now, desk.tenant.id
+    reports = await reporting(desk.store, tenant, catalogue)
+    days = await uses_of(desk.store, tenant, [grant.id for grant in found])
+    told: dict[int, dict[str, Any]] = {}
+    for grant in found:
+        held = Held(scopes=grant.scopes, changed_at=grant.changed_at, days=days.get(grant.id, {}))
+        use = [told_use(one, catalogue.scopes[one.scope].name) for one in uses(held, catalogue, reports, now)]
+        told[grant.id] = {"unused": [one.scope for one in use if one.use in ("unused", "never")], "use": to_builtins(use)}
+    return told
 
 
 async def _shown(desk: Desk, grant: Grant, catalogue: Catalogue) -> dict[str, Any]:

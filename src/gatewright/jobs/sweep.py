@@ -43,6 +43,19 @@ _POSTPONE: Final = Query(
 )
 
 _EMPTY: Final = "NOT EXISTS (SELECT 1 FROM authorization_row AS a WHERE a.consent_grant = consent_grant.id)"
+_NO_USES: Final = "NOT EXISTS (SELECT 1 FROM scope_use AS u WHERE u.consent_grant = consent_grant.id)"
+
+
+def _uses_of_gone(condition: str) -> Query[None]:
+    """Return what deletes the uses of grants that are about to go."""
+    empty = _EMPTY.replace("consent_grant.id", "g.id")
+    return Query(
+        None,
+        f"""DELETE FROM scope_use WHERE (consent_grant, scope) IN (
+                SELECT u.consent_grant, u.scope FROM consent_grant AS g JOIN scope_use AS u ON u.consent_grant = g.id
+                 WHERE {condition} AND {empty} LIMIT {BATCH})""",  # noqa: S608 - our own words
+    )
+
 
 # What waited for three days is given up, also where nothing could be tried: the address was quiet, or the client disabled.
 _GIVE_UP: Final = Query(
@@ -66,9 +79,12 @@ SWEEPS: Final = (
     ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
     ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
+    # Before the grants themselves, by which they are found.
+    ("scope_use", _uses_of_gone("g.ended_at < :now"), ENDED_KEPT),
+    ("scope_use", _uses_of_gone("g.ended_at IS NULL AND g.expires_at < :now"), ENDED_KEPT),
     ("install", _oldest("install", "id", "install.ended_at < :now"), ENDED_KEPT),
-    ("consent_grant", _oldest("consent_grant", "id", f"ended_at < :now AND {_EMPTY}"), ENDED_KEPT),
-    ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY}"), ENDED_KEPT),
+    ("consent_grant", _oldest("consent_grant", "id", f"ended_at < :now AND {_EMPTY} AND {_NO_USES}"), ENDED_KEPT),
+    ("consent_grant", _oldest("consent_grant", "id", f"ended_at IS NULL AND expires_at < :now AND {_EMPTY} AND {_NO_USES}"), ENDED_KEPT),
     ("webhook_attempt", _oldest("webhook_attempt", "id", "at < :now"), ENDED_KEPT),
     ("webhook_event", _oldest("webhook_event", "id", "since < :now AND next_at IS NULL"), ENDED_KEPT),
     ("webhook_secret", _oldest("webhook_secret", "id", "expires_at <= :now"), ENDED_KEPT),

@@ -14,6 +14,7 @@ from gatewright.endings.records import Ending
 from gatewright.ledger.back_end import LIMIT, BackEnd
 from gatewright.ledger.cleanup import CleanUps
 from gatewright.ledger.opening import OPEN, row_of
+from gatewright.ledger.scope_use import note
 from gatewright.ledger.standing import REDEEMABLE, STANDING
 from gatewright.oauth.handle import mark_of
 from gatewright.oauth.ports import Redemption
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Clock, Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.client import Client
+    from gatewright.oauth.scope_use import Counted
     from gatewright.oauth.showing import Weakness
     from gatewright.store import Store, Then, Tx
 
@@ -207,6 +209,10 @@ class Book:
     async def cleanup(self, client: Client, issuer: str, install: int, at: Moment) -> Standing | None:
         """Return what a client may use to clean up after one of its installations."""
         return await self._clean_ups.standing(client, issuer, install, at)
+
+    async def scopes_used(self, tenant: int, api: int, used: Mapping[int, frozenset[int]], *, day: int, lost: bool, now: int) -> Counted:
+        """Remember which scopes of an API were used under which authorizations on a day."""
+        return await note(self._store, tenant, api, used, day=day, lost=lost, now=now)
 
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark, its name being the tenant's own; tell whether this attempt was the first to set it."""

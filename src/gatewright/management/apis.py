@@ -204,6 +204,7 @@ async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
             "name": row.name,
             "roles": row.roles,
             "token": {"format": row.token_format, "lifetime": lifetime, "alg": row.token_alg},
+            "usage": row.usage == 1,
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
             "revocation": msgspec.to_builtins(await revocation(errand.source, errand.tenant, row, errand.at.now)),

@@ -20,6 +20,7 @@ from gatewright.ledger.target import Target
 from gatewright.management.accounts import AccountName, UserName
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, account_at, client_at, known, number_of, place, user_at
+from gatewright.management.scope_use import ScopeUseRecord, told_uses
 from gatewright.market.installs import BY_ID, take_back
 from gatewright.market.settling import settle
 from gatewright.oauth.catalogue import ids_of
@@ -122,6 +123,7 @@ class GrantRecord(Struct, frozen=True, kw_only=True):
     made_at: str
     changed_at: str
     expires_at: str | None
+    use: Annotated[tuple[ScopeUseRecord, ...], Meta(description="What is known of the use of each scope.")]
 
 
 class Narrowing(Targets, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -151,7 +153,7 @@ async def list_grants(errand: Errand, where: GrantsWhere) -> list[GrantRecord]:
 
 async def show_grant(errand: Errand, where: GrantAt) -> GrantRecord:
     """Show a live grant."""
-    return _told(await _one(errand, where.grant, 0), await known(errand))
+    return await _shown(errand, await _one(errand, where.grant, 0))
 
 
 async def narrow_grant(errand: Errand, where: GrantAt, body: Kept) -> GrantRecord:
@@ -228,7 +230,7 @@ async def list_access(errand: Errand, where: AccessWhere) -> list[GrantRecord]:
 async def show_access(errand: Errand, where: GrantOfAccount) -> GrantRecord:
     """Show a live grant for an account."""
     account = await account_at(errand, where.account)
-    return _told(await _one(errand, where.grant, account.id), await known(errand))
+    return await _shown(errand, await _one(errand, where.grant, account.id))
 
 
 async def end_access(errand: Errand, where: GrantOfAccount) -> None:
@@ -270,7 +272,13 @@ async def _known(errand: Errand, finding: Awaitable[ClientRow | UserRow]) -> int
 async def _listed(errand: Errand, parties: dict[str, int], after: str, count: int) -> list[GrantRecord]:
     before, names = place(ids.GRANT, after, _NEWEST), await known(errand)
     rows = await errand.source.all(GIVEN, tenant=errand.tenant, number=0, before=before, now=errand.at.now, count=count, **parties)
-    return [_told(row, names) for row in rows]
+    used = await told_uses(errand, rows, names)
+    return [_told(row, names, used[row.id]) for row in rows]
+
+
+async def _shown(errand: Errand, row: Given) -> GrantRecord:
+    names = await known(errand)
+    return _told(row, names, (await told_uses(errand, [row], names))[row.id])
 
 
 async def _one(errand: Errand, shown: str, account: int) -> Given:
@@ -312,7 +320,7 @@ async def _settled(errand: Errand, ended: Target) -> None:
     await settle(errand.deed.tx, errand.at, tenant=errand.tenant, actor=errand.caller.by, **parties)
 
 
-def _told(row: Given, names: Known) -> GrantRecord:
+def _told(row: Given, names: Known, used: tuple[ScopeUseRecord, ...]) -> GrantRecord:
     return GrantRecord(
         id=ids.show(ids.GRANT, row.id),
         client=row.client_id,
@@ -326,6 +334,7 @@ def _told(row: Given, names: Known) -> GrantRecord:
         made_at=stamp(row.made_at),
         changed_at=stamp(row.changed_at),
         expires_at=None if row.expires_at is None else stamp(row.expires_at),
+        use=used,
     )
 
 

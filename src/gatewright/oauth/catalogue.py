@@ -78,6 +78,8 @@ class Api(Struct, frozen=True, kw_only=True):
     """Until when JWTs may live that were made before its format or lifetime was changed last."""
     routes: tuple[Route, ...] = ()
     verify_max_age: int = 0
+    usage: bool = False
+    """Whether it reports which scopes decided its calls."""
 
 
 class Role(Struct, frozen=True):

@@ -15,6 +15,7 @@ _EVERYWHERE: Final[Mapping[str, tuple[str, ...]]] = {
     "end_session": ("/end_session",),
     "why": ("/-/why",),
     "feed": ("/-/feed",),
+    "usage": ("/-/usage",),
     "me": ("/v1/me",),
     "app_manifest": ("/-/schemas/app-manifest.json",),
 }

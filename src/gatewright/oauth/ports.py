@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.client import Client
     from gatewright.oauth.finding import Finding
     from gatewright.oauth.report_only import Breach
+    from gatewright.oauth.scope_use import Counted
     from gatewright.oauth.showing import Showing, Shown, Weakness
     from gatewright.oauth.visit import Consents
     from gatewright_guard.jose import KeySet
@@ -64,6 +65,12 @@ class Ledger(Protocol):
 
     async def cleanup(self, client: Client, issuer: str, install: int, at: Moment) -> Standing | None:
         """Return what a client may use to clean up after one of its installations, opened when first needed; None where it may not."""
+
+    async def scopes_used(self, tenant: int, api: int, used: Mapping[int, frozenset[int]], *, day: int, lost: bool, now: int) -> Counted:
+        """Remember which scopes of an API were used under which authorizations on a day (days since 1970). One read and one unit.
+
+        What is no live authorization of the tenant, or holds no such scope, is passed over. `lost` says that uses before were lost.
+        """
 
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""

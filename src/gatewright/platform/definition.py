@@ -145,7 +145,7 @@ def _api_steps(part: Part[ApiPart], current: Current, secret: Secret | None, pre
         if row.disabled_at is not None and ("pruned api", audience) in current.applied:
             enabled = Change("~", "api", audience, (Detail("disabled", True, False),))
             yield Step(enabled, partial(_enable_api, row), remember=("api", audience), forget=("pruned api", audience))
-        found = details(_shown(_present(row)), _shown(terms))
+        found = details(_shown(apis.terms_of(row)), _shown(terms))
         if found:
             yield Step(Change("~", "api", audience, found), partial(_change_api, row, terms))
     if secret is not None and not _knows(secret, row, current):
@@ -159,22 +159,11 @@ def _knows(secret: Secret, row: ApiRow | None, current: Current) -> bool:
     return any(same(kept.digest, wanted) for kept in current.secrets.get(row.id, []))
 
 
-def _present(row: ApiRow) -> ApiTerms:
-    return ApiTerms(
-        name=row.name,
-        roles=row.roles,
-        token_format=row.token_format,
-        token_lifetime=row.token_lifetime,
-        token_alg=row.token_alg,
-        verify_max_age=row.verify_max_age,
-    )
-
-
 def _shown(terms: ApiTerms) -> dict[str, Any]:
     lifetime = UNTIL_REVOKED_WORD if terms.token_lifetime == UNTIL_REVOKED else duration.show(terms.token_lifetime)
     token = {"token.format": terms.token_format, "token.lifetime": lifetime, "token.alg": terms.token_alg}
     kept = {"verify_max_age": duration.show(terms.verify_max_age)} if terms.verify_max_age else {}
-    return {"name": terms.name, "roles": terms.roles, **token, **kept}
+    return {"name": terms.name, "roles": terms.roles, **token, **kept, "usage": terms.usage}
 
 
 async def _make_api(audience: str, terms: ApiTerms, work: Work) -> None:

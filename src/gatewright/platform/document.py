@@ -150,6 +150,9 @@ class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name
     roles: Literal["required", "off"] = "required"
     token: TokenPart = TokenPart()
+    usage: Annotated[
+        bool, Meta(description="Whether it reports which scopes decided its calls, so that what nobody uses can be taken back.")
+    ] = False
     secret: SecretSource | None = None
     scopes: dict[str, Text | ScopePart] = {}
     routes: Annotated[tuple[RoutePart, ...], Meta(max_length=500)] = ()

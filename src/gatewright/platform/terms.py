@@ -80,6 +80,7 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
             token_lifetime=default,
             token_alg=token.alg,
             verify_max_age=kept,
+            usage=wanted.usage,
         )
     return ApiTerms(
         name=wanted.name,
@@ -88,6 +89,7 @@ def api_terms(part: Part[ApiPart], row: ApiRow | None, presets: tuple[PathPreset
         token_lifetime=lifetime if lifetime is not None else row.token_lifetime,
         token_alg=token.alg if "alg" in given else row.token_alg,
         verify_max_age=kept if "verify_max_age" in part.given else row.verify_max_age,
+        usage=wanted.usage if "usage" in part.given else row.usage == 1,
     )
 
 

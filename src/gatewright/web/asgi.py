@@ -15,7 +15,21 @@ from gatewright.oauth.errors import InvalidRequest, OAuthError, TemporarilyUnava
 from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.paths import PATHS
 from gatewright.store import StoreBusy, StoreError
-from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address, body, heads, is_form, is_json, json_pairs, parameters
+from gatewright.web.ask import (
+    REPEATED,
+    HttpFault,
+    Receive,
+    Scope,
+    Send,
+    address,
+    body,
+    heads,
+    is_form,
+    is_json,
+    json_pairs,
+    json_text,
+    parameters,
+)
 from gatewright.web.feed import PATH as FEED
 from gatewright.web.feed import FeedDoor
 from gatewright.web.jsonapi import Media
@@ -235,6 +249,8 @@ async def _sent(receive: Receive, head: dict[bytes, bytes], endpoint: Endpoint) 
         return parameters(raw), False
     if endpoint.json and is_json(kind):
         return Params.of(json_pairs(raw)), True
+    if endpoint.document and is_json(kind):
+        return Params({endpoint.document: json_text(raw)}), True
     raise HttpFault(415, "send the parameters as application/x-www-form-urlencoded")
 
 

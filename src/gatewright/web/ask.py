@@ -171,6 +171,18 @@ def is_json(content_type: bytes) -> bool:
     return content_type.lower() in _JSON
 
 
+def json_text(raw: bytes) -> str:
+    """Return a JSON body as text; whoever it is for reads it.
+
+    Raises:
+        InvalidRequest: it is not UTF-8.
+    """
+    try:
+        return raw.decode()
+    except UnicodeError:
+        raise InvalidRequest("the body is not UTF-8") from None
+
+
 class _Members(list[tuple[str, object]]):
     """The members of a JSON object, as they were written."""
 

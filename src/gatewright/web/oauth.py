@@ -20,6 +20,7 @@ from gatewright.oauth.ports import World
 from gatewright.oauth.revoke import revoke
 from gatewright.oauth.token import token
 from gatewright.oauth.uninstall import uninstall
+from gatewright.oauth.usage import usage
 from gatewright.oauth.userinfo import userinfo
 from gatewright.oauth.why import why
 from gatewright.web import jsonapi
@@ -38,7 +39,8 @@ class Endpoint(Struct, frozen=True):
     """One protocol endpoint. `cors` lets any origin read its replies, without cookies (`house` §3, Fetch standard).
 
     `api` has it answer at a tenant's API hosts as well, to tokens of any of the tenant's issuers. `json` lets it take a JSON body beside
-    a form, for the clients that may send one. `readers` says for a single request who may; `choose` picks one of several representations.
+    a form, for the clients that may send one; `document` names the parameter for which a whole JSON body stands. `readers` says for a
+    single request who may; `choose` picks one of several representations.
     """
 
     run: Callable[[Ask, World], Awaitable[Reply]]
@@ -49,6 +51,7 @@ class Endpoint(Struct, frozen=True):
     readers: Callable[[Ask, World], Awaitable[list[Header]]] | None = None
     choose: Callable[[bytes | None, bytes], Media] | None = None
     json: bool = False
+    document: str = ""
 
 
 _documents: dict[Issuer, tuple[object, bytes]] = {}
@@ -91,6 +94,7 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),
     "me": Endpoint(me, ("GET", "HEAD"), cors=True, choose=jsonapi.choose, api=True),
     "why": Endpoint(why),
+    "usage": Endpoint(usage, document="report"),
     "jwks": Endpoint(jwks, ("GET", "HEAD"), cors=True),
     "metadata": Endpoint(metadata, ("GET", "HEAD"), cors=True),
     "app_manifest": Endpoint(app_manifest, ("GET", "HEAD"), cors=True),

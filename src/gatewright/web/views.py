@@ -66,6 +66,16 @@ class Account(Struct, frozen=True, kw_only=True):
     slug: str
 
 
+class ScopeUsed(Struct, frozen=True, kw_only=True):
+    """What is known of the use of one scope: `used`, `unused`, `never` or `unknown`. `last` is the day of its last use, `since` when its
+    API began to tell; both in epoch seconds.
+    """
+
+    use: str
+    last: int | None = None
+    since: int | None = None
+
+
 class ScopeLine(Struct, frozen=True, kw_only=True):
     """One scope in words; an optional one can be unticked, a held one was allowed before. `reason` is the developer's own, `lang` the
     language of a translated text, `retires_at` the day from which the scope is given no more.
@@ -79,6 +89,7 @@ class ScopeLine(Struct, frozen=True, kw_only=True):
     optional: bool = True
     held: bool = False
     reason: str = ""
+    used: ScopeUsed | None = None
 
 
 class Phrase(Struct, frozen=True, kw_only=True):
@@ -214,7 +225,7 @@ class Consent(Page, frozen=True, kw_only=True):
 
 
 class GrantLine(Struct, frozen=True, kw_only=True):
-    """One app's access; `id` is posted as `grant`."""
+    """One app's access; `id` is posted as `grant`. `unused` can be taken from it, and is posted as `scopes` in the text `unused_ids`."""
 
     id: str
     client: str
@@ -224,6 +235,8 @@ class GrantLine(Struct, frozen=True, kw_only=True):
     groups: tuple[ScopeGroup, ...] = ()
     since: int
     last_used: int | None = None
+    unused: tuple[ScopeLine, ...] = ()
+    unused_ids: str = ""
 
 
 class InstallState(StrEnum):
@@ -270,6 +283,8 @@ class Done(StrEnum):
     HANDED_OVER = "handed_over"
     SESSION_ENDED = "session_ended"
     OTHERS_ENDED = "others_ended"
+    SHRUNK = "shrunk"
+    NOT_SHRUNK = "not_shrunk"
 
 
 class MyAccess(Page, frozen=True, kw_only=True):
@@ -279,6 +294,7 @@ class MyAccess(Page, frozen=True, kw_only=True):
     now: int
     csrf: str
     remove: str
+    shrink: str = ""
     end_session: str
     end_others: str
     sign_out: str

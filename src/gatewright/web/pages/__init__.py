@@ -94,6 +94,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     shown(apps.CONFIRM, uninstall.show),
     shown(ACCESS, access.show),
     posted(access.REMOVE, access.remove),
+    posted(access.SHRINK, access.shrink),
     posted(access.END_SESSION, access.end_session),
     posted(access.END_OTHERS, access.end_others),
     both(own.SIGN_OUT, sign_out.show, sign_out.act),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/-/consent"
 _NO_REASONS: Final[Mapping[int, str]] = {}
+_NO_USES: Final[Mapping[int, views.ScopeUsed]] = {}
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -108,7 +109,9 @@ def phrase(scope: Scope, wanted: tuple[str, ...]) -> views.Phrase:
     return views.Phrase(text=scope.text) if lang is None else views.Phrase(text=texts[lang], lang=lang)
 
 
-def _line(scope: Scope, wanted: tuple[str, ...], *, held: bool, optional: bool, reason: str) -> views.ScopeLine:
+def _line(
+    scope: Scope, wanted: tuple[str, ...], *, held: bool, optional: bool, reason: str, used: views.ScopeUsed | None
+) -> views.ScopeLine:
     words = phrase(scope, wanted)
     return views.ScopeLine(
         name=scope.name,
@@ -119,6 +122,7 @@ def _line(scope: Scope, wanted: tuple[str, ...], *, held: bool, optional: bool, 
         optional=optional,
         held=held,
         reason=reason,
+        used=used,
     )
 
 
@@ -130,6 +134,7 @@ def groups(
     held: frozenset[int] = frozenset(),
     required: frozenset[int] = frozenset(),
     why: Mapping[int, str] = _NO_REASONS,
+    used: Mapping[int, views.ScopeUsed] = _NO_USES,
 ) -> tuple[views.ScopeGroup, ...]:
     """Return scopes in words, grouped by their APIs, in the first of the languages that each has, with the developer's reasons."""
     known = [catalogue.scopes[number] for number in sorted(scopes) if number in catalogue.scopes]
@@ -138,7 +143,14 @@ def groups(
         views.ScopeGroup(
             api=api.name,
             scopes=tuple(
-                _line(scope, wanted, held=scope.id in held, optional=scope.id not in required, reason=why.get(scope.id, ""))
+                _line(
+                    scope,
+                    wanted,
+                    held=scope.id in held,
+                    optional=scope.id not in required,
+                    reason=why.get(scope.id, ""),
+                    used=used.get(scope.id),
+                )
                 for scope in known
                 if scope.api == api.id
             ),
