@@ -9,7 +9,8 @@ import pytest
 
 from gatewright_guard.asgi import GuardMiddleware, Receive, Rule, Send
 from gatewright_guard.decide import Allowed, needs
-from tests.guard.makers import a_token
+from gatewright_guard.request import Proxies
+from tests.guard.makers import AUDIENCE, a_token
 from tests.guard.server import AServer
 
 READ, MOVE = needs("read:balance"), needs("transfer:funds")
@@ -210,3 +211,25 @@ async def test_what_stood_in_the_scope_before_counts_for_nothing() -> None:
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://bank.test") as client:
         assert (await client.get("/health")).json() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "peer", "forwarded", "status"),
+    [
+        ("admin.acme.test", "203.0.113.7", None, 403),
+        ("admin.acme.test:8443", "203.0.113.7", None, 403),
+        ("bank.acme.test", "203.0.113.7", None, 200),
+        ("bank.acme.test", "203.0.113.7", "admin.acme.test", 200),
+        ("bank.acme.test", "10.0.0.1", "admin.acme.test", 403),
+        ("", "203.0.113.7", None, 403),
+    ],
+)
+async def test_a_rule_may_be_for_one_host_and_a_named_proxy_tells_which_was_called(
+    host: str, peer: str, forwarded: str | None, status: int
+) -> None:
+    rules = [Rule(path="/*", host="admin.acme.test", needs=needs("transfer:funds")), Rule(path="/*", needs=needs("read:balance"))]
+    guard = AServer().guard(proxies=Proxies(["10.0.0.0/8"]))
+    transport = httpx.ASGITransport(GuardMiddleware(an_app, guard, rules), client=(peer, 1))
+    headers = {"host": host, **bearer(), **({} if forwarded is None else {"x-forwarded-host": forwarded})}
+    async with guard, httpx.AsyncClient(transport=transport, base_url=AUDIENCE) as client:
+        assert (await client.get("/balance", headers=headers)).status_code == status

@@ -5,11 +5,17 @@ import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from gatewright_guard.decide import Allowed, Refusal, needs
 from gatewright_guard.guard import Guard, Request
 from gatewright_guard.reasons import Reason
+from gatewright_guard.starlette import admit, protect, requires
 from tests.guard.makers import a_key, a_token, some_claims
 from tests.guard.proofs import URL, a_proof, thumbprint_of
 from tests.guard.server import AServer
@@ -114,3 +120,22 @@ async def test_a_stranger_with_a_proof_learns_nothing() -> None:
     async with AServer().guard() as guard:
         refusal = await asked(guard, "gwa_invented", proofs=(a_proof("gwa_invented"),))
     assert json.loads(refusal.body())["cause"] == "invalid_token"
+
+
+async def test_who_was_admitted_is_asked_for_more_in_the_same_request_without_another_proof() -> None:
+    guard = AServer().guard()
+    app = Starlette()
+
+    @requires("read:balance")
+    async def more(request: HttpRequest) -> JSONResponse:
+        await admit(request, needs("openid"))
+        await admit(request, needs("transfer:funds"))
+        return JSONResponse("never")
+
+    app.router.routes.append(Route("/balance", more))
+    protect(app, guard)
+    token = a_token(**BY_KEY)
+    async with guard, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://bank.acme.test") as client:
+        heads = {"authorization": f"DPoP {token}", "dpop": a_proof(token)}
+        first, again = await client.get("/balance", headers=heads), await client.get("/balance", headers=heads)
+    assert (first.json()["cause"], again.json()["cause"]) == ("insufficient_scope", "proof_wrong")

@@ -1,5 +1,6 @@
 """The guard for threads: beside a real server on a socket, with many callers at once, across a fork, and with nobody there."""
 
+import asyncio
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gatewright_guard.decide import Allowed, Refusal, needs
+from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, needs
 from gatewright_guard.guard import Request
 from gatewright_guard.reasons import Reason
 from gatewright_guard.sync import SyncGuard
@@ -151,6 +152,71 @@ def test_a_client_is_made_for_each_process_and_closed_with_the_guard(listening: 
 def test_a_slip_is_told_where_it_is_made() -> None:
     with pytest.raises(ValueError, match="credentials"):
         SyncGuard("https://id.acme.test", AUDIENCE, mode="opaque")
+
+
+def test_code_that_awaits_gets_the_same_answers_on_a_new_loop_each_time(listening: Listening) -> None:
+    jwt, lacking = a_token(iss=listening.url, **AT_ANY_TIME), needs("transfer:funds")
+    with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS) as guard:
+        for token in (jwt, "gwa_good", jwt, "gwa_bad"):
+            answer = asyncio.run(guard.acheck(bearing(token), BALANCE))
+            assert isinstance(answer, Refusal) is (token == "gwa_bad")
+            assert isinstance(answer, Allowed) or answer == guard.check(bearing(token), BALANCE)
+            assert asyncio.run(guard.acheck(bearing(token), lacking)) == guard.check(bearing(token), lacking)
+
+
+async def test_one_who_waits_for_the_server_keeps_nobody_from_going_on(listening: Listening) -> None:
+    with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS) as guard:
+        assert isinstance(guard.check(bearing(a_token(iss=listening.url, **AT_ANY_TIME)), BALANCE), Allowed)
+        with held(guard):
+            waiting = asyncio.create_task(guard.acheck(bearing("gwa_good"), BALANCE))
+            # It needs the guard's loop, which stands still; this one does not.
+            assert isinstance(await guard.acheck(bearing(a_token(iss=listening.url, **AT_ANY_TIME)), BALANCE), Allowed)
+            assert not waiting.done()
+        assert isinstance(await waiting, Allowed)
+
+
+def test_whoever_waits_too_long_is_told_to_come_again(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewright_guard.sync._SECONDS", 0.05)
+    with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS) as guard:
+        guard._start()
+        with held(guard):
+            assert guard.check(bearing("gwa_good"), BALANCE) == UNAVAILABLE
+            assert asyncio.run(guard.acheck(bearing("gwa_good"), BALANCE)) == UNAVAILABLE
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_rule_is_asked_in_the_thread_that_waits_and_its_fault_comes_out_there(listening: Listening, late: bool) -> None:
+    seen: list[int] = []
+
+    def at_once(allowed: Allowed, request: Request) -> bool:
+        seen.append(threading.get_ident())
+        raise LookupError("no connection")
+
+    async def awaiting(allowed: Allowed, request: Request) -> bool:
+        raise LookupError("no connection")
+
+    with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS, allow=awaiting if late else at_once) as guard:
+        for token in ("gwa_good", a_token(iss=listening.url, **AT_ANY_TIME)) * 2:
+            with pytest.raises(LookupError, match="no connection"):
+                guard.check(bearing(token), BALANCE)
+    assert set(seen) == (set() if late else {threading.get_ident()})
+
+
+def test_rules_of_many_threads_do_not_mix(listening: Listening) -> None:
+    mine = threading.local()
+
+    def rule(allowed: Allowed, request: Request) -> bool:
+        return bool(request.native == mine.name)
+
+    with SyncGuard(listening.url, AUDIENCE, credentials=CREDENTIALS, max_stale=0, allow=rule) as guard, ThreadPoolExecutor(20) as threads:
+
+        def ask(number: int) -> bool:
+            mine.name = number
+            request = Request(authorization=("Bearer gwa_good",), native=number)
+            return isinstance(guard.check(request, BALANCE), Allowed)
+
+        assert all(threads.map(ask, range(200)))
 
 
 def test_a_closed_guard_lets_nobody_in_and_leaves_no_thread(listening: Listening) -> None:

@@ -89,6 +89,15 @@ def test_a_changed_lock_is_installed_again(checkout: Path) -> None:
     assert run(checkout, "gatewright")[2] == ""
 
 
+def test_the_tests_get_the_previous_frameworks_in_an_environment_of_their_own(checkout: Path) -> None:
+    (checkout / "requirements" / "previous.txt").write_text("# nothing\n")
+    # There is no runner in the environment, but before it is looked for all is set up.
+    assert "making .venv-previous" in run(checkout, "test", "any")[2]
+    assert (checkout / ".venv-previous" / "installed").exists()
+    assert "making" not in run(checkout, "test", "any")[2]
+    assert run(checkout, "gatewright")[2] == ""
+
+
 def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
     both = [start(checkout, "gatewright", word) for word in ("one", "two")]
     ends = [running.communicate() for running in both]

@@ -10,7 +10,7 @@ from gatewright_guard.request import Headers, Proxies, Request
 from gatewright_guard.resource import HEADERS
 from gatewright_guard.rules import Match, Rule, Rules
 
-__all__ = ["KEY", "App", "GuardMiddleware", "Message", "Receive", "Rule", "Scope", "Send", "refuse", "request_of"]
+__all__ = ["BY", "KEY", "App", "GuardMiddleware", "Message", "Receive", "Rule", "Scope", "Send", "refuse", "request_of"]
 
 # The types of the ASGI specification; its messages are dicts of anything.
 Scope = MutableMapping[str, Any]
@@ -21,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY: Final = "gatewright"
 """Where the application finds the `Allowed` in its scope."""
+BY: Final = "gatewright.by"
+"""Which guard admitted the caller."""
 _ANY_TOKEN: Final = Requirement()
 
 
@@ -40,11 +42,12 @@ class GuardMiddleware:
             return
         # Whatever stands there was not put there by us.
         scope.pop(KEY, None)
-        path = _path(scope)
+        scope.pop(BY, None)
+        path, method = _path(scope), scope.get("method", "GET")
         if self._about is not None and self._about.path in (path, scope["path"]) and scope.get("method") in ("GET", "HEAD"):
             await describe(self._about.document(self._scopes), scope, send)
             return
-        match = self._rules.match(scope.get("method", "GET"), path)
+        match = self._rules.match(method, path, host=_host(scope, self._guard.proxies) if self._rules.by_host else None)
         if match is not None and match.rule.needs is None:
             await self._app(scope, receive, send)
             return
@@ -52,7 +55,7 @@ class GuardMiddleware:
         if isinstance(answer, Refusal):
             await refuse(answer, scope, receive, send)
             return
-        scope[KEY] = answer
+        scope[KEY], scope[BY] = answer, self._guard
         await self._app(scope, receive, send)
 
     async def _ask(self, scope: Scope, match: Match | None) -> Allowed | Refusal:
@@ -97,6 +100,16 @@ def request_of(scope: Scope, proxies: Proxies | None = None, native: object = No
         certificate=certificate,
         native=scope if native is None else native,
     )
+
+
+def _host(scope: Scope, proxies: Proxies | None) -> str:
+    """The host that was called, as a trusted proxy or the one Host header has it."""
+    headers, client = _headers(scope), scope.get("client")
+    named = headers("host")
+    host = named[0] if len(named) == 1 else ""
+    if proxies is None:
+        return host
+    return proxies.seen(client[0] if client else None, f"http://{host}", headers).origin.partition("://")[2]
 
 
 def _headers(scope: Scope) -> Headers:

@@ -101,6 +101,7 @@ class Guard:
         self.issuer = secure_url(issuer)
         self.audience = audience
         self.proxies = proxies
+        self.clock = clock
         self.resource = self._described(description)
         self._realm = {"realm": audience, "resource_metadata": None if self.resource is None else self.resource.url}
         self.no_rule: Refusal = structs.replace(NO_RULE, **self._realm)

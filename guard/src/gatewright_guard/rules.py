@@ -56,16 +56,17 @@ class Rules:
         self._routes = tuple(_Route(rule) for rule in rules)
         self.scopes = tuple(dict.fromkeys(name for route in self._routes for name in route.scopes))
         """Every scope that a rule names."""
-        self._hosts = any(route.host is not None for route in self._routes)
+        self.by_host = any(route.host is not None for route in self._routes)
+        """Whether a rule is for one host alone, so that the door has to tell which was called."""
 
     def match(self, method: str, path: str, *, host: str | None = None) -> Match | None:
         """The first rule that fits; None where none does, and for a path that somebody may read in another way."""
         segments = segments_of(path)
         if segments is None:
             return None
-        name = host_of(host or "") if self._hosts else None
+        name = host_of(host or "") if self.by_host else None
         # Of a request without a readable host nobody knows which of the rules the application would go by.
-        if self._hosts and name is None:
+        if self.by_host and name is None:
             return None
         for route in self._routes:
             if route.fits(method, segments, name):
@@ -78,8 +79,8 @@ class Rules:
         Who serves the request is unknown here: letters whose case differs from a rule's may be the same to it, and may not.
         """
         segments = segments_of_target(target)
-        name = host_of(host) if self._hosts else None
-        if segments is None or (self._hosts and name is None) or (method not in _USUAL and not _METHOD.fullmatch(method)):
+        name = host_of(host) if self.by_host else None
+        if segments is None or (self.by_host and name is None) or (method not in _USUAL and not _METHOD.fullmatch(method)):
             return None
         # Where all letters are small on both sides, a rule that may fit does. An escape may stand for a letter that is not.
         small = "%" not in target and target == target.casefold()

@@ -12,27 +12,18 @@ from starlette.routing import Route
 from starlette.types import ExceptionHandler
 from starlette.websockets import WebSocket
 
-from gatewright_guard.asgi import KEY, request_of
-from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
+from gatewright_guard.asgi import BY, KEY, request_of
+from gatewright_guard.decide import Refusal, Requirement, needs
+from gatewright_guard.door import Caller, NotAllowed, admitted, again, caller_in
+from gatewright_guard.door import account_in as named
 from gatewright_guard.guard import Guard
 from gatewright_guard.resource import HEADERS, Resource
-from gatewright_guard.verify import Claims
 
-Caller = Claims
-"""Who calls."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 __all__ = ["Caller", "Guard", "NotAllowed", "admit", "caller_of", "protect", "requires", "response_to"]
 
 _GUARD: Final = "gatewright_guard"
-
-
-class NotAllowed(Exception):
-    """A request that was refused, on its way to the handler that answers it."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
 
 
 def protect(app: Starlette, guard: Guard, *, scopes: Sequence[str] = ()) -> None:
@@ -87,24 +78,18 @@ async def admit(connection: HTTPConnection, requirement: Requirement, account_in
     guard = getattr(connection.app.state, _GUARD, None)
     if not isinstance(guard, Guard):
         raise RuntimeError("the application has no guard: call protect(app, guard) where it is made")  # noqa: TRY004 - nobody passed it
-    account = None
-    if account_in is not None:
-        if account_in not in connection.path_params:
-            raise RuntimeError(f"the path of this endpoint has no parameter {account_in!r}, which is to name the account")
-        account = str(connection.path_params[account_in])
-    answer = await guard.check(request_of(connection.scope, guard.proxies, connection), requirement, account=account)
-    if isinstance(answer, Refusal):
-        raise NotAllowed(answer)
-    connection.scope[KEY] = answer
-    return answer.claims
+    account, scope = named(connection.path_params, account_in), connection.scope
+    answer = again(guard, requirement, account, held=scope.pop(KEY, None), by=scope.pop(BY, None))
+    if answer is None:
+        answer = await guard.check(request_of(scope, guard.proxies, connection), requirement, account=account)
+    allowed = admitted(answer)
+    scope[KEY], scope[BY] = allowed, guard
+    return allowed.claims
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
     """Who sent a request that was admitted."""
-    answer = connection.scope.get(KEY)
-    if not isinstance(answer, Allowed):
-        raise RuntimeError("nobody was admitted to this endpoint: it lacks requires(…), or the middleware lacks its rule")  # noqa: TRY004 - nobody passed it
-    return answer.claims
+    return caller_in(connection.scope.get(KEY))
 
 
 def requires(

@@ -1,10 +1,14 @@
 """The guard for code that does not await: answers in the calling thread what it can, and asks the server from one thread beside it."""
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import TimeoutError as TookTooLong
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -12,7 +16,7 @@ import httpx
 
 from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, Requirement
 from gatewright_guard.fetch import new_client
-from gatewright_guard.guard import Guard, Weighing
+from gatewright_guard.guard import Guard, Rule, Verdict, Weighing
 from gatewright_guard.request import Proxies, Request
 from gatewright_guard.resource import Resource
 
@@ -26,7 +30,8 @@ class SyncGuard:
     A token that can be checked here is checked in the thread that asks. What needs the server, and what is renewed in the
     background, happens on an event loop in a daemon thread. Both are made when first needed, and anew in a forked process,
     so the guard may be made before a server such as gunicorn forks. For the same reason `http` is a function here that makes a
-    client, which the guard closes.
+    client, which the guard closes. The API's own rule is asked in the thread that asks, where its database connection is and no
+    event loop.
     """
 
     def __init__(
@@ -40,6 +45,9 @@ class SyncGuard:
         if isinstance(http, httpx.AsyncClient):
             raise TypeError("http is a function that makes a client: each process needs its own")
         self._http = http
+        self.clock: Callable[[], float] = settings.get("clock", time.time)
+        if settings.get("allow") is not None:
+            settings = {**settings, "allow": _at_home(settings["allow"])}
         self._made = (issuer, audience, settings)
         # Made once to tell of slips where they are made, and of what needs no loop.
         described = Guard(issuer, audience, **settings)
@@ -54,17 +62,34 @@ class SyncGuard:
 
     def check(self, request: Request, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
         """Whether the request may do what needs these scopes, in this account (its id or slug) if the resource has one."""
-        running = self._running
-        if running is None or running.process != os.getpid():
-            running = self._start()
+        running = self._now()
         answer = running.guard.begin(request, requirement, account=account)
         if not isinstance(answer, Weighing):
             return answer
-        asking = asyncio.run_coroutine_threadsafe(running.guard.finish(answer), running.loop)
+        errands: _Errands = SimpleQueue()
+        before = _ERRANDS.set(errands)
         try:
-            return asking.result(_SECONDS)
-        except TookTooLong:
+            asking = running.ask(answer)
+        finally:
+            _ERRANDS.reset(before)
+        asking.add_done_callback(lambda _: errands.put(None))
+        try:
+            while (errand := errands.get(timeout=_SECONDS)) is not None:
+                errand()
+        except Empty:
             asking.cancel()
+            return UNAVAILABLE
+        return asking.result()
+
+    async def acheck(self, request: Request, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
+        """The same for code that awaits, on any event loop and on a new one for each request; the API's own rule should await too."""
+        running = self._now()
+        answer = running.guard.begin(request, requirement, account=account)
+        if not isinstance(answer, Weighing):
+            return answer
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(running.ask(answer)), _SECONDS)
+        except TimeoutError:
             return UNAVAILABLE
 
     def close(self) -> None:
@@ -79,6 +104,10 @@ class SyncGuard:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _now(self) -> "_Running":
+        running = self._running
+        return self._start() if running is None or running.process != os.getpid() else running
 
     def _start(self) -> "_Running":
         with self._lock:
@@ -102,6 +131,10 @@ class _Running:
         self._thread = threading.Thread(target=self._run, name="gatewright-guard", daemon=True)
         self._thread.start()
 
+    def ask(self, weighing: Weighing) -> Future[Allowed | Refusal]:
+        """Go on on the loop, in the context of whoever calls this."""
+        return asyncio.run_coroutine_threadsafe(self.guard.finish(weighing), self.loop)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(self.guard.start)
@@ -116,3 +149,34 @@ class _Running:
     async def _close(self) -> None:
         await self.guard.aclose()
         await self._http.aclose()
+
+
+_Errands = SimpleQueue[Callable[[], None] | None]
+_ERRANDS: Final = ContextVar[_Errands | None]("gatewright_guard_errands", default=None)
+"""What the thread that waits for an answer is to do meanwhile."""
+
+
+def _at_home(rule: Rule) -> Rule:
+    """A rule that is asked in the thread that waits for the answer, if one does."""
+
+    def ask(allowed: Allowed, request: Request) -> Verdict | Awaitable[Verdict]:
+        errands = _ERRANDS.get()
+        if errands is None:
+            return rule(allowed, request)
+        verdict: Future[Verdict | Awaitable[Verdict]] = Future()
+
+        def errand() -> None:
+            try:
+                verdict.set_result(rule(allowed, request))
+            except Exception as fault:  # noqa: BLE001 - it goes on to whoever asked
+                verdict.set_exception(fault)
+
+        errands.put(errand)
+        return _settled(verdict)
+
+    return ask
+
+
+async def _settled(future: Future[Verdict | Awaitable[Verdict]]) -> Verdict:
+    verdict = await asyncio.wrap_future(future)
+    return await verdict if inspect.isawaitable(verdict) else verdict
