@@ -110,7 +110,6 @@ class Guard:
         self._implies = _closure(implies or {})
         self._allow = allow
         self._mode = mode
-        self._clock = clock
         self._replays = Replays()
         self._closes_http = http is None
         self._http = new_client() if http is None else http
@@ -140,7 +139,7 @@ class Guard:
     def _be_known(self, proof: Credentials, endpoints: Endpoints, max_stale: float) -> None:
         self._introspector = Introspector(
             self._http,
-            self._clock,
+            self.clock,
             proof,
             self._terms,
             metadata=self._metadata,
@@ -148,7 +147,7 @@ class Guard:
             max_stale=max_stale,
         )
         why = endpoints.why or self.issuer.rstrip("/") + "/-/why"
-        self._explainer = Explainer(self._http, self._clock, proof, why)
+        self._explainer = Explainer(self._http, self.clock, proof, why)
 
     async def check(self, request: Request, requirement: Requirement, *, account: str | None = None) -> Allowed | Refusal:
         """Whether the request may do what needs these scopes, in this account (its id or slug) if the resource has one."""
@@ -244,10 +243,10 @@ class Guard:
         return not self._gave_up
 
     def _is_away(self) -> bool:
-        return self._follower is not None and not self._follower.is_current(self._clock())
+        return self._follower is not None and not self._follower.is_current(self.clock())
 
     def _decided(self, weighing: "Weighing", sent: Presented, claims: Claims) -> Allowed | Refusal:
-        now, request = self._clock(), weighing.request
+        now, request = self.clock(), weighing.request
         if claims.confirmation is not None or sent.scheme == "dpop":
             prove(claims.confirmation, sent, request, replays=self._replays, now=now, leeway=self._terms.leeway)
         if self._implies:
@@ -304,7 +303,7 @@ class Guard:
 
     def _held_against(self, token: str, keys: KeySet) -> Claims:
         terms = self._terms
-        return verify_access_token(token, keys, issuer=terms.issuer, audience=terms.audience, now=self._clock(), leeway=terms.leeway)
+        return verify_access_token(token, keys, issuer=terms.issuer, audience=terms.audience, now=self.clock(), leeway=terms.leeway)
 
     # ------------------------------------------------------------ asking
 
