@@ -483,6 +483,40 @@ async def test_answers_are_kept_nowhere_unless_a_setting_says_so_and_never_longe
         assert refused.header("cache-control") == "no-store"
 
 
+async def test_what_may_be_kept_is_kept_here_as_well_and_ends_everywhere_at_the_same_moment(shop: Node) -> None:
+    kept = ROUTES.replace('name = "Acme Bank"', 'name = "Acme Bank"\nverify_max_age = "30s"')
+    await shop.apply(kept)
+    got = await tokens(shop)
+    mine, away = bearer(got["access_token"]), ("x-forwarded-for", OUTSIDE)
+    await asked(shop, "/acme-dev/balance", mine)  # what is cached of the tenant is there from here on
+    assert await spent(shop, lambda: asked(shop, "/me", mine)) == READ
+    assert await spent(shop, lambda: asked(shop, "/me", mine)) == {}
+    # Another request, another caller, another address, another token: each is looked at.
+    assert await spent(shop, lambda: asked(shop, "/any", mine)) == READ
+    assert await spent(shop, lambda: asked(shop, "/me", mine, method="POST")) == READ
+    assert await spent(shop, lambda: asked(shop, "/me", mine, at="bank.acme.test")) == READ
+    assert await spent(shop, lambda: asked(shop, "/me", mine, away)) == READ
+    assert (await asked(shop, "/me", bearer(got["access_token"] + "A"))).status == 401
+    shop.time.pass_(20)
+    assert (await asked(shop, "/me", mine)).header("cache-control") == "max-age=10", "the proxy keeps it no longer than we do"
+    await shop.post("/revoke", {"token": got["access_token"]}, BUDDY)
+    assert (await asked(shop, "/me", mine)).status == 200
+    shop.time.pass_(10)
+    assert (await asked(shop, "/me", mine)).status == 401
+
+
+async def test_what_is_kept_ends_when_the_routes_change_and_nobody_else_profits(shop: Node) -> None:
+    kept = ROUTES.replace('name = "Acme Bank"', 'name = "Acme Bank"\nverify_max_age = "30s"')
+    await shop.apply(kept)
+    mine = bearer((await tokens(shop))["access_token"])
+    assert (await asked(shop, "/me", mine)).status == 200
+    assert (await asked(shop, "/me")).status == 401
+    assert (await asked(shop, "/me", mine, by=EVENTS_CREDENTIALS)).status == 401
+    assert (await asked(shop, "/me", mine, by=("gatewright-api", "Basic eDp5"))).body == b""
+    await shop.apply(kept.replace('path = "/me"', 'path = "/me"\nscopes = ["transfer:funds"]'))
+    assert (await asked(shop, "/me", mine)).status == 403
+
+
 async def test_a_scope_that_is_given_to_nobody_any_more_keeps_its_route_shut(shop: Node) -> None:
     token = (await tokens(shop))["access_token"]
     tenant = await shop.tenant()

@@ -9,6 +9,7 @@ headers, or 401, 403 or 503 as the guard answers; whoever shows no credentials o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -34,6 +35,7 @@ ADDRESS: Final = "/-/verify"
 PREFIX: Final = ADDRESS + "/"
 CREDENTIALS: Final = b"gatewright-api"
 _PROOFS: Final = 1024
+_KEPT_ANSWERS: Final = 4096
 
 # Each proxy has its own names for the same three things; the two sets at once are somebody's attempt to have one read for the other.
 _NGINX: Final = (b"x-original-method", b"x-original-uri", b"x-original-host")
@@ -54,6 +56,7 @@ class VerifyDoor:
         self._house = house
         self._world = house.world
         self._proofs = _Proofs()
+        self._answers = _Answers()
 
     async def __call__(self, scope: Scope, send: Send, head: dict[bytes, bytes], site: Issuer | ApiHost, at: Moment) -> None:
         """Answer one request of a proxy."""
@@ -82,11 +85,20 @@ class VerifyDoor:
         # Not before: who did not prove itself is told nothing, not even how to ask.
         names = _names(scope, head)
         original = self._original(scope, head, names)
+        known = self._answers.of(original, api, catalogue, site, at) if api.verify_max_age else None
+        if known is not None:
+            self._world.usage.count("verified", issuer.tenant, api.id)
+            return [*_kept(known.until, names, at.now), *known.who]
         if isinstance(site, ApiHost):
             token = original.authorization[0].partition(" ")[2].strip() if original.authorization else ""
             issuer = await issuer_of(token, site, self._world, now=at.now)
         answer = await verify(original, api, catalogue, issuer, self._world, at)
-        return answer if isinstance(answer, Refusal) else [*_kept(answer, api, names, at.now), *_who(answer)]
+        if isinstance(answer, Refusal):
+            return answer
+        until, who = _until(answer, api, at.now), _who(answer)
+        if until > at.now:
+            self._answers.add(original, api, _Answer(catalogue, site, until, who), at)
+        return [*_kept(until, names, at.now), *who]
 
     async def _api(self, shown: bytes, catalogue: Catalogue, issuer: Issuer, at: Moment) -> Api:
         if shown == REPEATED or not shown:
@@ -158,6 +170,45 @@ class _Proofs:
         return blake2b(b"%d\0%b" % (tenant, shown), digest_size=24, key=self._key).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Who called, until when that may be said again, and what it was found by."""
+
+    catalogue: Catalogue
+    site: Issuer | ApiHost
+    until: int
+    who: list[Header]
+
+
+class _Answers:
+    """Requests that passed a moment ago, by a keyed digest, where the API lets an answer be kept (`verify_max_age`).
+
+    What a proxy keeps beside it ends at the same moment, so an end shows as soon as the API's admin said it may.
+    """
+
+    def __init__(self) -> None:
+        self._key = b""
+        self._known: dict[bytes, _Answer] = {}
+
+    def of(self, original: Original, api: Api, catalogue: Catalogue, site: Issuer | ApiHost, at: Moment) -> _Answer | None:
+        """Return what was found about the same request, if nothing was changed since in what the tenant defines."""
+        known = self._known.get(self._named(original, api, at))
+        return known if known is not None and at.now < known.until and known.catalogue is catalogue and known.site is site else None
+
+    def add(self, original: Original, api: Api, answer: _Answer, at: Moment) -> None:
+        """Remember an answer."""
+        if len(self._known) >= _KEPT_ANSWERS:
+            self._known.clear()
+        self._known[self._named(original, api, at)] = answer
+
+    def _named(self, original: Original, api: Api, at: Moment) -> bytes:
+        if not self._key:
+            self._key = at.dice.bytes(32)
+        # No part but the last can hold a NUL, and the last but one is a number.
+        parts = (original.method, original.target, original.host, original.address, str(api.id), *original.authorization)
+        return blake2b("\0".join(parts).encode(), digest_size=24, key=self._key).digest()
+
+
 def asked_at(path: str) -> bool:
     """Tell whether a path is the verify address, in either form."""
     return path == ADDRESS or path.startswith(PREFIX)
@@ -182,12 +233,14 @@ def _authorization(raw: bytes) -> tuple[str, ...]:
     return ("", "") if raw == REPEATED else (raw.decode("latin-1"),)
 
 
-def _kept(answer: Open | Allowed, api: Api, names: tuple[bytes, ...], now: int) -> list[Header]:
-    """Return for how long the proxy may let this request pass again without asking: never longer than the token lives."""
-    seconds = api.verify_max_age
-    if isinstance(answer, Allowed) and answer.claims.exp is not None:
-        seconds = min(seconds, answer.claims.exp - now)
-    return [(b"cache-control", b"max-age=%d" % seconds), (b"vary", _VARY[names])] if seconds > 0 else _NOT_KEPT
+def _until(answer: Open | Allowed, api: Api, now: int) -> int:
+    """Return until when this request may pass again without another look: never longer than the token lives."""
+    until = now + api.verify_max_age
+    return min(until, answer.claims.exp) if isinstance(answer, Allowed) and answer.claims.exp is not None else until
+
+
+def _kept(until: int, names: tuple[bytes, ...], now: int) -> list[Header]:
+    return [(b"cache-control", b"max-age=%d" % (until - now)), (b"vary", _VARY[names])] if until > now else _NOT_KEPT
 
 
 def _who(answer: Open | Allowed) -> list[Header]:
