@@ -293,7 +293,7 @@ def verify(options: argparse.Namespace) -> None:
     """Measure the verify address beside a plain answer of the same server that is the same for everybody."""
     near, far = cores()
     print(machine())
-    plain, *others = _operations("jwks,verify,verify-jwt,verify-public")
+    plain, *others = _operations("jwks,verify,verify-kept,verify-public")
     with ExitStack() as stack:
         folder = stack.enter_context(work_folder())
         stack.enter_context(pinned(far))

@@ -59,6 +59,7 @@ audience = "https://events.bench.test"
 name     = "Events"
 token    = {{ format = "jwt", lifetime = "15m" }}
 secret   = {{ env = "BENCH_EVENTS_SECRET" }}
+verify_max_age = "30s"
 routes   = [{{ path = "/events", methods = ["GET"], scopes = ["view:events"] }}]
 [apis.scopes]
 "create:events" = "Create events"
