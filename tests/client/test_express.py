@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -35,14 +36,17 @@ def running(issuer: str) -> Iterator[httpx.Client]:
     """A client of the example's bank, which runs in a process of its own."""
     environment = {**os.environ, "ISSUER": issuer, "AUDIENCE": BANK, "PORT": "0"}
     command = [node_program(), "bank.js"]
-    with subprocess.Popen(command, cwd=ROOT / "examples" / "express", env=environment, stdout=subprocess.PIPE, text=True) as process:
+    # In a group of its own: what is started may start Node and die alone.
+    with subprocess.Popen(
+        command, cwd=ROOT / "examples" / "express", env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
             with httpx.Client(base_url=said.split()[-1], trust_env=False, timeout=30) as http:
                 yield http
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,12 @@ secret = { env = "CLIENT_SECRET" }
 client_id = "events-web\"""",
     )
 )
-REDIRECTS.setdefault("day-app", "https://day.example/callback")
+
+
+@pytest.fixture(autouse=True)
+def _day_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that only these tests know has an address to be sent back to."""
+    monkeypatch.setitem(REDIRECTS, "day-app", "https://day.example/callback")
 
 
 @pytest.fixture
