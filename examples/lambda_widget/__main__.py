@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 
 from examples.lambda_widget.widget import Answer, Settings, Widget
 
-PORT: Final = 8604
+PORT: Final = 8606
 
 
 def event_of(method: str, target: str, cookie: str, address: str) -> dict[str, Any]:

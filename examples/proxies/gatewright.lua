@@ -17,7 +17,20 @@ local function refuse(r, status, kind, body)
     return apache2.DONE
 end
 
+-- To many servers of applications X_Name is X-Name: in neither form does a caller say who it is.
+local SAME = {}
+for _, name in ipairs(WHO) do
+    for form in ("Gatewright-" .. name):gmatch(".+") do
+        local dashes = select(2, form:gsub("-", ""))
+        for bits = 1, 2 ^ dashes - 1 do
+            local at = -1
+            SAME[#SAME + 1] = form:gsub("-", function() at = at + 1; return math.floor(bits / 2 ^ at) % 2 == 1 and "_" or "-" end)
+        end
+    end
+end
+
 function verify(r)
+    for _, name in ipairs(SAME) do r.headers_in[name] = nil end
     local asked = {
         ["Host"] = HOST,
         ["Gatewright-Api"] = "Basic " .. API,

@@ -27,7 +27,7 @@ from gatewright_guard.sync import SyncGuard
 from tests.guard import site
 from tests.guard.cases import HOST, ROUTES, RULES, SCOPES, Answer, Ask, Call, Route
 from tests.guard.makers import AUDIENCE, ISSUER
-from tests.guard.server import CREDENTIALS, AClock, AServer
+from tests.guard.server import CREDENTIALS, ORIGINS, AClock, AServer
 
 Driver = Callable[..., AbstractContextManager[Ask]]
 
@@ -36,7 +36,7 @@ Driver = Callable[..., AbstractContextManager[Ask]]
 
 
 def settings_of(server: AServer, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 - the guard's own
-    return {"credentials": CREDENTIALS, "http": server.client, "clock": AClock()} | settings
+    return {"credentials": CREDENTIALS, "http": server.client, "clock": AClock(), "origins": ORIGINS} | settings
 
 
 @contextmanager

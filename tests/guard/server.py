@@ -18,6 +18,8 @@ from tests.guard.makers import AUDIENCE, ISSUER, NOW, a_jwk, some_claims
 
 Message = MutableMapping[str, Any]
 CREDENTIALS = ("ap_1", "an api's secret: %+&")
+ORIGINS = (AUDIENCE, "http://bank.test", "https://api.bank.test")
+"""Where the bank is called in these tests."""
 
 
 @dataclass
@@ -89,7 +91,12 @@ class AServer:
 
     def guard(self, clock: AClock | None = None, **settings: Any) -> Guard:  # noqa: ANN401 - the guard's own
         """A guard of the bank that asks this server."""
-        said: dict[str, Any] = {"credentials": CREDENTIALS, "http": self.client(), "clock": clock or AClock()} | settings
+        said: dict[str, Any] = {
+            "credentials": CREDENTIALS,
+            "http": self.client(),
+            "clock": clock or AClock(),
+            "origins": ORIGINS,
+        } | settings
         return Guard(ISSUER, AUDIENCE, **said)
 
 

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
+import fastapi
 import httpx
 import pytest
 
 from gatewright_guard.asgi import GuardMiddleware, Receive, Rule, Send
 from gatewright_guard.decide import Allowed, needs
 from gatewright_guard.request import Proxies
+from gatewright_guard.rules import Rules
 from tests.guard.makers import AUDIENCE, a_token
 from tests.guard.server import AServer
 
@@ -228,8 +230,36 @@ async def test_a_rule_may_be_for_one_host_and_a_named_proxy_tells_which_was_call
     host: str, peer: str, forwarded: str | None, status: int
 ) -> None:
     rules = [Rule(path="/*", host="admin.acme.test", needs=needs("transfer:funds")), Rule(path="/*", needs=needs("read:balance"))]
-    guard = AServer().guard(proxies=Proxies(["10.0.0.0/8"]))
+    guard = AServer().guard(proxies=Proxies(["10.0.0.0/8"], host_header="X-Forwarded-Host"))
     transport = httpx.ASGITransport(GuardMiddleware(an_app, guard, rules), client=(peer, 1))
     headers = {"host": host, **bearer(), **({} if forwarded is None else {"x-forwarded-host": forwarded})}
     async with guard, httpx.AsyncClient(transport=transport, base_url=AUDIENCE) as client:
         assert (await client.get("/balance", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("method", ["post", "Post", "pOST", "", "PO ST"])
+def test_a_method_in_other_letters_fits_no_rule(method: str) -> None:
+    assert (
+        Rules([Rule(path="/balance", needs=MOVE, methods=frozenset({"POST"})), Rule(path="/*", needs=READ)]).match(method, "/balance")
+        is None
+    )
+
+
+def test_a_rule_names_methods_as_they_are_written() -> None:
+    with pytest.raises(ValueError, match="capital"):
+        GuardMiddleware(an_app, AServer().guard(), [Rule(path="/", needs=READ, methods=frozenset({"post"}))])
+
+
+def test_an_application_with_a_prefix_of_its_own_is_told_to_the_server_instead() -> None:
+    app = fastapi.FastAPI()
+    app.root_path = "/api"
+    with pytest.raises(ValueError, match="root_path"):
+        GuardMiddleware(app, AServer().guard(), RULES)
+
+
+async def test_what_no_rule_can_be_about_gets_nowhere() -> None:
+    async def nothing(*_: object) -> Any:  # noqa: ANN401 - nobody calls it
+        raise AssertionError("it was asked")
+
+    with pytest.raises(RuntimeError, match="webtransport"):
+        await GuardMiddleware(nothing, AServer().guard(), RULES)({"type": "webtransport", "path": "/", "headers": []}, nothing, nothing)

@@ -16,9 +16,9 @@ from gatewright_guard.decide import Allowed, Refusal, needs
 from gatewright_guard.guard import Guard, Request
 from gatewright_guard.reasons import Reason
 from gatewright_guard.starlette import admit, protect, requires
-from tests.guard.makers import a_key, a_token, some_claims
+from tests.guard.makers import ISSUER, a_key, a_token, some_claims
 from tests.guard.proofs import URL, a_proof, thumbprint_of
-from tests.guard.server import AServer
+from tests.guard.server import AClock, AServer
 
 BALANCE = needs("read:balance")
 CERTIFICATE = b"the DER of a certificate"
@@ -139,3 +139,31 @@ async def test_who_was_admitted_is_asked_for_more_in_the_same_request_without_an
         heads = {"authorization": f"DPoP {token}", "dpop": a_proof(token)}
         first, again = await client.get("/balance", headers=heads), await client.get("/balance", headers=heads)
     assert (first.json()["cause"], again.json()["cause"]) == ("insufficient_scope", "proof_wrong")
+
+
+@pytest.mark.proves("RFC 9449", "4.3")
+@pytest.mark.parametrize(
+    ("origins", "url", "good"),
+    [
+        ((), "https://bank.acme.test/balance", True),
+        ((), "https://BANK.acme.test:443/balance", True),
+        ((), "https://evil.example/balance", False),
+        ((), "http://bank.acme.test/balance", False),
+        (("https://api.acme.test", "http://127.0.0.1:9000"), "http://127.0.0.1:9000/balance", True),
+        (("https://api.acme.test", "http://127.0.0.1:9000"), "https://bank.acme.test/balance", False),
+    ],
+)
+async def test_a_proof_that_was_made_for_another_server_is_none_whatever_host_the_request_names(
+    origins: tuple[str, ...], url: str, good: bool
+) -> None:
+    token = a_token(**BY_KEY)
+    request = Request(authorization=(f"DPoP {token}",), url=url, dpop=(a_proof(token, htu=url),))
+    async with AServer().guard(origins=origins) as guard:
+        assert isinstance(await guard.check(request, BALANCE), Allowed) is good
+
+
+async def test_where_the_audience_is_no_address_the_called_one_counts() -> None:
+    token, http = a_token(**BY_KEY, aud="urn:acme:bank"), AServer().client()
+    request = Request(authorization=(f"DPoP {token}",), url=URL, dpop=(a_proof(token),))
+    async with http, Guard(ISSUER, "urn:acme:bank", http=http, clock=AClock()) as guard:
+        assert isinstance(await guard.check(request, BALANCE), Allowed)

@@ -137,7 +137,7 @@ def test_keys_at_hand_do_while_the_server_is_away(door: str) -> None:
         assert ask(Call("GET", "/balance", bearing("gwa_good"))).status == 503
 
 
-NEAR = Proxies(["192.0.2.0/24", "127.0.0.1/32"], certificate_header="x-client-cert")
+NEAR = Proxies(["192.0.2.0/24", "127.0.0.1/32"], certificate_header="x-client-cert", host_header="x-forwarded-host")
 
 
 @pytest.mark.proves("RFC 8705", "3")

@@ -134,6 +134,7 @@ async def test_the_first_caller_waits_for_the_feed_and_nobody_waits_twice(monkey
     assert follower is not None
     assert await follower.until_current(5)
     assert isinstance(await bank.asked(a_token()), Allowed)
+    assert not bank.guard._gave_up, "another silence would be waited for again"
     await bank.close()
 
 

@@ -28,7 +28,13 @@ SECRETS: Final = {
     "NIGHT_JOB_SECRET": "secret-of-the-night-job-0123456789abcd",
 }
 CREDENTIALS: Final = b64encode(f"https://bank.acme.test:{SECRETS['BANK_API_SECRET']}".encode()).decode()
-SPOOFED: Final = {"gatewright-user": "us_admin", "gatewright-account": "acme-prod", "gatewright-decision": "allowed"}
+SPOOFED: Final = {
+    "gatewright-user": "us_admin",
+    "gatewright_user": "us_admin",
+    "gatewright-account_id": "ac_1",
+    "gatewright-account": "acme-prod",
+    "gatewright-decision": "allowed",
+}
 
 
 class Api(BaseHTTPRequestHandler):
@@ -40,7 +46,7 @@ class Api(BaseHTTPRequestHandler):
         """Tell what arrived."""
         size = int(self.headers.get("content-length", "0"))
         sent = self.rfile.read(size).decode()
-        told = {name.lower(): value for name, value in self.headers.items() if name.lower().startswith("gatewright-")}
+        told = {name.lower(): value for name, value in self.headers.items() if name.lower().startswith("gatewright")}
         body = json.dumps({"path": self.path, "method": self.command, "told": told, "sent": sent}).encode()
         self.send_response(401 if self.path.endswith("?own401") else 200)
         self.send_header("content-length", str(len(body)))

@@ -34,8 +34,13 @@ def headers_of(fields: Mapping[str, Sequence[str]]) -> Headers:
     ],
 )
 def test_only_a_named_proxy_is_believed(peer: str | None, fields: dict[str, list[str]], address: str | None, origin: str) -> None:
-    seen = Proxies(["10.0.0.0/8", "::1/128"]).seen(peer, HERE, headers_of(fields))
+    seen = Proxies(["10.0.0.0/8", "::1/128"], host_header="X-Forwarded-Host").seen(peer, HERE, headers_of(fields))
     assert (seen.address, seen.origin, seen.certificate) == (address, origin, None)
+
+
+def test_another_host_than_that_of_the_host_header_is_believed_only_where_its_header_is_named() -> None:
+    fields = headers_of({"x-forwarded-host": ["public.acme.test"], "x-forwarded-proto": ["https"]})
+    assert Proxies(["10.0.0.0/8"]).seen("10.0.0.1", HERE, fields).origin == "https://10.0.0.9:8000"
 
 
 @pytest.mark.proves("RFC 8705", "6.5")

@@ -8,7 +8,7 @@ import pytest
 from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Request, Verdict
 from gatewright_guard.reasons import Reason
-from tests.guard.makers import NOW, a_token
+from tests.guard.makers import NOW, a_token, some_claims
 from tests.guard.server import AServer
 
 BALANCE = needs("read:balance")
@@ -44,7 +44,7 @@ async def test_a_scope_implies_a_list() -> None:
     ("roles", "good"), [(["Organizer"], True), (["Guest", "Owner"], True), (["Guest"], False), ([], False), (None, False), ("Owner", False)]
 )
 async def test_one_of_the_roles_will_do(roles: object, good: bool) -> None:
-    answer = await asked(needs("read:balance", roles=["Organizer", "Owner"]), {"roles": roles})
+    answer = await asked(needs("read:balance", roles=["Organizer", "Owner"]), {"roles": roles}, credentials=None)
     if good:
         assert isinstance(answer, Allowed)
     else:
@@ -145,3 +145,18 @@ async def test_a_rule_is_not_asked_about_what_the_token_does_not_allow() -> None
         raise AssertionError("asked")
 
     assert isinstance(await asked(needs("transfer:funds"), {}, allow=never), Refusal)
+
+
+async def test_where_a_jwt_may_not_name_roles_the_server_is_asked_once_in_a_while() -> None:
+    token = a_token()
+    server = AServer(tokens={token: some_claims(roles=["Owner"])})
+    async with server.guard() as guard:
+        request = Request(authorization=(f"Bearer {token}",))
+        for _ in range(3):
+            assert isinstance(await guard.check(request, needs("read:balance", roles=["Owner"])), Allowed)
+            assert isinstance(await guard.check(request, BALANCE), Allowed)
+        assert server.asked["/introspect"] == 1
+        refusal = await guard.check(request, needs("read:balance", roles=["Organizer"]))
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is Reason.ROLE_MISSING
+    assert isinstance(await asked(needs("read:balance", roles=["Owner"]), {}, credentials=None), Refusal)

@@ -84,13 +84,16 @@ def test_only_named_proxies_are_believed() -> None:
         HTTP_X_FORWARDED_HOST="api.bank.test",
         HTTP_X_CLIENT_CERT=pem,
     )
-    near = request_of(said, Proxies(["192.0.2.0/24"], certificate_header="X-Client-Cert"))
+    near = request_of(said, Proxies(["192.0.2.0/24"], certificate_header="X-Client-Cert", host_header="X-Forwarded-Host"))
     assert (near.address, near.url) == ("203.0.113.9", "https://api.bank.test/balance")
     assert near.certificate == certificate.public_bytes(Encoding.DER)
-    far = request_of(said, Proxies(["10.0.0.0/8"], certificate_header="X-Client-Cert"))
+    far = request_of(said, Proxies(["10.0.0.0/8"], certificate_header="X-Client-Cert", host_header="X-Forwarded-Host"))
     assert (far.address, far.url, far.certificate) == ("192.0.2.7", "https://bank.test/balance", None)
     # What a caller sent under the proxy's name was joined to what the proxy said, and is no word of one proxy.
-    both = request_of({**said, "HTTP_X_CLIENT_CERT": f"{pem},{pem}"}, Proxies(["192.0.2.0/24"], certificate_header="X-Client-Cert"))
+    both = request_of(
+        {**said, "HTTP_X_CLIENT_CERT": f"{pem},{pem}"},
+        Proxies(["192.0.2.0/24"], certificate_header="X-Client-Cert", host_header="X-Forwarded-Host"),
+    )
     assert both.certificate is None
 
 

@@ -624,8 +624,8 @@ async def test_how_soon_a_revocation_bites_is_told_of_each_api_and_whether_a_gua
         row = next(row for row in await apis_of(node.house.store, tenant) if row.audience == audience)
         return await revocation(node.house.store, tenant, row, node.time.now)
 
-    opaque = RevocationRecord(introspected="5s", followed=None, unheard=None, alone=None, followed_at=None)
-    verified = RevocationRecord(introspected="5s", followed="1s", unheard="15s", alone="15m", followed_at=None)
+    opaque = RevocationRecord(introspected="5s", kept=None, followed=None, unheard=None, alone=None, followed_at=None)
+    verified = RevocationRecord(introspected="5s", kept=None, followed="1s", unheard="15s", alone="15m", followed_at=None)
     assert await told("https://bank.acme.test") == opaque
     assert await told("https://events.acme.test") == verified
     async with listening(node, EVENTS_API) as ear:

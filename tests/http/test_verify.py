@@ -483,6 +483,14 @@ async def test_answers_are_kept_nowhere_unless_a_setting_says_so_and_never_longe
         assert refused.header("cache-control") == "no-store"
 
 
+@pytest.mark.parametrize("missing", ["x-original-method", "x-original-uri", "x-original-host"])
+async def test_a_proxy_that_tells_a_part_is_told_nothing_so_that_no_caller_tells_the_rest(shop: Node, missing: str) -> None:
+    whole = {"x-original-method": "GET", "x-original-uri": "/health", "x-original-host": "api.acme.test"}
+    said = [(name, value) for name, value in whole.items() if name != missing]
+    answer = await shop.ask("GET", "/-/verify", headers=(CREDENTIALS, *said), host="id.acme.test", peer="127.0.0.1")
+    assert answer.status == 403
+
+
 async def test_what_may_be_kept_is_kept_here_as_well_and_ends_everywhere_at_the_same_moment(shop: Node) -> None:
     kept = ROUTES.replace('name = "Acme Bank"', 'name = "Acme Bank"\nverify_max_age = "30s"')
     await shop.apply(kept)

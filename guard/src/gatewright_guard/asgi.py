@@ -30,6 +30,9 @@ class GuardMiddleware:
     """Lets through what the rules allow, with the `Allowed` in `scope["gatewright"]`, and answers everything else itself."""
 
     def __init__(self, app: App, guard: Guard, rules: Iterable[Rule]) -> None:
+        if getattr(app, "root_path", ""):
+            # It cuts its own prefix off after we looked at the path, so that one path would have two names.
+            raise ValueError("the application has a root_path of its own: tell it to the server instead, or add the middleware inside")
         self._app = app
         self._guard = guard
         self._rules = Rules(rules)
@@ -37,9 +40,11 @@ class GuardMiddleware:
         self._scopes = self._rules.scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope["type"] not in ("http", "websocket"):
+            raise RuntimeError(f"nobody knows what the rules mean for {scope['type']!r}, so nobody gets through")
         # Whatever stands there was not put there by us.
         scope.pop(KEY, None)
         scope.pop(BY, None)

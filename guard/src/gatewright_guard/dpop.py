@@ -1,6 +1,7 @@
 """DPoP: whoever shows a token proves that the key it is bound to is theirs (RFC 9449). Pure: time is handed in."""
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, cast
@@ -101,16 +102,21 @@ class Replays:
 
     def __init__(self, size: int = 100_000) -> None:
         self._size = size
-        self._young: dict[tuple[str, str], object] = {}
-        self._old: dict[tuple[str, str], object] = {}
+        self._young: set[tuple[str, str]] = set()
+        self._old: set[tuple[str, str]] = set()
         self._turn = 0.0
+        self._lock = threading.Lock()
 
     def first(self, proof: Proof, now: float) -> bool:
         """Whether a proof was not used before; from now on it was."""
         # Two halves change places when the younger is full or as old as a proof gets: nothing is forgotten before its time,
         # as long as fewer than `size` proofs are used within it.
-        if now >= self._turn or len(self._young) >= self._size:
-            self._old, self._young = self._young, {}
-            self._turn = now + 2 * (MAX_AGE + 60)
-        mine, name = object(), (proof.jkt, proof.jti)
-        return name not in self._old and self._young.setdefault(name, mine) is mine
+        name = (proof.jkt, proof.jti)
+        with self._lock:
+            if now >= self._turn or len(self._young) >= self._size:
+                self._old, self._young = self._young, set()
+                self._turn = now + 2 * (MAX_AGE + 60)
+            if name in self._old or name in self._young:
+                return False
+            self._young.add(name)
+            return True

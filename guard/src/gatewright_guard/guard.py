@@ -13,9 +13,8 @@ import msgspec
 from msgspec import structs
 
 from gatewright_guard.bearer import Presented, presented
-from gatewright_guard.binding import prove
+from gatewright_guard.binding import Prover
 from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
-from gatewright_guard.dpop import Replays
 from gatewright_guard.feed import MAX_AWAY, Follower
 from gatewright_guard.fetch import Unavailable, new_client, secure_url
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
@@ -60,7 +59,8 @@ class Guard:
     guard sees itself. `mode` is `"auto"` (a JWT is verified here, anything else introspected), `"jwt"`, or `"opaque"` (the server
     is asked about every token, so that an ended grant shows within `max_stale` seconds). `other_issuers` are the further domains
     of the issuer's tenant, which share its keys. `implies` names the scopes that a scope stands for as well. `allow` is a rule of
-    the API's own, asked when the token would do. `proxies` are believed about who calls. `http` is closed by whoever made it; the
+    the API's own, asked when the token would do. `proxies` are believed about who calls. `origins` are where the API is called, for
+    proofs of keys (DPoP): the audience's own, if none is named. `http` is closed by whoever made it; the
     clock gives epoch seconds.
 
     With `follow` the server's revocation feed is followed, and a JWT whose grant, user or session has ended is refused within a
@@ -82,6 +82,7 @@ class Guard:
         implies: Mapping[str, Collection[str]] | None = None,
         allow: Rule | None = None,
         proxies: Proxies | None = None,
+        origins: Collection[str] = (),
         description: Description | None = Description(),  # noqa: B008 - frozen
         usage: bool = False,
         follow: bool = False,
@@ -90,8 +91,8 @@ class Guard:
         http: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if isinstance(other_issuers, str):
-            raise TypeError("other_issuers is a list of issuers, not one text")
+        if isinstance(other_issuers, str) or isinstance(origins, str):
+            raise TypeError("other_issuers and origins are lists, not one text")
         if mode == "opaque" and credentials is None:
             raise ValueError("opaque tokens need the API's credentials: without them the server cannot be asked")
         if credentials is None and (usage or follow):
@@ -110,7 +111,7 @@ class Guard:
         self._implies = _closure(implies or {})
         self._allow = allow
         self._mode = mode
-        self._replays = Replays()
+        self._prover = Prover(origins or (audience,), leeway)
         self._closes_http = http is None
         self._http = new_client() if http is None else http
         self._metadata = Kept[Metadata](partial(fetch_metadata, self._http, issuer), clock, METADATA_TERMS)
@@ -207,7 +208,7 @@ class Guard:
             sent = weighing.sent = presented(weighing.request.authorization, weighing.request.query)
             if sent is None:
                 return self._told(NO_TOKEN)
-            claims = self._at_hand(sent, weighing.request.address)
+            claims = self._at_hand(sent, weighing)
             if claims is None:
                 return None
             answer = self._decided(weighing, sent, claims)
@@ -220,13 +221,21 @@ class Guard:
         weighing.refusal = answer
         return None if self._can_be_explained(weighing) else self._told(answer, weighing.sent)
 
-    def _at_hand(self, sent: Presented, address: str | None) -> Claims | None:
+    def _at_hand(self, sent: Presented, weighing: "Weighing") -> Claims | None:
+        caller = Caller(sent.token, weighing.request.address)
         if not self._is_jwt(sent.token):
-            return self._not_ended(self._asked(sent.token).at_hand(Caller(sent.token, address)))
+            return self._not_ended(self._asked(sent.token).at_hand(caller))
         keys = self._keys.at_hand()
         claims = None if keys is None else self._not_ended(self._held_against(sent.token, keys))
         # Without the feed a signature alone says too little.
-        return None if claims is None or self._is_away() else claims
+        if claims is None or self._is_away():
+            return None
+        self._gave_up = False
+        return self._asked(sent.token).at_hand(caller) if self._says_too_little(claims, weighing.requirement) else claims
+
+    def _says_too_little(self, claims: Claims, requirement: Requirement) -> bool:
+        # Another company's app can read its tokens, so they do not name roles; the server names them to the API.
+        return bool(requirement.roles) and "roles" not in claims.members and self._introspector is not None
 
     def _not_ended(self, claims: Claims | None) -> Claims | None:
         if claims is not None and self._follower is not None and self._follower.revoked(claims):
@@ -248,7 +257,7 @@ class Guard:
     def _decided(self, weighing: "Weighing", sent: Presented, claims: Claims) -> Allowed | Refusal:
         now, request = self.clock(), weighing.request
         if claims.confirmation is not None or sent.scheme == "dpop":
-            prove(claims.confirmation, sent, request, replays=self._replays, now=now, leeway=self._terms.leeway)
+            self._prover.prove(claims.confirmation, sent, request, now)
         if self._implies:
             claims = structs.replace(claims, scopes=_implied(claims.scopes, self._implies))
         return decide(claims, weighing.requirement, account=weighing.account, now=now, proved=True)
@@ -313,7 +322,7 @@ class Guard:
         if sent is None:
             raise AssertionError("a request without a token was not answered at once")
         try:
-            claims = await self._claims(Caller(sent.token, weighing.request.address))
+            claims = await self._claims(Caller(sent.token, weighing.request.address), weighing.requirement)
             answer = self._decided(weighing, sent, claims)
         except Unavailable:
             return self._told(UNAVAILABLE)
@@ -324,13 +333,14 @@ class Guard:
         weighing.refusal = answer
         return None if self._can_be_explained(weighing) else self._told(answer, sent)
 
-    async def _claims(self, caller: Caller) -> Claims:
+    async def _claims(self, caller: Caller, requirement: Requirement) -> Claims:
         if self._is_jwt(caller.token):
             claims = await self._verified(caller.token)
             if await self._hears():
                 self._not_ended(claims)
-                return claims
-            if self._when_away == "refuse":
+                if not self._says_too_little(claims, requirement):
+                    return claims
+            elif self._when_away == "refuse":
                 raise Unavailable("the revocation feed was not heard for too long")
         return await self._asked(caller.token).claims(caller)
 

@@ -23,8 +23,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 
 from gatewright_guard.asgi import KEY, App, GuardMiddleware, Receive, Rule, Scope, Send, describe, refuse, request_of
+from gatewright_guard.bearer import presented
 from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Guard
+from gatewright_guard.refused import Refused
 from gatewright_guard.resource import Resource
 from gatewright_guard.rules import segments_of
 from gatewright_guard.verify import Claims
@@ -236,7 +238,7 @@ class _Door:
         message: dict[str, Any] | None = None
         requirement, account, fault = _ANY_TOKEN, None, None
         # Of who shows no token nothing is read.
-        if scope["method"] == "POST" and any(name == b"authorization" for name, _ in scope["headers"]):
+        if scope["method"] == "POST" and _shows_token(scope):
             try:
                 message = _message(await _body(receive))
                 number = message.get("id")
@@ -251,8 +253,17 @@ class _Door:
         elif fault is not None:
             await _fault(send, fault, number)
         else:
-            body = None if message is None else msgspec.json.encode(message)
-            await self._inner(_admitted(scope, answer, body), receive if body is None else _again(body, receive), send)
+            # What was not looked at is not handed on: no other method has a message.
+            body = b"" if message is None else msgspec.json.encode(message)
+            await self._inner(_admitted(scope, answer, body), _again(body, receive), send)
+
+
+def _shows_token(scope: Scope) -> bool:
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+    try:
+        return presented(values) is not None
+    except Refused:
+        return False
 
 
 async def _body(receive: Receive) -> bytes:

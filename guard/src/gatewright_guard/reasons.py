@@ -82,7 +82,7 @@ _SENTENCES: Final = {
     Reason.CERTIFICATE_WRONG: "The access token is bound to a client certificate, and the connection has not shown it.",
     Reason.WRONG_AUDIENCE: "The access token was made for another API. Ask for one with this API as its resource.",
     Reason.INSUFFICIENT_SCOPE: "The access token lacks a scope that this needs.",
-    Reason.ROLE_MISSING: "This needs a role that the user has not in this account. A refresh will not help; an account admin can.",
+    Reason.ROLE_MISSING: "This needs a role that the user is not known to have in this account. An account admin can give it.",
     Reason.AUTHENTICATION_INSUFFICIENT: "This needs a newer or stronger sign-in: send the user to the authorization page.",
     Reason.DENIED_BY_API: "The API does not allow this here, whatever the access token allows.",
     Reason.NO_RULE: "Nobody may do this here: the API has no rule for it.",

@@ -50,16 +50,19 @@ class Seen(msgspec.Struct, frozen=True):
 class Proxies:
     """The proxies whose word about a caller is believed: only what comes from an address in `networks` (RFC 8705 §6.5, RFC 9440 §4).
 
-    From them the caller's address is the last of X-Forwarded-For that is no proxy's, the origin is that of X-Forwarded-Proto and
-    X-Forwarded-Host, and the certificate is in `certificate_header`: as RFC 9440 §2.2 has it, or as URL-encoded PEM, which nginx
-    calls `$ssl_client_escaped_cert`. The proxy has to remove what a caller sent under these names.
+    From them the caller's address is the last of X-Forwarded-For that is no proxy's, the scheme is that of X-Forwarded-Proto, the host
+    that of `host_header` where one is named and that of Host otherwise, and the certificate is in `certificate_header`: as RFC 9440
+    §2.2 has it, or as URL-encoded PEM, which nginx calls `$ssl_client_escaped_cert`. The proxy has to remove what a caller sent
+    under these names.
     """
 
-    def __init__(self, networks: Sequence[str], *, certificate_header: str | None = None) -> None:
+    def __init__(self, networks: Sequence[str], *, certificate_header: str | None = None, host_header: str | None = None) -> None:
         if isinstance(networks, str):
             raise TypeError("networks is a list of networks, not one text")
         self._networks = tuple(ipaddress.ip_network(network) for network in networks)
         self._certificate_header = None if certificate_header is None else certificate_header.lower()
+        # Many a proxy hands on X-Forwarded-Host as its caller sent it, and the application may look at Host.
+        self._host_header = None if host_header is None else host_header.lower()
         self._known: dict[str, bool] = {}
 
     @property
@@ -73,7 +76,7 @@ class Proxies:
             return Seen(peer, origin)
         hops = [hop.strip() for value in headers("x-forwarded-for") for hop in value.split(",") if hop.strip()]
         address = next((hop for hop in reversed(hops) if not self.holds(hop)), hops[0] if hops else peer)
-        scheme, host = _only(headers("x-forwarded-proto")), _only(headers("x-forwarded-host"))
+        scheme, host = _only(headers("x-forwarded-proto")), None if self._host_header is None else _only(headers(self._host_header))
         old_scheme, _, old_host = origin.partition("://")
         return Seen(address, f"{scheme or old_scheme}://{host or old_host}", self._certificate(headers))
 

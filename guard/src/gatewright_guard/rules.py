@@ -62,7 +62,8 @@ class Rules:
     def match(self, method: str, path: str, *, host: str | None = None) -> Match | None:
         """The first rule that fits; None where none does, and for a path that somebody may read in another way."""
         segments = segments_of(path)
-        if segments is None:
+        # Frameworks make capitals of a method, so that a rule for POST would not be seen to fit one that does not look it.
+        if segments is None or not is_method(method):
             return None
         name = host_of(host or "") if self.by_host else None
         # Of a request without a readable host nobody knows which of the rules the application would go by.
@@ -80,7 +81,7 @@ class Rules:
         """
         segments = segments_of_target(target)
         name = host_of(host) if self.by_host else None
-        if segments is None or (self.by_host and name is None) or (method not in _USUAL and not _METHOD.fullmatch(method)):
+        if segments is None or (self.by_host and name is None) or not is_method(method):
             return None
         # Where all letters are small on both sides, a rule that may fit does. An escape may stand for a letter that is not.
         small = "%" not in target and target == target.casefold()
@@ -90,6 +91,11 @@ class Rules:
             if not (small and route.small) and route.may_fit(method, segments, name):
                 return None
         return None
+
+
+def is_method(text: str) -> bool:
+    """Whether a text is a method as everybody reads it: in capital letters."""
+    return text in _USUAL or _METHOD.fullmatch(text) is not None
 
 
 class _Route:
@@ -108,6 +114,8 @@ class _Route:
         self.literals = tuple((place, segment) for place, segment in enumerate(self.segments) if not _is_name(segment))
         self.folded = tuple((place, segment.casefold()) for place, segment in self.literals)
         self.small = self.folded == self.literals
+        if wrong := [method for method in rule.methods or () if not is_method(method)]:
+            raise ValueError(f"a method is written in capital letters, unlike {wrong[0]!r}")
         self.methods = rule.methods if rule.methods is None or "GET" not in rule.methods else rule.methods | {"HEAD"}
         self.host = rule.host
         if "*" in path:

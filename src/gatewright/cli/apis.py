@@ -41,7 +41,7 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
                     "roles": row.roles,
                     "tokens": row.token_format,
                     "lifetime": duration.show(row.token_lifetime) if row.token_lifetime else "until revoked",
-                    "revoked_within": await within(desk.store, number, row),
+                    "revoked_within": await within(desk.store, number, row, desk.clock.moment().now),
                     "usage": row.usage == 1,
                     "secrets": len(await live(desk.store, number, row.id)),
                     "scopes": [scope.name for scope in scopes if scope.api == row.id],

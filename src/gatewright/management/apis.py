@@ -45,9 +45,13 @@ class RevocationRecord(Struct, frozen=True, kw_only=True):
     """After how long at most the API refuses what was revoked, by how it checks its tokens; null where it has none to check so."""
 
     introspected: Annotated[str, Meta(description="Where it asks about each token: what its guard reuses an answer (`max_stale`).")]
+    kept: Annotated[str | None, Meta(description="Where a proxy asks about each request and may keep the answer (`verify_max_age`).")]
     followed: Annotated[str | None, Meta(description="Where it verifies signatures and its guard follows the revocation feed.")]
     unheard: Annotated[str | None, Meta(description="The same, while the line is cut unnoticed (`max_away`).")]
-    alone: Annotated[str | None, Meta(description="Where it verifies signatures and nothing else: the life of a token.")]
+    alone: Annotated[
+        str | None,
+        Meta(description="Where it verifies signatures and nothing else: the life of a token, beside what clocks may differ (`leeway`)."),
+    ]
     followed_at: Annotated[str | None, Meta(description="When a guard of it was last told by the feed that it knows everything.")]
 
 
@@ -178,6 +182,7 @@ async def revocation(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> 
     followed_at = await last_used(source, tenant, row.id, FOLLOWED)
     return RevocationRecord(
         introspected=duration.show(int(MAX_STALE)),
+        kept=duration.show(row.verify_max_age) if row.table else None,
         followed=duration.show(FEED_SECONDS) if alone > 0 else None,
         unheard=duration.show(int(MAX_AWAY)) if alone > 0 else None,
         alone=duration.show(alone) if alone > 0 else None,
@@ -185,12 +190,16 @@ async def revocation(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> 
     )
 
 
-async def within(source: Store | Tx, tenant: int, row: ApiRow) -> str:
+async def within(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> str:
     """Return the same in a few words: the time within which what was revoked is refused, by how the API checks its tokens."""
-    found = await revocation(source, tenant, row, 0)
-    if row.token_format != "jwt":
-        return f"{found.introspected} introspected"
-    return f"{found.introspected} introspected, {found.followed} with the feed, {duration.show(row.token_lifetime)} without"
+    found = await revocation(source, tenant, row, now)
+    ways = [
+        (found.introspected, "introspected"),
+        (found.kept, "at the proxy"),
+        (found.followed, "with the feed"),
+        (found.alone, "without"),
+    ]
+    return ", ".join(f"{time} {how}" for time, how in ways if time is not None)
 
 
 async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:

@@ -222,8 +222,8 @@ def _names(scope: Scope, head: dict[bytes, bytes]) -> tuple[bytes, ...]:
     """
     if scope["path"] != ADDRESS:
         return (b"host",)
-    found = [names for names in (_NGINX, _FORWARDED) if any(name in head for name in names[:2])]
-    if len(found) != 1 or not all(name in head for name in found[0][:2]):
+    found = [names for names in (_NGINX, _FORWARDED) if any(name in head for name in names)]
+    if len(found) != 1 or not all(name in head for name in found[0]):
         raise HttpFault(403, "send X-Original-Method, -URI and -Host or X-Forwarded-Method, -Uri and -Host, and not both")
     return found[0]
 
