@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from gatewright.base.digest import b64
+from gatewright.oauth.handle import open_handle, seal
 from gatewright_guard.jose import parse
-from tests.http.talk import APPS, BANK, BUDDY, EVENTS, a_code, exchange, serve, tokens
+from tests.http.talk import APPS, BANK, BANK_API, BUDDY, EVENTS, a_code, exchange, serve, tokens
 from tests.support.approving import REDIRECTS, sign_in
 from tests.support.house import ACME, CLIENT_SECRET, ENVIRON, Answer, Form, Node, basic, bearer
 from tests.support.signer import made, signing
@@ -470,3 +471,30 @@ async def test_a_token_until_revoked_lives_until_it_is_revoked(node: Node) -> No
 async def test_every_registered_address_gets_its_code(node: Node) -> None:
     for client, redirect in REDIRECTS.items():
         assert (await a_code(node, "openid", client, redirect_uri=redirect)).startswith("gwc_")
+
+
+# ---------------------------------------------------------------- bound tokens, which nothing here makes yet
+
+
+@pytest.mark.proves("RFC 9449", "6.2")
+async def test_an_api_is_told_what_a_token_is_bound_to(node: Node) -> None:
+    world, at = node.house.world, node.house.clock.moment()
+    issuer = await node.house.sites.find(b"id.acme.test")
+    assert issuer is not None
+    handle = open_handle((await tokens(node))["access_token"], issuer, world.sealer, at.now)
+    assert handle is not None
+    row = await world.ledger.standing(handle.authorization)
+    assert row is not None
+    bound = seal(msgspec.structs.replace(handle, cnf=bytes(32)), row.access_secret, issuer, world.sealer, at)
+    told = (await node.post("/introspect", {"token": bound}, BANK_API)).json
+    assert (told["active"], told["token_type"], told["cnf"]) == (True, "DPoP", {"jkt": "A" * 43})
+
+
+@pytest.mark.proves("RFC 9449", "7.2")
+async def test_a_jwt_that_is_bound_is_nobodys_here_without_its_proof(node: Node) -> None:
+    tenant = await node.tenant()
+    token = (await tokens(node, "create:events"))["access_token"]
+    for changed, active in (({}, True), ({"cnf": {"jkt": "A" * 43}}, False)):
+        made = await node.house.world.signer.sign(tenant, "ES256", "at+jwt", msgspec.json.encode(claims_of(token) | changed))
+        answer = await node.post("/introspect", {"token": made}, basic(EVENTS, ENVIRON["EVENTS_SECRET"]))
+        assert answer.json["active"] is active

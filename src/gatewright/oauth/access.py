@@ -126,6 +126,9 @@ async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token 
     payload = await world.signer.verify(issuer.tenant, text)
     if payload is None or await world.signer.typ(text) != "at+jwt" or payload.get("iss") != issuer.url:
         return None
+    if payload.get("cnf") is not None:
+        # Nothing here asks for the proof of its key yet, and without it a bound token is nobody's (RFC 9449 §7.2).
+        return None
     return _of_jwt(payload, await world.directory.catalogue(issuer.tenant))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from gatewright.base import ids
-from gatewright.base.digest import Kind
+from gatewright.base.digest import Kind, b64
 from gatewright.oauth import refresh
 from gatewright.oauth.access import Access, Form, present
 from gatewright.oauth.api_auth import named_api, prove_api
@@ -49,6 +49,7 @@ class Active(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gw_az: str
     gw_reach: str = ""
     roles: tuple[str, ...] = ()
+    cnf: dict[str, str] | None = None
 
 
 INACTIVE: Final = Inactive()
@@ -94,12 +95,14 @@ def _may_ask(caller: Api | Client, access: Access) -> bool:
 def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
     """Return what is said of a good token; an API is told of its own scopes alone."""
     standing, token, allowed = access.standing, access.token, access.allowed
+    # RFC 9449 §6.2: an API has to know that the token is nobody's without the proof of its key.
+    key = None if token.handle is None else token.handle.cnf
     return Active(
         active=True,
         scope=allowed.scope if api is None else allowed.own,
         client_id=access.client.client_id,
         username=standing.person_email or None,
-        token_type="Bearer",
+        token_type="Bearer" if key is None else "DPoP",
         exp=token.exp,
         iat=standing.opened_at if token.form is Form.STANDING else token.iat,
         sub=subject(standing, access.client),
@@ -113,6 +116,7 @@ def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
         gw_az=ids.show(ids.AUTHORIZATION, standing.id),
         gw_reach="" if standing.account else allowed.reach,
         roles=role_names(standing, access.catalogue, access.client) if _names_roles(access, api) else (),
+        cnf=None if key is None else {"jkt": b64(key)},
     )
 
 
