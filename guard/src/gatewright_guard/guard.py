@@ -91,14 +91,7 @@ class Guard:
         http: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if isinstance(other_issuers, str) or isinstance(origins, str):
-            raise TypeError("other_issuers and origins are lists, not one text")
-        if mode == "opaque" and credentials is None:
-            raise ValueError("opaque tokens need the API's credentials: without them the server cannot be asked")
-        if credentials is None and (usage or follow):
-            raise ValueError("the use of scopes is reported, and the revocation feed followed, with the API's credentials")
-        if not 0 <= leeway <= _MAX_LEEWAY:
-            raise ValueError(f"leeway is a number of seconds from 0 to {_MAX_LEEWAY}")
+        _no_slip(mode, credentials, leeway, lists=(other_issuers, origins), asks=usage or follow)
         self.issuer = secure_url(issuer)
         self.audience = audience
         self.proxies = proxies
@@ -383,6 +376,18 @@ class Weighing:
 
 
 _SERVER_KNOWS_MORE: Final = (Cause.TOKEN_INACTIVE, Cause.TOKEN_REVOKED)
+
+
+def _no_slip(mode: Mode, credentials: object, leeway: int, *, lists: tuple[object, ...], asks: bool) -> None:
+    """Tell of a setting that would make the guard less safe than it looks."""
+    if any(isinstance(listed, str) for listed in lists):
+        raise TypeError("other_issuers and origins are lists, not one text")
+    if mode == "opaque" and credentials is None:
+        raise ValueError("opaque tokens need the API's credentials: without them the server cannot be asked")
+    if asks and credentials is None:
+        raise ValueError("the use of scopes is reported, and the revocation feed followed, with the API's credentials")
+    if not 0 <= leeway <= _MAX_LEEWAY:
+        raise ValueError(f"leeway is a number of seconds from 0 to {_MAX_LEEWAY}")
 
 
 def _closure(implies: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
