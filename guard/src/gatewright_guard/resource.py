@@ -44,12 +44,13 @@ class Resource:
     An audience that is no address, or one that nobody can trust on the way, has none.
     """
 
-    def __init__(self, audience: str, issuers: Sequence[str], description: Description, *, certificates: bool) -> None:
+    def __init__(self, audience: str, issuers: Sequence[str], description: Description, *, certificates: bool, proofs: bool = True) -> None:
         self._audience = audience
         self._issuers = tuple(issuers)
         self._description = description
         self._certificates = certificates
-        self.path, self.url = _place(audience)
+        self._algorithms = ALGORITHMS if proofs else ()
+        self.path, self.url = well_known(audience)
 
     def document(self, scopes: Sequence[str] = ()) -> bytes:
         """The metadata as JSON; the scopes that a framework knows join those of the description."""
@@ -60,7 +61,7 @@ class Resource:
                 authorization_servers=self._issuers,
                 bearer_methods_supported=("header",),
                 scopes_supported=tuple(dict.fromkeys((*said.scopes, *scopes))),
-                dpop_signing_alg_values_supported=ALGORITHMS,
+                dpop_signing_alg_values_supported=self._algorithms,
                 tls_client_certificate_bound_access_tokens=self._certificates,
                 resource_name=said.name,
                 resource_documentation=said.documentation,
@@ -70,7 +71,7 @@ class Resource:
         )
 
 
-def _place(audience: str) -> tuple[str | None, str | None]:
+def well_known(audience: str) -> tuple[str | None, str | None]:
     """The path and the address of an API's metadata: the well-known words go between host and path (RFC 9728 §3.1)."""
     try:
         secure_url(audience)

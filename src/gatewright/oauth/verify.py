@@ -24,6 +24,7 @@ from gatewright_guard.bearer import presented
 from gatewright_guard.decide import NO_RULE, NO_TOKEN, Allowed, Refusal, Requirement, decide, explained, refused
 from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
+from gatewright_guard.resource import well_known
 from gatewright_guard.rules import Match
 from gatewright_guard.verify import Claims, scope_set
 
@@ -71,7 +72,7 @@ async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Iss
     # With a decision id it was counted by whoever gave it one.
     if answer.decision is None:
         world.usage.count(f"refused_{answer.reason}", issuer.tenant, api.id)
-    return structs.replace(answer, realm=api.audience)
+    return structs.replace(answer, realm=api.audience, resource_metadata=_about(api, issuer))
 
 
 async def _decided(original: Original, match: Match | None, api: Api, issuer: Issuer, world: World, at: Moment) -> Allowed | Refusal:
@@ -102,6 +103,11 @@ async def _decided(original: Original, match: Match | None, api: Api, issuer: Is
     ask = Ask(Params({} if account is None else {"account": account}), issuer, at)
     known = await told(found, api, answer.missing or needs.all_of, ask, world)
     return explained(answer, known.cause, known.detail, decision=known.decision or None, more=known.more or None)
+
+
+def _about(api: Api, issuer: Issuer) -> str | None:
+    """Return where the API is described (RFC 9728 §5.1): here, since behind a proxy nobody else does it."""
+    return f"{issuer.url.rstrip('/')}/-/resource/{ids.show(ids.API, api.id)}" if well_known(api.audience)[0] is not None else None
 
 
 _scopes: Final = lru_cache(maxsize=1024)(scope_set)

@@ -37,6 +37,8 @@ from gatewright.web.oauth import ENDPOINTS, INSTALLS, UNINSTALL, Endpoint
 from gatewright.web.openapi import PREFIX
 from gatewright.web.pages.door import PageDoor
 from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_reply, send_chosen, send_json, send_raw
+from gatewright.web.resource import PREFIX as RESOURCE
+from gatewright.web.resource import ResourceDoor
 from gatewright.web.rest import RestDoor
 from gatewright.web.verify import VerifyDoor, asked_at
 
@@ -63,6 +65,7 @@ class Gate:
         self._pages = PageDoor(house)
         self._rest = RestDoor(house)
         self._feed = FeedDoor(house)
+        self._resource = ResourceDoor(house)
         self._verify = VerifyDoor(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
         self._not_ready: str | None = None  # what was told last, which is told once
@@ -106,9 +109,11 @@ class Gate:
             extra = [(b"request-id", name.encode()), *manner.cors]
             await send_json(send, 500, {"error": "server_error", "error_description": f"an unexpected fault, incident {name}"}, extra)
 
-    def _door(self, path: str) -> FeedDoor | RestDoor | PageDoor:
+    def _door(self, path: str) -> FeedDoor | ResourceDoor | RestDoor | PageDoor:
         if path == FEED:
             return self._feed
+        if path.startswith(RESOURCE):
+            return self._resource
         return self._rest if path.startswith(MANAGED) and path != MANAGED else self._pages
 
     async def _elsewhere(
