@@ -10,7 +10,8 @@ from typing import Final
 import httpx
 import msgspec
 
-from gatewright_guard.fetch import Unavailable, secure_url
+from gatewright_guard.address import secure_url
+from gatewright_guard.fetch import Unavailable
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.revoked import LIMIT, Revoked, read_ending
 from gatewright_guard.verify import LEEWAY, Claims

@@ -12,11 +12,12 @@ import httpx
 import msgspec
 from msgspec import structs
 
+from gatewright_guard.address import secure_url
 from gatewright_guard.bearer import Presented, presented
 from gatewright_guard.binding import Prover
 from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Refusal, Requirement, decide, denied, explained, refused
 from gatewright_guard.feed import MAX_AWAY, Follower
-from gatewright_guard.fetch import Unavailable, new_client, secure_url
+from gatewright_guard.fetch import Unavailable, new_client
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
 from gatewright_guard.jose import MAX_TOKEN, KeySet
 from gatewright_guard.kept import Kept

@@ -10,7 +10,8 @@ from urllib.parse import quote_plus
 import httpx
 import msgspec
 
-from gatewright_guard.fetch import Unavailable, fetch, secure_url
+from gatewright_guard.address import secure_url
+from gatewright_guard.fetch import Unavailable, fetch
 from gatewright_guard.kept import Clock, Kept, Recent, finished
 from gatewright_guard.keys import Metadata
 from gatewright_guard.refused import Cause, Refused

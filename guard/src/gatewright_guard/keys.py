@@ -5,7 +5,8 @@ from typing import Final
 import httpx
 import msgspec
 
-from gatewright_guard.fetch import Unavailable, fetch, secure_url
+from gatewright_guard.address import secure_url
+from gatewright_guard.fetch import Unavailable, fetch
 from gatewright_guard.jose import BadKey, KeySet, read_jwks
 from gatewright_guard.kept import Clock, Kept, Terms
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gatewright_guard.address import secure_url
 from gatewright_guard.dpop import ALGORITHMS
-from gatewright_guard.fetch import secure_url
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 

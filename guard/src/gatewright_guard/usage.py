@@ -18,8 +18,9 @@ from typing import Final
 import httpx
 import msgspec
 
+from gatewright_guard.address import secure_url
 from gatewright_guard.decide import Requirement
-from gatewright_guard.fetch import Unavailable, fetch, secure_url
+from gatewright_guard.fetch import Unavailable, fetch
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.kept import Clock
 from gatewright_guard.report import AUTHORIZATION, LONGEST, MOST, SCOPE, Report
