@@ -244,7 +244,9 @@ def test_a_preflight_passes_and_the_request_behind_it_does_not(proxy: Proxy) -> 
 
 def test_a_refusal_says_why_in_challenge_and_body(bank: Bank, proxy: Proxy) -> None:
     bare = proxy.ask("GET", "/accounts/acme-dev/balance")
-    assert (bare.status_code, bare.headers["www-authenticate"]) == (401, 'Bearer realm="https://bank.acme.test"')
+    challenge, _, about = bare.headers["www-authenticate"].partition(", resource_metadata=")
+    assert (bare.status_code, challenge) == (401, 'Bearer realm="https://bank.acme.test"')
+    assert httpx.get(about.strip('"'), trust_env=False).json()["resource"] == "https://bank.acme.test"
     assert bare.json()["cause"] == "token_missing"
     wrong = proxy.ask("GET", "/accounts/acme-dev/balance", "gwa_wrong")
     assert (wrong.status_code, wrong.json()["cause"]) == (401, "invalid_token")
