@@ -93,7 +93,7 @@ def _decoding(token: str, key: Key, alg: str) -> Act:
         private = key.private_key
         assert isinstance(private, ed25519.Ed25519PrivateKey)
         token = pyjwt.encode(CLAIMS, private, algorithm=alg, headers={"kid": "k1"})
-    return lambda: pyjwt.decode(token, public, algorithms=[alg], audience=AUDIENCE, issuer=ISSUER, options=options)  # type: ignore[arg-type]
+    return lambda: pyjwt.decode(token, public, algorithms=[alg], audience=AUDIENCE, issuer=ISSUER, options=options)  # type: ignore[arg-type]  # any key
 
 
 def signatures(batches: int) -> None:
@@ -103,6 +103,7 @@ def signatures(batches: int) -> None:
         key = make()
         token = jwt.encode({"alg": alg, "typ": "at+jwt", "kid": "k1"}, CLAIMS, key, algorithms=[alg])
         keys = KeySet((public_key(key.as_dict(private=False)),))
+        # mypy takes no lambda whose defaults hold the loop's values; without them each would see the last ones.
         found = cheapest(
             {
                 "signature": bare(alg, key, token),

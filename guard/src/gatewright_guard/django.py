@@ -25,7 +25,7 @@ from django.utils.module_loading import import_string
 from gatewright_guard import asgi, wsgi
 from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.door import Caller, NotAllowed, account_in, admitted, again, caller_in
-from gatewright_guard.guard import Guard, Rule, Verdict
+from gatewright_guard.guard import Guard, OwnRule, Verdict
 from gatewright_guard.request import Request
 from gatewright_guard.resource import HEADERS
 from gatewright_guard.sync import SyncGuard
@@ -99,11 +99,11 @@ def _make(said: object) -> SyncGuard:
     return SyncGuard(**taken)
 
 
-def _fitting(rule: Rule) -> Rule:
+def _fitting(rule: OwnRule) -> OwnRule:
     """A rule of either kind for callers of either kind: it runs where Django lets it use the database."""
     awaits, either = iscoroutinefunction(rule), cast(Any, rule)
-    waiting: Rule = async_to_sync(either) if awaits else rule
-    awaited: Rule = rule if awaits else sync_to_async(either)
+    waiting: OwnRule = async_to_sync(either) if awaits else rule
+    awaited: OwnRule = rule if awaits else sync_to_async(either)
 
     def fitting(allowed: Allowed, request: Request) -> Verdict | Awaitable[Verdict]:
         return awaited(allowed, request) if _loop_runs() else waiting(allowed, request)

@@ -29,12 +29,12 @@ from gatewright_guard.resource import Description, Resource
 from gatewright_guard.usage import Usage
 from gatewright_guard.verify import LEEWAY, Claims, verify_access_token
 
-__all__ = ["Endpoints", "Guard", "Mode", "Request", "Rule"]
+__all__ = ["Endpoints", "Guard", "Mode", "OwnRule", "Request"]
 
 Mode = Literal["auto", "jwt", "opaque"]
 WhenAway = Literal["introspect", "refuse"]
 Verdict = bool | str
-Rule = Callable[[Allowed, Request], Verdict | Awaitable[Verdict]]
+OwnRule = Callable[[Allowed, Request], Verdict | Awaitable[Verdict]]
 """The API's own rule, beyond the token: True allows, False refuses, a text refuses and says why."""
 
 _MAX_LEEWAY: Final = 60
@@ -81,7 +81,7 @@ class Guard:
         max_stale: float = MAX_STALE,
         leeway: int = LEEWAY,
         implies: Mapping[str, Collection[str]] | None = None,
-        allow: Rule | None = None,
+        allow: OwnRule | None = None,
         proxies: Proxies | None = None,
         origins: Collection[str] = (),
         description: Description | None = Description(),  # noqa: B008 - frozen

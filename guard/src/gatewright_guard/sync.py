@@ -16,7 +16,7 @@ import httpx
 
 from gatewright_guard.decide import UNAVAILABLE, Allowed, Refusal, Requirement
 from gatewright_guard.fetch import new_client
-from gatewright_guard.guard import Guard, Rule, Verdict, Weighing
+from gatewright_guard.guard import Guard, OwnRule, Verdict, Weighing
 from gatewright_guard.request import Proxies, Request
 from gatewright_guard.resource import Resource
 
@@ -156,7 +156,7 @@ _ERRANDS: Final = ContextVar[_Errands | None]("gatewright_guard_errands", defaul
 """What the thread that waits for an answer is to do meanwhile."""
 
 
-def _at_home(rule: Rule) -> Rule:
+def _at_home(rule: OwnRule) -> OwnRule:
     """A rule that is asked in the thread that waits for the answer, if one does."""
 
     def ask(allowed: Allowed, request: Request) -> Verdict | Awaitable[Verdict]:
