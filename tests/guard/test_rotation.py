@@ -121,6 +121,7 @@ def replaced(node: Node, load: Load, known: Callable[[set[str]], bool]) -> None:
     (old,), there = set(load.good) - before, published(node)
     node.deployment.gatewright("keys", "rotate")
     fresh = until(lambda: published(node) - there, "the next keys")
+    assert len(fresh) == len(there), "one for each algorithm, and all at once: whoever looks in between would miss the one that signs"
     until(lambda: known(fresh), "the guard to know what it shall")
     node.deployment.gatewright("keys", "retire", old, "--yes")
     until(lambda: load.used(fresh) > 100, "tokens of the next key")

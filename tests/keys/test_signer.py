@@ -87,6 +87,15 @@ async def test_the_first_key_brings_those_of_all_algorithms_so_that_no_kept_docu
     assert {await node.kid(one) for one in ALGS} == {key["kid"] for key in document["keys"]}
 
 
+async def test_successors_come_together_so_that_no_kept_document_has_one_without_the_others(store: Store) -> None:
+    node = Node(store)
+    await node.kid()
+    before = store.counts.units
+    made = await node.signer.rotate(node.clock.moment(), ONE, actor="")
+    assert sorted(one.alg for one in made) == sorted(ALGS)
+    assert store.counts.units == before + 1
+
+
 async def test_a_signature_costs_no_statement(store: Store) -> None:
     node = Node(store)
     token = await node.signer.sign(ONE, "ES256", "JWT", b"{}")

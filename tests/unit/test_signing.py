@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from gatewright.keys.signing import ALGS, MadeKey, load, make
+from gatewright.keys.signing import ALGS, MadeKey, kid_of, load, make
 from gatewright.oauth.metadata import SIGNING_ALGS
-from gatewright_guard.jose import read_jwks, verify
+from gatewright_guard.jose import read_jwks, thumbprint, verify
 
 KINDS: dict[str, Any] = {"EC": ECKey, "RSA": RSAKey, "OKP": OKPKey}
 
@@ -51,8 +52,14 @@ def test_a_public_key_holds_nothing_private_and_names_its_use(made: MadeKey) -> 
 
 
 def test_a_kid_is_the_beginning_of_the_thumbprint(made: MadeKey) -> None:
-    assert as_theirs(made).thumbprint().startswith(made.kid)
+    assert as_theirs(made).thumbprint().lstrip("-").startswith(made.kid)
     assert len(made.kid) == 16
+
+
+def test_a_kid_looks_like_no_option_of_a_command() -> None:
+    keys = ({"kty": "OKP", "crv": "Ed25519", "x": f"{number:043d}"} for number in count())
+    dashed = next(key for key in keys if thumbprint(key).startswith("-"))
+    assert kid_of(dashed) == thumbprint(dashed).lstrip("-")[:16]
 
 
 def test_private_halves_never_print_themselves(made: MadeKey) -> None:

@@ -121,9 +121,9 @@ async def add(tx: Tx, at: Moment, new: NewKey) -> bool:
     return True
 
 
-async def add_all(tx: Tx, at: Moment, several: list[NewKey]) -> bool:
-    """Remember several keys in one unit of work, so that nobody sees one without the others; tell whether one of them was new."""
-    return any([await add(tx, at, new) for new in several])
+async def add_all(tx: Tx, at: Moment, several: list[NewKey]) -> tuple[bool, ...]:
+    """Remember several keys in one unit of work, so that nobody sees one without the others; tell which of them were remembered."""
+    return tuple([await add(tx, at, new) for new in several])
 
 
 async def drop(tx: Tx, at: Moment, tenant: int, kid: str, actor: Actor) -> bool:

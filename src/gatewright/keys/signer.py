@@ -18,7 +18,7 @@ import msgspec
 from gatewright.audit.book import Actor
 from gatewright.base.kept import Kept
 from gatewright.base.moment import Clock, Moment
-from gatewright.keys.book import DUE, KEYS_KIND, KNOWN, OF_TENANT, OLD, KeyRow, NewKey, add, add_all, drop, drop_old
+from gatewright.keys.book import DUE, KEYS_KIND, KNOWN, OF_TENANT, OLD, KeyRow, NewKey, add_all, drop, drop_old
 from gatewright.keys.sealer import NONCE, Wrapper
 from gatewright.keys.signing import ALGS, SigningKey, load, make
 from gatewright.store import Store
@@ -155,18 +155,17 @@ class KeySigner:
     async def rotate_due(self, at: Moment) -> list[Rotated]:
         """Give every key whose time is nearly over a successor, and forget the ones long gone; any node may."""
         due = await self._store.all(DUE, before=at.now - EVERY + AHEAD, count=_AT_ONCE)
-        rotated = [await self._follow(at, row, at.now + AHEAD, "") for row in due]
+        rotated = [one for row in due for one in await self._follow(at, [row], at.now + AHEAD, "")]
         before = at.now - KNOWN_FOR
         if await self._store.one(OLD, before=before) is not None:
             await self._store.run(drop_old, before)
-        return [one for one in rotated if one is not None]
+        return rotated
 
     async def rotate(self, at: Moment, tenant: int, *, actor: Actor, ahead: int = AHEAD_BY_HAND) -> list[Rotated]:
         """Give each of a tenant's present keys a successor that signs after `ahead` seconds; one that has one already keeps it."""
         rows = await self._store.all(OF_TENANT, tenant=tenant)
         present = [row for row in rows if row.signs_until is None and row.signs_from <= at.now]
-        rotated = [await self._follow(at, row, at.now + ahead, actor) for row in present]
-        return [one for one in rotated if one is not None]
+        return await self._follow(at, present, at.now + ahead, actor)
 
     async def retire(self, at: Moment, tenant: int, kid: str, *, actor: Actor) -> bool:
         """Take a key away at once, because somebody else may have it: nothing that it signed is believed here from now on."""
@@ -174,20 +173,26 @@ class KeySigner:
         self._rings.forget(tenant)
         return gone
 
-    async def _follow(self, at: Moment, row: KeyRow, signs_from: int, actor: Actor) -> Rotated | None:
-        made = await asyncio.to_thread(make, row.alg)
-        new = NewKey(
-            tenant=row.tenant,
-            made=made,
-            wrapped=self._wrapped(row.tenant, made.kid, made.private, at),
-            signs_from=signs_from,
-            follows=row.id,
-            published_until=signs_from + LONGEST + SLACK,
-            actor=actor,
-        )
-        first = await self._store.run(add, at, new)
-        self._rings.forget(row.tenant)
-        return Rotated(row.tenant, row.alg, made.kid, signs_from) if first else None
+    async def _follow(self, at: Moment, rows: list[KeyRow], signs_from: int, actor: Actor) -> list[Rotated]:
+        """Make a successor for each of a tenant's keys; return those that nobody else had made."""
+        if not rows:
+            return []
+        several = [
+            NewKey(
+                tenant=row.tenant,
+                made=made,
+                wrapped=self._wrapped(row.tenant, made.kid, made.private, at),
+                signs_from=signs_from,
+                follows=row.id,
+                published_until=signs_from + LONGEST + SLACK,
+                actor=actor,
+            )
+            for row in rows
+            for made in (await asyncio.to_thread(make, row.alg),)
+        ]
+        first = await self._store.run(add_all, at, several)
+        self._rings.forget(rows[0].tenant)
+        return [Rotated(new.tenant, new.made.alg, new.made.kid, signs_from) for new, mine in zip(several, first, strict=True) if mine]
 
     # ------------------------------------------------------------ what is kept
 
@@ -239,7 +244,7 @@ class KeySigner:
             NewKey(tenant=tenant, made=made, wrapped=self._wrapped(tenant, made.kid, made.private, at), signs_from=at.now)
             for made in several
         ]
-        return await self._store.run(add_all, at, new)
+        return any(await self._store.run(add_all, at, new))
 
     def _wrapped(self, tenant: int, kid: str, private: bytes, at: Moment) -> str:
         return self._wrapper.wrap(_PURPOSE, tenant, kid, private, nonce=at.dice.bytes(NONCE))

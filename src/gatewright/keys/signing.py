@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -69,9 +69,14 @@ def make(alg: str) -> MadeKey:
     """Make a key. Slow for RS256 (25 to 200 ms), so it is called off the loop."""
     private = _make_private(alg)
     jwk = _public_jwk(private)
-    kid = thumbprint(jwk)[:_KID_LENGTH]
+    kid = kid_of(jwk)
     document = msgspec.json.encode({**jwk, "use": "sig", "alg": alg, "kid": kid}).decode()
     return MadeKey(alg, kid, document, private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def kid_of(jwk: Mapping[str, object]) -> str:
+    """Return the name of a key: a piece of its thumbprint (RFC 7638), which begins with no "-", as it is typed at a terminal."""
+    return thumbprint(jwk).lstrip("-")[:_KID_LENGTH]
 
 
 def load(alg: str, kid: str, private: bytes) -> SigningKey:
