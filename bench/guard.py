@@ -8,6 +8,7 @@ neighbours.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import cycle
 from typing import Annotated, Any, Final
 
 import fastapi
@@ -210,20 +211,14 @@ def calling(app: App, loop: asyncio.AbstractEventLoop, token: str) -> Act:
     return act
 
 
-def both(one: Act, other: Act) -> Act:
-    """Two acts in turn: what comes between them costs either its caches."""
-
-    def act() -> None:
-        one()
-        other()
-
-    return act
-
-
 def applications(batches: int) -> None:
     """Print what the guard adds to a request of a FastAPI application."""
     key = KEYS["ES256"]()
-    token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "k1"}, CLAIMS, key)
+    head = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+    token = jwt.encode(head, CLAIMS, key)
+    strangers = cycle(
+        [Request(authorization=(f"Bearer {jwt.encode(head, {**CLAIMS, 'jti': str(n)}, key)}",)) for n in range(batches * _BATCH)]
+    )
     loop = asyncio.new_event_loop()
     http = httpx.AsyncClient(transport=httpx.MockTransport(_Server(key)))
     guard = Guard(ISSUER, AUDIENCE, credentials=("ap_1", "secret"), max_stale=600, http=http, clock=lambda: NOW)
@@ -236,15 +231,13 @@ def applications(batches: int) -> None:
     found = cheapest(
         {
             "the signature alone": bare("ES256", key, token),
-            "the guard's decision, JWT": lambda: guard.begin(requests["jwt"], asked),
+            "the guard's decision, JWT never seen": lambda: guard.begin(next(strangers), asked),
+            "the guard's decision, JWT known": lambda: guard.begin(requests["jwt"], asked),
             "the guard's decision, opaque token known": lambda: guard.begin(requests["opaque"], asked),
             "FastAPI, no check": calling(plain, loop, token),
-            "FastAPI, no check, and the decision beside it, JWT": both(
-                calling(plain, loop, token), lambda: guard.begin(requests["jwt"], asked)
-            ),
-            "FastAPI, requires(…), JWT": calling(guarded(guard), loop, token),
+            "FastAPI, requires(…), JWT known": calling(guarded(guard), loop, token),
             "FastAPI, requires(…), opaque token known": calling(guarded(guard), loop, opaque),
-            "FastAPI behind GuardMiddleware, JWT": calling(GuardMiddleware(plain, guard, rules), loop, token),
+            "FastAPI behind GuardMiddleware, JWT known": calling(GuardMiddleware(plain, guard, rules), loop, token),
             "FastAPI behind GuardMiddleware, opaque token known": calling(GuardMiddleware(plain, guard, rules), loop, opaque),
             "FastAPI, PyJWT in a dependency": calling(by_hand(key), loop, token),
         },
@@ -253,13 +246,11 @@ def applications(batches: int) -> None:
     loop.run_until_complete(guard.aclose())
     loop.run_until_complete(http.aclose())
     loop.close()
-    floor = {
-        "JWT": found["FastAPI, no check, and the decision beside it, JWT"],
-        "known": found["FastAPI, no check"] + found["the guard's decision, opaque token known"],
-    }
+    floor = {kind: found["FastAPI, no check"] + found[f"the guard's decision, {kind} known"] for kind in ("JWT", "opaque token")}
     print(f"\n{'':52} {'µs':>7} {'beside request and decision':>28}")
     for name, value in found.items():
-        beside = f"{value - floor[name.rpartition(' ')[2]]:28.1f}" if "requires" in name or "Middleware" in name else ""
+        kind = name.rpartition(", ")[2].removesuffix(" known")
+        beside = f"{value - floor[kind]:28.1f}" if "requires" in name or "Middleware" in name else ""
         print(f"{name:52} {value:7.1f} {beside}")
 
 

@@ -19,15 +19,16 @@ from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Ref
 from gatewright_guard.feed import MAX_AWAY, Follower
 from gatewright_guard.fetch import Unavailable, new_client
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
-from gatewright_guard.jose import MAX_TOKEN, KeySet
+from gatewright_guard.jose import MAX_TOKEN
 from gatewright_guard.kept import Kept
 from gatewright_guard.keys import METADATA_TERMS, Metadata, RemoteKeys, fetch_metadata
+from gatewright_guard.known import KnownTokens
 from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
 from gatewright_guard.request import Proxies, Request
 from gatewright_guard.resource import Description, Resource
 from gatewright_guard.usage import Usage
-from gatewright_guard.verify import LEEWAY, Claims, verify_access_token
+from gatewright_guard.verify import LEEWAY, Claims
 
 __all__ = ["Endpoints", "Guard", "Mode", "OwnRule", "Request"]
 
@@ -102,6 +103,7 @@ class Guard:
         self.no_rule: Refusal = structs.replace(NO_RULE, **self._realm)
         """What holders of a good token are told where the API has no rule."""
         self._terms = Terms(issuer=frozenset((issuer, *other_issuers)), audience=audience, leeway=leeway)
+        self._known = KnownTokens(self._terms, clock)
         self._implies = _closure(implies or {})
         self._allow = allow
         self._mode = mode
@@ -220,7 +222,7 @@ class Guard:
         if not self._is_jwt(sent.token):
             return self._not_ended(self._asked(sent.token).at_hand(caller))
         keys = self._keys.at_hand()
-        claims = None if keys is None else self._not_ended(self._held_against(sent.token, keys))
+        claims = None if keys is None else self._not_ended(self._known.claims(sent.token, keys))
         # Without the feed a signature alone says too little.
         if claims is None or self._is_away():
             return None
@@ -304,10 +306,6 @@ class Guard:
             raise Refused(Cause.TOKEN_MALFORMED, "the token is too long")
         return self._introspector
 
-    def _held_against(self, token: str, keys: KeySet) -> Claims:
-        terms = self._terms
-        return verify_access_token(token, keys, issuer=terms.issuer, audience=terms.audience, now=self.clock(), leeway=terms.leeway)
-
     # ------------------------------------------------------------ asking
 
     async def _learning(self, weighing: "Weighing") -> Allowed | Refusal | None:
@@ -341,7 +339,7 @@ class Guard:
     async def _verified(self, token: str) -> Claims:
         keys = await self._keys.current()
         try:
-            return self._held_against(token, keys)
+            return self._known.claims(token, keys)
         except Refused as fault:
             if fault.cause is not Cause.KEY_UNKNOWN:
                 raise
@@ -349,7 +347,7 @@ class Guard:
             newer = await self._keys.newer_than(keys)
             if newer is keys:
                 raise
-        return self._held_against(token, newer)
+        return self._known.claims(token, newer)
 
     async def _explained(self, weighing: "Weighing", refusal: Refusal, sent: Presented) -> Refusal:
         if self._explainer is None:
