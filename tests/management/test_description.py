@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
@@ -17,7 +18,7 @@ from schemathesis.specs.openapi import checks
 from gatewright.base.operation import Nowhere, Operation
 from gatewright.management.table import OPERATIONS
 from gatewright.oauth.issuer import Issuer, Policy
-from gatewright.web.openapi import PREFIX, document
+from gatewright.web.openapi import PREFIX, document, schemas_of
 from tests.management.desk import EVERYTHING, OWN, listed
 from tests.support.running import ISSUER, Deployment
 
@@ -118,3 +119,11 @@ def test_what_is_described_is_what_happens(operation: Operation, served: httpx.C
 )
 def test_what_is_not_described_is_refused(operation: Operation, served: httpx.Client) -> None:
     sent(operation, served, GenerationMode.NEGATIVE, [*CHECKS, refused])
+
+
+@pytest.mark.parametrize("names", [("Thing", "ThingRecord"), ("Thing", "Thing")])
+def test_two_forms_of_one_name_are_refused_since_readers_would_take_one_for_the_other(names: tuple[str, str]) -> None:
+    one, other = (msgspec.defstruct(name, [(field, int)], module=f"room.{field}") for name, field in zip(names, ("a", "b"), strict=True))
+    assert set(schemas_of([one], "#/{name}")) == {"Thing"}
+    with pytest.raises(ValueError, match="Thing"):
+        schemas_of([one, other], "#/{name}")

@@ -118,9 +118,17 @@ def name_of(kind: type[Struct]) -> str:
 
 
 def schemas_of(kinds: list[Any], ref: str) -> dict[str, Any]:
-    """Return the schemas of forms and of all that they are made of, by name."""
+    """Return the schemas of forms and of all that they are made of, by name.
+
+    Raises:
+        ValueError: two of them would go by one name, so that readers would take one for the other.
+    """
     _, found = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=ref)
-    return {name.removesuffix("Record"): plain(schema) for name, schema in found.items()}
+    schemas = {name.removesuffix("Record"): plain(schema) for name, schema in found.items()}
+    unclear = [name for name in found if "." in name or (name.endswith("Record") and name.removesuffix("Record") in found)]
+    if unclear:
+        raise ValueError(f"these forms share their name with another one: {', '.join(sorted(unclear))}")
+    return schemas
 
 
 def noun_of(operation: Operation) -> str:
