@@ -26,7 +26,8 @@ def configure() -> None:
     settings.configure(
         ALLOWED_HOSTS=["*"],
         APPEND_SLASH=False,
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        # A file of SQLite's own without a name, as Django never closes a database in memory.
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "file:"}},
         INSTALLED_APPS=["drf_spectacular", "gatewright_guard.django.GuardConfig"],
         MIDDLEWARE=list(MIDDLEWARE),
         REST_FRAMEWORK={

@@ -15,8 +15,8 @@ from tests.house.checkout import ROOT, SERVER, imports, name, python
 
 REQUIREMENTS = ROOT / "requirements"
 SETS = ("run", "demo", "test", "lock")
-# The frameworks of the guard a major version back: every package of it is explained with those of the tests.
-PREVIOUS = "previous"
+# The frameworks of the guard a major version back, and the newest: every package of these is explained with those of the tests.
+BESIDE = ("previous", "newest")
 FROM_NPM = (ROOT / "tests" / "clients", ROOT / "examples" / "express")
 OURS = {"gatewright", "gatewright_client", "gatewright_guard", "tests", "bench", "tools", "examples"}
 FIRST_WORD = re.compile(r"[A-Za-z0-9._-]+")
@@ -65,13 +65,13 @@ def npm(folder: Path) -> dict[str, str]:
     return {**package.get("dependencies", {}), **package.get("devDependencies", {})}
 
 
-@pytest.mark.parametrize("requirements", [*SETS, PREVIOUS])
+@pytest.mark.parametrize("requirements", [*SETS, *BESIDE])
 def test_every_locked_package_has_its_digests_and_no_address(requirements: str) -> None:
     assert [package for package, (_, digests) in locked(requirements).items() if digests == 0] == []
     assert "://" not in (REQUIREMENTS / f"{requirements}.txt").read_text()
 
 
-@pytest.mark.parametrize("requirements", [*SETS, PREVIOUS])
+@pytest.mark.parametrize("requirements", [*SETS, *BESIDE])
 def test_every_declared_package_is_locked(requirements: str) -> None:
     assert set(declared(requirements, inherited=True)) - set(locked(requirements)) == set()
 
@@ -134,8 +134,9 @@ def test_code_imports_only_what_is_declared_for_it(requirements: str, folders: t
     assert {name(path): undeclared for path in python(*folders) if (undeclared := foreign(path) - known)} == {}
 
 
-def test_the_previous_versions_are_of_packages_that_the_tests_need() -> None:
-    assert set(declared(PREVIOUS)) <= set(declared("test", inherited=True))
+@pytest.mark.parametrize("versions", BESIDE)
+def test_other_versions_are_of_packages_that_the_tests_need(versions: str) -> None:
+    assert set(declared(versions)) <= set(declared("test", inherited=True))
 
 
 @pytest.mark.parametrize("folder", FROM_NPM, ids=name)

@@ -21,7 +21,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with nothing in it but the command, locks that ask for nothing, and a gatewright that repeats what it hears."""
     (tmp_path / "dev").write_bytes(DEV.read_bytes())
     (tmp_path / "requirements").mkdir()
-    for requirements in ("run", "demo", "test"):
+    for requirements in ("run", "demo", "test", "previous", "newest"):
         (tmp_path / "requirements" / f"{requirements}.txt").write_text("# nothing\n")
     said = tmp_path / "src" / "gatewright"
     said.mkdir(parents=True)
@@ -90,12 +90,63 @@ def test_a_changed_lock_is_installed_again(checkout: Path) -> None:
 
 
 def test_the_tests_get_the_previous_frameworks_in_an_environment_of_their_own(checkout: Path) -> None:
-    (checkout / "requirements" / "previous.txt").write_text("# nothing\n")
     # There is no runner in the environment, but before it is looked for all is set up.
     assert "making .venv-previous" in run(checkout, "test", "any")[2]
     assert (checkout / ".venv-previous" / "installed").exists()
     assert "making" not in run(checkout, "test", "any")[2]
     assert run(checkout, "gatewright")[2] == ""
+
+
+def with_newer(checkout: Path, newer: tuple[int, ...], does: str, **environment: str) -> tuple[str, str]:
+    """A piece of the command, where the newest frameworks need this version of Python: what it printed, what it said beside that."""
+    code = f"import runpy; d = runpy.run_path('dev'); d['ready_newest'].__globals__['NEWER'] = {newer}; {does}"
+    apart = {"PATH": os.defpath, "PYENV_ROOT": str(checkout / "pyenv")} | NOWHERE | environment
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, env=apart, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def an_interpreter(path: Path, script: str) -> str:
+    """Stands in for an interpreter that is asked for its version."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_newer_python_is_looked_for_on_the_path_and_at_pyenv(checkout: Path) -> None:
+    on_path, of_pyenv = checkout / "tools", checkout / "pyenv" / "versions"
+    # What pyenv puts on the PATH for a version that is not switched on, and one that is not released.
+    an_interpreter(on_path / "python3.14", "echo 'pyenv: python3.14: command not found' >&2; exit 127")
+    an_interpreter(of_pyenv / "3.15.0b1" / "bin" / "python3", "echo")
+    an_interpreter(of_pyenv / "3.9.18" / "bin" / "python3", "echo 3 9")
+    good = [an_interpreter(of_pyenv / "3.13.0" / "bin" / "python3", "echo 3 13"), an_interpreter(on_path / "python3.12", "echo 3 12")]
+    found, _ = with_newer(checkout, (3, 12), "print(*d['newer_pythons'](), sep='\\n')", PATH=str(on_path))
+    assert [python for python in found.split("\n") if python.startswith(str(checkout))] == good
+
+
+def test_the_newest_frameworks_get_an_environment_where_there_is_a_python_for_them(checkout: Path) -> None:
+    # No other Python can make an environment, so it is the one that runs us.
+    alone = {"PYTHONPATH": str(checkout / "bare")}
+    assert "making .venv-newest" in with_newer(checkout, sys.version_info[:2], "d['ready_newest']()", **alone)[1]
+    assert (checkout / ".venv-newest" / "installed").exists()
+    assert with_newer(checkout, sys.version_info[:2], "d['ready_newest']()", **alone) == ("", "")
+    (checkout / ".venv-newest" / "bin" / "python").unlink()
+    assert "making .venv-newest" in with_newer(checkout, sys.version_info[:2], "d['ready_newest']()", **alone)[1]
+
+
+def test_where_no_python_is_new_enough_the_newest_frameworks_are_left_out(checkout: Path) -> None:
+    told = "The newest frameworks need Python 3.12 or newer. None was found, so they are not tested.\n"
+    assert with_newer(checkout, (99, 0), "d['ready_newest']()") == ("", told)
+    assert not (checkout / ".venv-newest").exists()
+
+
+def test_a_lock_that_needs_a_newer_python_is_left_as_it_is_where_there_is_none(checkout: Path) -> None:
+    made = "d['lock'].__globals__['compile_locks'] = lambda place, maker, names: print(place, *names); d['lock']([])"
+    printed, said = with_newer(checkout, (99, 0), made)
+    assert printed == ".venv-lock lock test demo run previous\n"
+    assert said == "requirements/newest.txt is left as it is: it needs Python 3.12 or newer, and none was found\n"
+    assert with_newer(checkout, sys.version_info[:2], made) == (printed + ".venv-lock-newest newest\n", "")
 
 
 def test_two_at_once_wait_for_each_other(checkout: Path) -> None:
