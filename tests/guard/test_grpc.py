@@ -111,7 +111,8 @@ def refused(ask: Ask, method: str, metadata: Told) -> tuple[str, str, str]:
 
 
 def told(fault: Any) -> tuple[str, str, str]:  # noqa: ANN401 - gRPC's
-    said = dict(fault.trailing_metadata())
+    # As pairs: in older versions of gRPC what `keys` says are no keys.
+    said = dict(iter(fault.trailing_metadata()))
     return fault.code().name, json.loads(said["problem-bin"])["cause"], said.get("www-authenticate", "")
 
 

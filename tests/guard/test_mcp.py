@@ -8,8 +8,6 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
@@ -17,15 +15,15 @@ from starlette.responses import PlainTextResponse, Response
 from gatewright_guard.asgi import App
 from gatewright_guard.decide import Allowed, needs
 from gatewright_guard.guard import Guard, Request
-from gatewright_guard.mcp import MAX_BODY, GuardedServer, caller_of
+from gatewright_guard.mcp import MAX_BODY, GuardedServer, _application, caller_of
 from gatewright_guard.resource import Description
 from tests.guard.makers import ISSUER, a_key, a_token
 from tests.guard.proofs import a_proof, thumbprint_of
+from tests.guard.sdk import ASKS, PROTOCOL, SETTINGS, Context, MCPServer
 from tests.guard.server import CREDENTIALS, AClock, AServer
 
 RESOURCE: Final = "https://mcp.acme.test/bank"
 METADATA: Final = "https://mcp.acme.test/.well-known/oauth-protected-resource/bank"
-MODERN: Final = "2026-07-28"
 ANY_HOST: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
@@ -61,7 +59,8 @@ def a_server(guard: Guard | None = None, **settings: Any) -> GuardedServer:  # n
 
     @bank.tool()
     async def headers(ctx: Context) -> list[str]:
-        return [f"{name}: {value}" for name, value in (ctx.headers or {}).items()]
+        request: Any = ctx.request_context.request
+        return [f"{name}: {value}" for name, value in request.headers.items()]
 
     @bank.server.resource("bank://rates")
     async def rates() -> str:
@@ -73,7 +72,7 @@ def a_server(guard: Guard | None = None, **settings: Any) -> GuardedServer:  # n
 @asynccontextmanager
 async def calling(bank: GuardedServer | None = None, app: App | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that is running, started and stopped as a server does."""
-    app = app or (bank or a_server()).app(json_response=True)
+    app = app or (bank or a_server()).app(**SETTINGS)
     said: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
     running: asyncio.Task[None] = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, said.get, told.put))  # type: ignore[arg-type]
@@ -96,14 +95,14 @@ def call(name: str, **arguments: object) -> dict[str, Any]:
 
 
 def message(method: str, **params: object) -> dict[str, Any]:
-    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    meta: dict[str, object] = {"io.modelcontextprotocol/protocolVersion": PROTOCOL, "io.modelcontextprotocol/clientCapabilities": {}}
     return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": meta}}
 
 
 async def send(client: httpx.AsyncClient, body: object, bearer: str | None, path: str = "/bank", **headers: str) -> httpx.Response:
     fields = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
     if isinstance(body, dict) and "method" in body:
-        fields |= {"mcp-protocol-version": MODERN, "mcp-method": body["method"]}
+        fields |= {"mcp-protocol-version": PROTOCOL, "mcp-method": body["method"]}
         if "name" in body.get("params", {}):
             fields["mcp-name"] = body["params"]["name"]
         if "uri" in body.get("params", {}):
@@ -138,8 +137,8 @@ NOTHING: Final = token(scope="openid")
     [
         (message("tools/list"), None, 401, "token_missing"),
         (message("tools/list"), NOTHING, 200, None),
-        (message("server/discover"), None, 401, "token_missing"),
-        (message("server/discover"), NOTHING, 200, None),
+        (message(ASKS), None, 401, "token_missing"),
+        (message(ASKS), NOTHING, 200, None),
         (message("resources/list"), NOTHING, 200, None),
         (call("balance"), None, 401, "token_missing"),
         (call("balance"), READS, 200, None),
@@ -269,7 +268,7 @@ async def test_a_tool_knows_who_calls_and_never_sees_the_token() -> None:
 async def test_what_was_decided_about_is_what_the_server_gets() -> None:
     # The same member twice: some parsers take the first, some the last.
     twice = json.dumps(call("balance")).replace('"name": "balance"', '"name": "send", "name": "balance"').encode()
-    fields = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "balance"}
+    fields = {"mcp-protocol-version": PROTOCOL, "mcp-method": "tools/call", "mcp-name": "balance"}
     async with calling() as client:
         assert text_of(await send(client, twice, READS, **fields)) == "us_1 by budget-buddy"
         last = twice.replace(b'"name": "send", "name": "balance"', b'"name": "balance", "name": "send"')
@@ -281,7 +280,7 @@ async def test_one_who_opened_a_session_is_the_only_one_to_go_on_with_it() -> No
     opening = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).encode()
     listing = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).encode()
     other = "https://id.other.test"
-    async with calling(a_server(a_guard(other_issuers=[other]))) as client:
+    async with calling(app=a_server(a_guard(other_issuers=[other])).app(json_response=True)) as client:
         opened = await send(client, opening, READS)
         session = {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         assert (await send(client, b'{"jsonrpc":"2.0","method":"notifications/initialized"}', READS, **session)).status_code == 202
@@ -393,7 +392,7 @@ async def test_a_server_answers_under_its_own_name_and_to_its_own_pages() -> Non
         assert (await send(client, call("balance"), READS, host="rebound.test")).status_code == 421
         assert (await send(client, call("balance"), READS, origin="https://evil.test")).status_code == 403
         assert (await send(client, call("balance"), READS, origin="https://mcp.acme.test")).status_code == 200
-    async with calling(app=a_server().app(transport_security=ANY_HOST, json_response=True)) as client:
+    async with calling(app=a_server().app(transport_security=ANY_HOST, **SETTINGS)) as client:
         assert (await send(client, call("balance"), READS, host="rebound.test")).status_code == 200
 
 
@@ -432,9 +431,7 @@ def test_a_slip_is_told_where_it_is_made() -> None:
 
 async def test_a_tool_that_is_served_without_the_guard_does_not_know_who_calls() -> None:
     bank = a_server()
-    async with calling(
-        app=bank.server.streamable_http_app(streamable_http_path="/bank", transport_security=ANY_HOST, json_response=True)
-    ) as client:
+    async with calling(app=_application(bank.server, "/bank", {"transport_security": ANY_HOST, **SETTINGS})) as client:
         reply = await send(client, call("balance"), READS)
     assert reply.json()["result"]["isError"] is True
 

@@ -9,14 +9,13 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from mcp.server import MCPServer
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
-from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
 from msgspec import structs
 from starlette.applications import Starlette
@@ -30,6 +29,14 @@ from gatewright_guard.refused import Refused
 from gatewright_guard.resource import Resource
 from gatewright_guard.rules import segments_of
 from gatewright_guard.verify import Claims
+
+_IS_VERSION_1: Final = find_spec("mcp.server.mcpserver") is None
+if not _IS_VERSION_1:
+    from mcp.server import MCPServer
+    from mcp.server.mcpserver import Context
+else:
+    from mcp.server.fastmcp import Context  # type: ignore[attr-defined, no-redef]  # types are checked beside version 2
+    from mcp.server.fastmcp import FastMCP as MCPServer  # type: ignore[attr-defined, no-redef]  # the same
 
 Caller = Claims
 """Who calls."""
@@ -146,14 +153,14 @@ class GuardedServer:
         return add
 
     def app(self, **settings: Any) -> App:  # noqa: ANN401 - the SDK's own
-        """The ASGI application; `settings` are those of the SDK's `streamable_http_app`, without the path.
+        """The ASGI application; `settings` are those of the SDK's `streamable_http_app`, without the path, or version 1's of `FastMCP`.
 
         Unless they say otherwise, it answers under the audience's host alone, and to pages of that origin alone (the SDK would take
         this machine's names). The guard is closed when the application stops.
         """
         address = urlsplit(self.guard.audience)
         here = TransportSecuritySettings(allowed_hosts=[address.netloc], allowed_origins=[f"{address.scheme}://{address.netloc}"])
-        inner = self.server.streamable_http_app(streamable_http_path=self.path, **{"transport_security": here} | settings)
+        inner = _application(self.server, self.path, {"transport_security": here} | settings)
         self._live_with(inner)
         return _Door(self, inner, tuple(Rule(path=path, needs=None) for path in self._open_paths))
 
@@ -196,7 +203,17 @@ class GuardedServer:
         return structs.replace(refusal, scope=tuple(dict.fromkeys((*self.scopes, *requirement.least(frozenset())))))
 
 
-def caller_of(context: Context[Any, Any]) -> Caller:
+def _application(server: MCPServer[Any], path: str, settings: Mapping[str, Any]) -> Starlette:
+    if not _IS_VERSION_1:
+        return server.streamable_http_app(streamable_http_path=path, **settings)
+    # There they belong to the server.
+    for name, value in {"streamable_http_path": path, **settings}.items():
+        setattr(server.settings, name, value)
+    return server.streamable_http_app()
+
+
+# In quotes, since the Context of version 1 takes three types.
+def caller_of(context: "Context[Any, Any]") -> Caller:
     """Who called the tool."""
     request = context.request_context.request
     answer = request.scope.get(KEY) if isinstance(request, HttpRequest) else None
