@@ -10,31 +10,20 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from gatewright.oauth.pkce import challenge_of
+from tests.support.platforms import acme
 from tests.support.running import Deployment
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
 PASSWORD = "organizer-demo"
-PLATFORM = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-
+PLATFORM = acme(
+    {"acme-dev": []},
+    """
 [[apis]]
 audience = "https://bank.acme.test"
 name     = "Acme Bank"
 roles    = "off"
 [apis.scopes]
 "read:balance" = "See the balance of your bank accounts"
-
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[users]]
-email       = "organizer@acme.test"
-password    = { env = "ORGANIZER_PASSWORD" }
-memberships = [{ account = "acme-dev", roles = [] }]
 
 [[clients]]
 client_id     = "web-app"
@@ -51,7 +40,8 @@ type          = "native"
 grant_types   = ["authorization_code"]
 redirect_uris = ["http://127.0.0.1/callback", "http://[::1]/callback", "com.example.app:/callback"]
 scopes        = ["openid", "read:balance"]
-"""
+""",
+)
 
 
 @dataclass
@@ -103,7 +93,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    secrets = {"ORGANIZER_PASSWORD": PASSWORD, "CLIENT_SECRET": "a-secret-of-a-client-0123456789abcdef"}
+    secrets = {"PASSWORD": PASSWORD, "CLIENT_SECRET": "a-secret-of-a-client-0123456789abcdef"}
     deployment = Deployment(tmp_path_factory.mktemp("answers"), secrets=secrets).prepare(PLATFORM)
     with deployment.serve():
         yield deployment.issuer

@@ -46,12 +46,12 @@ def platform(scopes: object, version: str, deployment: Deployment) -> str:
     manifest = {"name": "Report", "description": "A report of your orders", "version": version, "auth": auth}
     deployment.folder.mkdir(parents=True, exist_ok=True)
     (deployment.folder / "report.json").write_text(json.dumps(manifest))
-    return PLATFORM.replace("[[accounts]]", f"{SCOPES}\n[[accounts]]") + APP
+    return PLATFORM + SCOPES + APP
 
 
 @pytest.fixture
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    secrets = {"ORGANIZER_PASSWORD": PASSWORD, "CLIENT_SECRET": SECRET, "SHOP_SECRET": "gwp_a-secret-of-the-shop-0123456789"}
+    secrets = {"PASSWORD": PASSWORD, "CLIENT_SECRET": SECRET, "SHOP_SECRET": "gwp_a-secret-of-the-shop-0123456789"}
     made = Deployment(tmp_path_factory.mktemp("apps"), secrets=secrets)
     made.prepare(platform(FIRST, "1.0.0", made))
     with made.serve():

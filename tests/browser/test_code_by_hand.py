@@ -9,32 +9,21 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
+from tests.support.platforms import acme
 from tests.support.running import Deployment
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
 PASSWORD = "organizer-demo"
-PLATFORM = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-paths   = ["oauth"]
-
+PLATFORM = acme(
+    {"acme-dev": []},
+    tenant='paths = ["oauth"]',
+    rest="""
 [[apis]]
 audience = "https://events.acme.test"
 name     = "Acme Events"
 roles    = "off"
 [apis.scopes]
 "view:events" = { text = "See events", demo = true }
-
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[users]]
-email       = "organizer@acme.test"
-password    = { env = "ORGANIZER_PASSWORD" }
-memberships = [{ account = "acme-dev", roles = [] }]
 
 [[clients]]
 client_id     = "acme-demo"
@@ -44,7 +33,8 @@ redirect_uris = ["urn:ietf:wg:oauth:2.0:oob"]
 out_of_band   = true
 scopes        = ["openid", "view:events"]
 secret        = { env = "CLIENT_SECRET" }
-"""
+""",
+)
 ASKED = urlencode(
     {
         "client_id": "acme-demo",
@@ -57,7 +47,7 @@ ASKED = urlencode(
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    secrets = {"ORGANIZER_PASSWORD": PASSWORD, "CLIENT_SECRET": "a-secret-that-everybody-may-know-0123"}
+    secrets = {"PASSWORD": PASSWORD, "CLIENT_SECRET": "a-secret-that-everybody-may-know-0123"}
     made = Deployment(tmp_path_factory.mktemp("by-hand"), secrets=secrets).prepare(PLATFORM)
     with made.serve():
         yield made

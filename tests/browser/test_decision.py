@@ -10,18 +10,17 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.support.platforms import acme
 from tests.support.running import Deployment
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
 PASSWORD = "participant-demo"
 API = "https://events.acme.test"
 SECRETS = {"PASSWORD": PASSWORD, "API_SECRET": "gwp_the-secret-of-the-events-api-of-this-test-0123"}
-PLATFORM = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-
+PLATFORM = acme(
+    {"acme-dev": ["Participant"]},
+    who="A participant",
+    rest="""
 [[apis]]
 audience     = "https://events.acme.test"
 name         = "Acme Events"
@@ -39,15 +38,6 @@ scopes = ["view:events"]
 name   = "Organizer"
 scopes = ["view:events", "create:events"]
 
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[users]]
-email       = "participant@acme.test"
-password    = { env = "PASSWORD" }
-memberships = [{ account = "acme-dev", roles = ["Participant"] }]
-
 [[clients]]
 client_id      = "widget"
 client_name    = "Widget"
@@ -58,7 +48,8 @@ redirect_uris  = ["https://app.acme.test/callback"]
 grant_types    = ["authorization_code", "password", "refresh_token"]
 scopes         = ["view:events", "create:events"]
 password_grant = { until = {until}, reason = "this test" }
-"""
+""",
+)
 
 
 @pytest.fixture(scope="module")

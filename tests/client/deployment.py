@@ -1,6 +1,5 @@
 """A platform with two banks, one of which takes JWTs, and the programs that call them."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from joserfc.jwk import ECKey
 
 from gatewright_client.tokens import Tokens
 from gatewright_guard.fastapi import Caller, Guard, protect, requires
+from tests.support.platforms import acme, jwks
 from tests.support.running import Node
 from tests.support.visitor import Visitor
 
@@ -24,7 +24,6 @@ SECRETS: Final = {
 BANK: Final = "https://bank.acme.test"  # JWTs
 VAULT: Final = "https://vault.acme.test"  # opaque tokens
 KEY: Final = ECKey.generate_key("P-256", parameters={"alg": "ES256", "kid": "k1", "use": "sig"})
-_PUBLIC: Final = ", ".join(f"{name} = {json.dumps(value)}" for name, value in KEY.as_dict(private=False).items())
 VERIFIER: Final = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, Appendix B
 CHALLENGE: Final = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
@@ -44,20 +43,6 @@ _REST: Final = f"""
 name   = "Saver"
 scopes = ["read:balance", "vault:read:balance"]
 
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[accounts]]
-slug = "acme-prod"
-name = "Acme (Prod)"
-
-[[users]]
-email       = "organizer@acme.test"
-name        = "A saver"
-password    = {{ env = "PASSWORD" }}
-memberships = [{{ account = "acme-dev", roles = ["Saver"] }}, {{ account = "acme-prod" }}]
-
 [[clients]]
 client_id   = "reports"
 client_name = "Reports"
@@ -72,7 +57,7 @@ client_name = "Reports"
 type        = "service"
 account     = "acme-dev"
 token_endpoint_auth_method = "private_key_jwt"
-jwks        = {{ keys = [{{ {_PUBLIC} }}] }}
+jwks        = {jwks(KEY)}
 {_SCOPES}
 
 [[clients]]
@@ -84,8 +69,8 @@ grant_types   = ["authorization_code", "refresh_token"]
 redirect_uris = ["http://127.0.0.1/callback"]
 {_SCOPES}
 """
-_TENANT: Final = '[tenant]\nslug = "acme"\nname = "Acme"\ndomains = ["{issuer}"]\n'
-PLATFORM: Final = _TENANT + _API % ("bank", "Bank", "jwt", "", "") + _API % ("vault", "Vault", "opaque", "vault:", "vault:") + _REST
+_APIS: Final = _API % ("bank", "Bank", "jwt", "", "") + _API % ("vault", "Vault", "opaque", "vault:", "vault:")
+PLATFORM: Final = acme({"acme-dev": ["Saver"], "acme-prod": []}, _APIS + _REST)
 
 
 def bank(issuer: str, audience: str, prefix: str = "") -> FastAPI:

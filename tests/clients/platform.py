@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from tests.support.platforms import acme, jwks
 
 REDIRECT: Final = "https://app.example/callback"
 SIGNED_OUT: Final = "https://app.example/bye"
@@ -32,23 +33,11 @@ def private_jwk(alg: str) -> dict[str, Any]:
     return dict(PRIVATE_KEYS[alg].as_dict(private=True))
 
 
-def _inline(table: Mapping[str, object]) -> str:
-    return "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.items()) + " }"
-
-
-def _jwks() -> str:
-    keys = ", ".join(_inline(key.as_dict(private=False)) for key in PRIVATE_KEYS.values())
-    return f"{{ keys = [{keys}] }}"
-
-
-_APIS: Final = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-paths   = ["standard", "o", "oauth"]
-
-[[apis]]
+_WORLD: Final = acme(
+    {"acme-dev": ["Organizer"], "acme-prod": []},
+    tenant='paths = ["standard", "o", "oauth"]',
+    user='email_verified = true\nprofile = { given_name = "An", family_name = "Organizer", locale = "en" }\n',
+    rest="""[[apis]]
 audience = "https://bank.acme.test"
 name     = "Acme Bank"
 roles    = "off"
@@ -86,29 +75,14 @@ token    = { format = "jwt", lifetime = "1h", alg = "EdDSA" }
 name   = "Organizer"
 scopes = ["create:events", "view:events"]
 
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[accounts]]
-slug = "acme-prod"
-name = "Acme (Prod)"
-
-[[users]]
-email          = "organizer@acme.test"
-name           = "An organizer"
-email_verified = true
-profile        = { given_name = "An", family_name = "Organizer", locale = "en" }
-password       = { env = "PASSWORD" }
-memberships    = [{ account = "acme-dev", roles = ["Organizer"] }, { account = "acme-prod" }]
-
 [[users]]
 email       = "integration@service.acme.test"
 kind        = "service"
 name        = "An integration"
 password    = { env = "PASSWORD" }
 memberships = [{ account = "acme-prod", roles = ["Organizer"] }]
-"""
+""",
+)
 
 _CLIENT: Final = """
 [[clients]]
@@ -129,8 +103,8 @@ def _client(client_id: str, *lines: str, redirect: str = REDIRECT) -> str:
 
 def platform() -> str:
     """Return the platform file."""
-    keys = f'token_endpoint_auth_method = "private_key_jwt"\njwks = {_jwks()}\n'
-    return _APIS + "".join(
+    keys = f'token_endpoint_auth_method = "private_key_jwt"\njwks = {jwks(*PRIVATE_KEYS.values())}\n'
+    return _WORLD + "".join(
         [
             _client("either-way", _SECRET, _OWN_TOKENS, _LEAVES),
             _client("by-header", _SECRET, _OWN_TOKENS, 'token_endpoint_auth_method = "client_secret_basic"\nparty = "first"\n'),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +27,7 @@ from examples.mcp.server import acme_notes
 from gatewright.oauth.pkce import challenge_of
 from gatewright_guard.guard import Guard
 from tests.clients.platform import PRIVATE_KEYS
+from tests.support.platforms import acme, jwks
 from tests.support.running import Deployment, Node, free_port
 from tests.support.visitor import Visitor
 
@@ -40,12 +40,9 @@ KEY: Final = PRIVATE_KEYS["ES256"]
 VERIFIER: Final = "a-verifier-that-is-long-enough-for-rfc-7636-4.1"
 FORMATS: Final = ("jwt", "opaque")
 
-PLATFORM: Final = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-
+PLATFORM: Final = acme(
+    {"acme-dev": [], "acme-prod": []},
+    """
 [[apis]]
 audience = "%s"
 name     = "Acme Notes"
@@ -63,20 +60,6 @@ roles    = "off"
 token    = { format = "%s", lifetime = "15m" }
 [apis.scopes]
 "read:balance" = "See the balance of your bank accounts"
-
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[accounts]]
-slug = "acme-prod"
-name = "Acme (Prod)"
-
-[[users]]
-email       = "organizer@acme.test"
-name        = "An organizer"
-password    = { env = "PASSWORD" }
-memberships = [{ account = "acme-dev" }, { account = "acme-prod" }]
 
 [[clients]]
 client_id     = "notes-assistant"
@@ -101,9 +84,10 @@ client_name = "A robot with a key"
 type        = "service"
 scopes      = ["read:notes", "write:notes"]
 account     = "acme-dev"
-jwks        = { keys = [%s] }
+jwks        = %s
 token_endpoint_auth_method = "private_key_jwt"
-"""
+""",
+)
 
 
 @dataclass(slots=True)
@@ -127,8 +111,7 @@ class Place:
 def placed(folder: Path, token_format: str) -> Iterator[Place]:
     """A server, and a place for an MCP server whose tokens have this format."""
     port = free_port()
-    jwk = ", ".join(f"{name} = {json.dumps(value)}" for name, value in KEY.as_dict(private=False).items())
-    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", token_format, token_format, f"{{ {jwk} }}")
+    text = PLATFORM % (f"http://127.0.0.1:{port}/mcp", token_format, token_format, jwks(KEY))
     with Deployment(folder, secrets=SECRETS).prepare(text).serve() as node:
         yield Place(node, port)
 

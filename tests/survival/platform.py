@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.support.platforms import acme
+
 REDIRECT: Final = "https://app.example/callback"
 SECRETS: Final = {
     "DESK_SECRET": "secret-of-the-desk-api-0123456789abcdef",
@@ -15,12 +17,9 @@ CLIENT_SECRET: Final = SECRETS["CLIENT_SECRET"]
 DESK: Final = ("https://desk.acme.test", SECRETS["DESK_SECRET"])
 CLOCK: Final = ("https://clock.acme.test", SECRETS["CLOCK_SECRET"])
 
-PLATFORM: Final = """
-[tenant]
-slug    = "acme"
-name    = "Acme"
-domains = ["{issuer}"]
-
+PLATFORM: Final = acme(
+    {"acme-dev": ["Reader", "Writer"]},
+    """
 [[apis]]
 audience = "https://desk.acme.test"
 name     = "Acme Desk"
@@ -48,16 +47,6 @@ scopes = ["read:notes"]
 name   = "Writer"
 scopes = ["write:notes", "pin:notes"]
 
-[[accounts]]
-slug = "acme-dev"
-name = "Acme (Dev)"
-
-[[users]]
-email       = "organizer@acme.test"
-name        = "An organizer"
-password    = { env = "PASSWORD" }
-memberships = [{ account = "acme-dev", roles = ["Reader", "Writer"] }]
-
 [[clients]]
 client_id     = "own-app"
 client_name   = "Own app"
@@ -84,4 +73,5 @@ scopes      = ["read:notes", "write:notes", "read:clock"]
 scopes_policy = "all_allowed"
 audience    = "first"
 secret      = { env = "CLIENT_SECRET" }
-"""
+""",
+)
