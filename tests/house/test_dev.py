@@ -125,6 +125,13 @@ def test_a_newer_python_is_looked_for_on_the_path_and_at_pyenv(checkout: Path) -
     assert [python for python in found.split("\n") if python.startswith(str(checkout))] == good
 
 
+def test_an_interpreter_is_asked_for_its_version(checkout: Path) -> None:
+    asked = "import pathlib, sys; print(*d['version_of'](pathlib.Path(sys.executable)))"
+    assert with_newer(checkout, (3, 12), asked) == ("{} {}\n".format(*sys.version_info[:2]), "")
+    # One that cannot give an environment a pip of its own is of no use.
+    assert with_newer(checkout, (3, 12), asked, PYTHONPATH=str(checkout / "bare")) == ("\n", "")
+
+
 def test_the_newest_frameworks_get_an_environment_where_there_is_a_python_for_them(checkout: Path) -> None:
     # No other Python can make an environment, so it is the one that runs us.
     alone = {"PYTHONPATH": str(checkout / "bare")}
