@@ -25,6 +25,7 @@ from gatewright.keys.sealer import RootSealer, Wrapper
 from gatewright.keys.signer import KeySigner
 from gatewright.keys.vault import AnswerVault
 from gatewright.ledger.book import Book
+from gatewright.ledger.devices import Devices
 from gatewright.ledger.grants import Grants
 from gatewright.ledger.last_use import LastUse
 from gatewright.market.room import Market
@@ -249,7 +250,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     endings = Feeds(store)
     stack.push_async_callback(endings.close)
     outside = (signer, sealer, fetch, passwords, counting, guesses, uses)
-    world = World(Book(store, clock, nudge=endings.nudge), directory, *outside, people, consents, market)
+    world = World(Book(store, clock, nudge=endings.nudge), directory, *outside, people, consents, market, Devices(store))
     return House(
         loaded=loaded,
         clock=clock,

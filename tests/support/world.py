@@ -16,6 +16,7 @@ from gatewright.consents.front import RoomConsents
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.ledger.book import Book
+from gatewright.ledger.devices import Devices
 from gatewright.ledger.grants import Giving, Grant, Grants
 from gatewright.ledger.last_use import LastUse
 from gatewright.market.room import Market
@@ -183,9 +184,10 @@ class Playground:
         self.lines: list[str] = []
         door = PasswordDoor(self.store, self.pool, Throttle(self.store, self.sealer), Log(self.clock, write=self.lines.append))
         self.market = Market(self.store, self.clock)
+        self.devices = Devices(self.store)
         outside = (self.signer, self.sealer, self.fetch, self.passwords, self.usage, self.guesses, self.uses)
         people, consents = RoomPeople(door), RoomConsents(self.store, self.grants)
-        self.world = World(self.ledger, self.directory, *outside, people, consents, self.market)
+        self.world = World(self.ledger, self.directory, *outside, people, consents, self.market, self.devices)
 
     async def furnish(self) -> "Playground":
         """Put the person, the account, the membership and the session there."""

@@ -104,6 +104,8 @@ class Act(StrEnum):
     GRANT_ENDED = "grant.ended"
     AUTHORIZATION_ENDED = "authorization.ended"
     CODE_REPLAYED = "code.replayed"
+    DEVICE_ALLOWED = "device.allowed"
+    DEVICE_DENIED = "device.denied"
     REFRESH_REPLAYED = "refresh.replayed"
     TOKEN_REVOKED = "token.revoked"
     WEAKNESS_USED = "weakness.used"

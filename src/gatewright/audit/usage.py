@@ -30,7 +30,8 @@ _LAST_USE: Final = Query(
     int,
     """SELECT MAX(last_at) FROM usage_count
         WHERE tenant = :tenant AND subject = :client
-          AND event IN ('authorization_code', 'refresh_token', 'client_credentials', 'password', 'introspected', 'verified')""",
+          AND event IN ('authorization_code', 'refresh_token', 'client_credentials', 'password', 'introspected', 'verified',
+                        'urn:ietf:params:oauth:grant-type:device_code')""",
 )
 _LAST: Final = Query(int, "SELECT MAX(last_at) FROM usage_count WHERE tenant = :tenant AND subject = :subject AND event = :event")
 

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STANDING = "gwt_"
     REFRESH = "gwr_"
     CODE = "gwc_"
+    DEVICE_CODE = "gwd_"
     CLIENT_SECRET = "gws_"
     API_SECRET = "gwp_"
     SESSION = "gwb_"

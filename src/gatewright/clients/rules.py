@@ -11,7 +11,8 @@ import msgspec
 
 from gatewright.base import ids
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_IDS
-from gatewright.oauth.client import PUBLIC_TYPES, SECRET_METHODS, ClientSettings
+from gatewright.oauth.client import DEVICE_TYPES, PUBLIC_TYPES, SECRET_METHODS, ClientSettings
+from gatewright.oauth.device import GRANT_TYPE as DEVICE_CODE
 from gatewright.oauth.redirect_uri import OUT_OF_BAND, is_out_of_band
 from gatewright.oauth.redirect_uri import fault as redirect_fault
 from gatewright.tenants.rules import BadOrigin, parse_origin
@@ -71,8 +72,10 @@ def _type_faults(settings: ClientSettings) -> Iterator[Finding]:
         yield "grant_types", 'a service has no user at a page: "client_credentials" is its grant type, or as an exception "password"'
     if settings.type in PUBLIC_TYPES and "client_credentials" in grants:
         yield "grant_types", f'"client_credentials" is for clients that can keep a secret; a {settings.type} client cannot'
-    if "refresh_token" in grants and not {"authorization_code", "password"}.intersection(grants):
+    if "refresh_token" in grants and not {"authorization_code", "password", DEVICE_CODE}.intersection(grants):
         yield "grant_types", '"refresh_token" renews what "authorization_code" began, which is missing'
+    if DEVICE_CODE in grants and (settings.type not in DEVICE_TYPES or settings.exchange == "app"):
+        yield "grant_types", f'"{DEVICE_CODE}" is for clients of type {", ".join(sorted(DEVICE_TYPES))}, whose users sign in elsewhere'
     if not grants and settings.exchange != "app":
         yield "grant_types", "at least one is needed"
     if settings.lasting_session and (settings.type != "native" or settings.party != "first"):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from gatewright.base import ids
-from gatewright.ledger.grants import Giving, Grants
+from gatewright.ledger.grants import Grants, giving_of
 from gatewright.oauth.catalogue import ids_of
 from gatewright.oauth.visit import Given, Seat, Seats
 from gatewright.store import Query
@@ -119,17 +118,5 @@ class RoomConsents:
 
     async def give(self, at: Moment, consent: Consent) -> Given:
         """Make or change a grant."""
-        user = ids.show(ids.USER, consent.person)
-        giving = Giving(
-            tenant=consent.tenant,
-            client=consent.client,
-            source="user" if consent.asked else "account_admin" if consent.handed_out else "first_party",
-            actor=user,
-            person=consent.person,
-            account=consent.account,
-            granted=consent.granted,
-            declined=consent.declined,
-            exact=consent.exact,
-        )
-        grant = await self._grants.give(at, giving)
+        grant = await self._grants.give(at, giving_of(consent))
         return Given(grant.id, grant.scopes, grant.declined_scopes)

@@ -14,6 +14,7 @@ CHANGES_KEPT: Final = 86_400  # seconds; a node that slept longer than this read
 ENDED_KEPT: Final = 30 * 86_400  # seconds: how long a replay is still known as one, and a session is still listed for an audit
 USES_KEPT: Final = 400 * 86_400  # seconds for which it is told that a client or user still needs a weakness
 
+REQUESTS_KEPT: Final = 3600  # seconds for which a device is told that its code has expired, and not that it is unknown
 COUNTS_KEPT: Final = 400 * 86_400  # seconds: a year, and the same month of the year before
 
 
@@ -71,6 +72,7 @@ SWEEPS: Final = (
     ("mark", _oldest("mark", "name", "until < :now"), 0),
     ("ending", _oldest("ending", "id", "until < :now"), 0),
     ("repeat", _oldest("repeat", "name", "until < :now"), 0),
+    ("device_request", _oldest("device_request", "id", "expires_at < :now"), REQUESTS_KEPT),
     ("throttle", _oldest("throttle", "name", "until < :now"), 0),
     ("weakness_use", _oldest("weakness_use", "name", "last_at < :now"), USES_KEPT),
     ("change", _oldest("change", "seq", "at < :now"), CHANGES_KEPT),

@@ -20,6 +20,7 @@ from gatewright.webhooks.records import EventType
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.authorization import EndedBecause
+    from gatewright.oauth.visit import Consent
     from gatewright.store import Store, Tx
 
 Source = Literal["user", "account_admin", "first_party", "operator"]
@@ -91,6 +92,21 @@ class Giving(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     exact: bool = False
     told: bool = True
+
+
+def giving_of(consent: Consent) -> Giving:
+    """Return what a user said yes and no to as it is remembered."""
+    return Giving(
+        tenant=consent.tenant,
+        client=consent.client,
+        source="user" if consent.asked else "account_admin" if consent.handed_out else "first_party",
+        actor=ids.show(ids.USER, consent.person),
+        person=consent.person,
+        account=consent.account,
+        granted=consent.granted,
+        declined=consent.declined,
+        exact=consent.exact,
+    )
 
 
 class HeldGrant(Struct, frozen=True, kw_only=True):

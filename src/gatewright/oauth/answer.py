@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from gatewright.oauth.device import Told
 from gatewright.oauth.errors import OAuthError
 from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.redirect_uri import is_out_of_band, origin_of
@@ -16,12 +17,14 @@ class Sent(Struct, frozen=True):
     """An answer on its way. With `form` the browser posts it to `target`; without, `target` is where it goes.
 
     Out of band it goes nowhere: a page shows what `form` holds. With `message_to` a page tells `form` to the window that opened it, if
-    that shows this origin; else it goes to `target`.
+    that shows this origin; else it goes to `target`. With `device` it goes to the device that waits, and a page tells the user what came
+    of it; with a `form` beside it, why they could not say yes.
     """
 
     target: str
     form: tuple[tuple[str, str], ...] | None = None
     message_to: str = ""
+    device: Told | None = None
 
 
 def approve(code: str, back: ReturnTo, issuer: Issuer, *, install: str = "") -> Sent:
@@ -31,7 +34,16 @@ def approve(code: str, back: ReturnTo, issuer: Issuer, *, install: str = "") -> 
 
 def refuse(error: OAuthError, back: ReturnTo, issuer: Issuer) -> Sent:
     """Return the answer that says no (RFC 6749 §4.1.2.1)."""
-    return _sent([("error", error.code), ("error_description", _ascii(error.description))], back, issuer)
+    return _sent(_said(error), back, issuer)
+
+
+def told_here(error: OAuthError) -> Sent:
+    """Return the answer that tells a user why they could not let a device in."""
+    return Sent("", tuple(_said(error)), device=Told.DENIED)
+
+
+def _said(error: OAuthError) -> list[tuple[str, str]]:
+    return [("error", error.code), ("error_description", _ascii(error.description))]
 
 
 def _sent(fields: list[tuple[str, str]], back: ReturnTo, issuer: Issuer) -> Sent:

@@ -21,6 +21,7 @@ ONCE: Final = frozenset(
         "client_secret",
         "code",
         "code_verifier",
+        "device_code",
         "redirect_uri",
         "refresh_token",
         "scope",

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from gatewright.base import ids
 from gatewright.oauth import checks, refresh
-from gatewright.oauth.answer import Sent, approve, refuse
+from gatewright.oauth.answer import Sent, approve, refuse, told_here
 from gatewright.oauth.authorization import INSTALLED, CodeTerms, NewAuthorization
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.code import new_code
+from gatewright.oauth.device import Told
 from gatewright.oauth.errors import AccessDenied, InvalidRequest, PageError
 from gatewright.oauth.logout import read_hint
 from gatewright.oauth.next_step import Answer, AskConsent, Pending, Refuse, Situation, needs_account, next_step
@@ -22,6 +23,7 @@ from gatewright.oauth.visit import Consent, Seat, Seats, Visitor
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.ask import Ask
+    from gatewright.oauth.device import Waiting
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.report_only import Breach
     from gatewright.oauth.request import AuthorizationRequest, Progress
@@ -62,7 +64,7 @@ async def look(request: AuthorizationRequest, progress: Progress, cookie: str, i
         raise PageError(InvalidRequest("no active client is registered here under this client_id"))
     if client.settings.withdrawn:
         raise PageError(InvalidRequest("this app was withdrawn meanwhile: it is not installed any more"))
-    if match(request.back.redirect_uri, client) is None:
+    if request.device is None and match(request.back.redirect_uri, client) is None:
         raise PageError(InvalidRequest("the parameter 'redirect_uri' is no longer registered for this client"))
     catalogue = await directory.catalogue(tenant)
     visitor = await front.visits.find(issuer, cookie, at) if cookie else None
@@ -85,10 +87,19 @@ async def advance(situation: Situation, issuer: Issuer, front: Front, at: Moment
     """Return the answer if the request is ready for one, else what the user must do first. `address` is the browser's."""
     step = next_step(situation)
     if isinstance(step, Refuse):
-        return refuse(step.error, situation.request.back, issuer)
+        return await _refused(situation, step, issuer, front, at, address)
     if isinstance(step, Answer):
         return await _answered(situation, step, issuer, front, at, address)
     return step
+
+
+async def _refused(situation: Situation, step: Refuse, issuer: Issuer, front: Front, at: Moment, address: str) -> Sent:
+    request = situation.request
+    if request.device is None:
+        return refuse(step.error, request.back, issuer)
+    person = 0 if situation.visitor is None else situation.visitor.person
+    await deny_device(request.device, issuer, front, at, person=person, address=address)
+    return told_here(step.error)
 
 
 async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: Front, at: Moment, address: str) -> Sent:
@@ -99,7 +110,7 @@ async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: F
     client, request, visitor = situation.client, situation.request, _present(situation)
     given = step.given
     if step.give or given is None:
-        given = await front.consents.give(at, _consent(situation, step.seat, step.give, frozenset(), asked=False))
+        given = await front.consents.give(at, consent_of(situation, step.seat, step.give, frozenset(), asked=False))
     number = at.id()
     code, digest = new_code(number, client.tenant, at)
     terms = CodeTerms(
@@ -108,7 +119,7 @@ async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: F
         challenge=request.challenge,
         redirect_uri=request.back.redirect_uri if request.redirect_sent else None,
     )
-    new = _opened(situation, step, visitor, given.id, terms, number, issuer, at)
+    new = opened(situation, step, visitor, given.id, terms, number, issuer, at)
     if client.is_app:
         install = await front.world.installs.open(new, client.settings.manifest)
         return approve(code, request.back, issuer, install=ids.show(ids.INSTALL, install))
@@ -116,9 +127,10 @@ async def _answered(situation: Situation, step: Answer, issuer: Issuer, front: F
     return approve(code, request.back, issuer)
 
 
-def _opened(
+def opened(
     situation: Situation, step: Answer, visitor: Visitor, grant: int, code: CodeTerms, number: int, issuer: Issuer, at: Moment
 ) -> NewAuthorization:
+    """Return the authorization that a request leads to, under a grant and with a code."""
     client, request, seat = situation.client, situation.request, step.seat
     limits = refresh.terms(client, step.granted, issuer.policy, at.now)
     return NewAuthorization(
@@ -154,20 +166,26 @@ def _opened(
 
 
 async def allow(situation: Situation, step: AskConsent, ticked: frozenset[str], front: Front, at: Moment) -> bool:
-    """Remember what the user said yes and no to; tell whether it was yes to anything. What is of OpenID Connect is asked as
-    a whole, and all of it for a client that wants all or nothing.
+    """Remember what the user said yes and no to; tell whether it was yes to anything."""
+    granted, declined = said(situation, step, ticked)
+    if granted:
+        await front.consents.give(at, consent_of(situation, step.seat, granted, declined, asked=True))
+    return bool(granted)
+
+
+def said(situation: Situation, step: AskConsent, ticked: frozenset[str]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return what the user said yes and no to. What is of OpenID Connect is asked as a whole, and all of it for a client that wants all
+    or nothing.
     """
     known = situation.catalogue.scopes
     sure = step.asked if situation.client.all_or_nothing else step.required
     yes = frozenset([one for one in step.asked if one in sure or known[one].api == OPENID_API or known[one].name in ticked])
-    if not yes:
-        return False
-    granted = yes | (situation.catalogue.implied(yes) & step.possible)
-    await front.consents.give(at, _consent(situation, step.seat, granted, step.asked - granted, asked=True))
-    return True
+    granted = yes | (situation.catalogue.implied(yes) & step.possible) if yes else yes
+    return granted, step.asked - granted
 
 
-def _consent(situation: Situation, seat: Seat | None, granted: frozenset[int], declined: frozenset[int], *, asked: bool) -> Consent:
+def consent_of(situation: Situation, seat: Seat | None, granted: frozenset[int], declined: frozenset[int], *, asked: bool) -> Consent:
+    """Return what is said yes and no to as the record of it."""
     client = situation.client
     return Consent(
         tenant=client.tenant,
@@ -189,3 +207,9 @@ def _present(situation: Situation) -> Visitor:
 def deny(request: AuthorizationRequest, issuer: Issuer) -> Sent:
     """Return the answer for a user who said no (RFC 6749 §4.1.2.1)."""
     return refuse(AccessDenied("the user said no"), request.back, issuer)
+
+
+async def deny_device(waiting: Waiting, issuer: Issuer, front: Front, at: Moment, *, person: int, address: str) -> Sent:
+    """Have a device told that its user said no (RFC 8628 §3.5), and return what the user is told."""
+    first = await front.world.devices.deny(at, waiting.id, issuer.tenant, person, address=address)
+    return Sent("", device=Told.DENIED if first else Told.LATE)

@@ -40,7 +40,6 @@ LONGEST_SCOPE: Final = 4096  # characters; 175 scopes of 20 characters fit
 LONGEST_HINT: Final = 320  # characters of an e-mail address (RFC 5321 §4.5.3.1)
 LONGEST_ACCOUNT: Final = 100
 
-_NOWHERE: Final = RedirectUri("")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E ]+")  # RFC 6749 §3.3
 _AGE: Final = re.compile(r"[0-9]{1,9}")
@@ -56,7 +55,7 @@ class Draft:
     catalogue: Catalogue
     hint: Hint | None
     now: int
-    redirect_uri: RedirectUri = _NOWHERE
+    redirect_uri: RedirectUri = redirect_uri.NOWHERE
     mode: ResponseMode = "query"
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()

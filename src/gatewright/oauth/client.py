@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from gatewright.oauth.report_only import Rule
 
-GrantTypeName = Literal["authorization_code", "refresh_token", "client_credentials", "password"]
+GrantTypeName = Literal[
+    "authorization_code", "refresh_token", "client_credentials", "password", "urn:ietf:params:oauth:grant-type:device_code"
+]
 ClientType = Literal["web", "spa", "native", "device", "service", "demo"]
 RedirectMatch = Literal["exact", "subpath"]
 AuthMethod = Literal["none", "secret", "client_secret_basic", "client_secret_post", "private_key_jwt"]
@@ -90,6 +92,8 @@ class ClientSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 PUBLIC_TYPES: Final = frozenset({"spa", "native", "device"})
+DEVICE_TYPES: Final = frozenset({"device", "native", "web"})
+"""The types of clients whose users may sign in at another device (RFC 8628): those that may have no browser at hand."""
 SECRET_METHODS: Final = frozenset({"secret", "client_secret_basic", "client_secret_post"})
 """How a client proves itself with a secret."""
 

@@ -71,9 +71,27 @@ class InvalidScope(OAuthError):
 
 
 class AccessDenied(OAuthError):
-    """RFC 6749 §4.1.2.1."""
+    """RFC 6749 §4.1.2.1, RFC 8628 §3.5."""
 
     code = "access_denied"
+
+
+class AuthorizationPending(OAuthError):
+    """RFC 8628 §3.5."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """RFC 8628 §3.5: from now on, five seconds more between two questions."""
+
+    code = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """RFC 8628 §3.5."""
+
+    code = "expired_token"
 
 
 class InvalidTarget(OAuthError):
@@ -189,6 +207,9 @@ ERRORS: Final[tuple[type[OAuthError], ...]] = (
     UnsupportedResponseType,
     InvalidScope,
     AccessDenied,
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
     InvalidTarget,
     LoginRequired,
     ConsentRequired,

@@ -30,6 +30,7 @@ _ENDPOINTS: Final = {
     "jwks_uri": "jwks",
     "revocation_endpoint": "revoke",
     "introspection_endpoint": "introspect",
+    "device_authorization_endpoint": "device_authorization",
     "end_session_endpoint": "end_session",
 }
 

@@ -107,7 +107,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     @property
     def trusted(self) -> bool:
         """Whether the user need not be asked for consent. For scopes of management everybody is (`security-rules` 36)."""
-        if self.client.asks_user or "consent" in self.request.prompts or self.by_hand:
+        if self.client.asks_user or "consent" in self.request.prompts or self.each_time:
             return False
         known = self.catalogue.scopes_by_name
         return not any(name in known and known[name].api == MANAGEMENT_API for name in self.request.scopes)
@@ -116,6 +116,11 @@ class Situation(Struct, frozen=True, kw_only=True):
     def by_hand(self) -> bool:
         """Whether the user is shown the code, who then is asked each time and whoever the client is (`security-rules` 45)."""
         return is_out_of_band(self.request.back.redirect_uri)
+
+    @property
+    def each_time(self) -> bool:
+        """Whether the user is asked each time: who carries a code, or lets in a device that may be anybody's (`security-rules` 32, 45)."""
+        return self.by_hand or self.request.device is not None
 
 
 def next_step(situation: Situation) -> Step:
@@ -256,8 +261,8 @@ def _what(situation: Situation, seat: Seat | None) -> Step:
     wanted = asked_ids(situation, possible) | identity
     yes, no = (frozenset[int](), frozenset[int]()) if given is None else (given.granted, given.declined)
     ask = AskConsent(seat, wanted, possible.ids | identity, wanted & yes, _lacking(situation, possible), wanted & client.required)
-    if ("consent" in situation.request.prompts or situation.by_hand) and not situation.done.consented:
-        return _or_refuse(situation, ask, ConsentRequired("the user is asked each time, since they carry the code by hand"))
+    if ("consent" in situation.request.prompts or situation.each_time) and not situation.done.consented:
+        return _or_refuse(situation, ask, ConsentRequired("the user is asked each time"))
     if client.is_app and not situation.done.consented:
         # Each answer is an installation, whose token takes the place of the one before.
         return _or_refuse(situation, ask, ConsentRequired("the user must say yes to each installation of an app"))

@@ -7,6 +7,9 @@ from typing import Final
 
 from gatewright.oauth.issuer import Issuer, PathPreset
 
+DEVICE_PAGE: Final = "/device"
+"""Where users type the codes of their devices: the one page whose address is typed by hand (RFC 8628 §3.3)."""
+
 # What keeps its address whatever the preset: the documents that are found by convention (RFC 8414 §3, OpenID Connect
 # Discovery §4), the addresses that only these documents tell, and our own.
 _EVERYWHERE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,6 +37,7 @@ PATHS: Final[Mapping[PathPreset, Mapping[str, tuple[str, ...]]]] = {
         "userinfo": ("/userinfo",),
         "revoke": ("/revoke",),
         "introspect": ("/introspect",),
+        "device_authorization": ("/device_authorization",),
     },
     "o": {
         **_EVERYWHERE,
@@ -42,6 +46,7 @@ PATHS: Final[Mapping[PathPreset, Mapping[str, tuple[str, ...]]]] = {
         "userinfo": _slashed("/o/userinfo"),
         "revoke": _slashed("/o/revoke_token"),
         "introspect": _slashed("/o/introspect"),
+        "device_authorization": _slashed("/o/device-authorization"),
     },
     "oauth": {
         **_EVERYWHERE,
@@ -50,6 +55,7 @@ PATHS: Final[Mapping[PathPreset, Mapping[str, tuple[str, ...]]]] = {
         "userinfo": ("/oauth/userinfo",),
         "revoke": ("/oauth/revoke",),
         "introspect": ("/oauth/introspect",),
+        "device_authorization": ("/oauth/device_authorization",),
     },
 }
 """Preset → endpoint → its paths, the published one first."""

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
     from gatewright.oauth.catalogue import Catalogue
     from gatewright.oauth.client import Client
+    from gatewright.oauth.device import Begun, DeviceRequest, NewDeviceRequest, Polled
     from gatewright.oauth.finding import Finding
     from gatewright.oauth.report_only import Breach
     from gatewright.oauth.scope_use import Counted
     from gatewright.oauth.showing import Showing, Shown, Weakness
-    from gatewright.oauth.visit import Consents
+    from gatewright.oauth.visit import Consent, Consents
     from gatewright_guard.jose import KeySet
 
 
@@ -74,6 +75,37 @@ class Ledger(Protocol):
 
     async def first_time(self, name: str, *, tenant: int, attempt: str, until: int) -> bool:
         """Remember a mark until `until`; tell whether this attempt was the first to set it (RFC 7523 §3, jti)."""
+
+
+class Devices(Protocol):
+    """What must be remembered of devices that wait for their users (`ledger` implements it)."""
+
+    async def begin(self, new: NewDeviceRequest) -> Begun:
+        """Remember a request, unless too many wait or its user code is taken. One statement where it is remembered."""
+
+    async def find(self, number: int) -> DeviceRequest | None:
+        """Read a request. One statement."""
+
+    async def named(self, tenant: int, user_digest: str) -> DeviceRequest | None:
+        """Read the request whose user code has this digest. One statement."""
+
+    def last(self, number: int) -> Polled | None:
+        """Return when a device last asked, as far as this process remembers. Costs no statement."""
+
+    def polled(self, number: int, polled: Polled) -> None:
+        """Remember that a device asked just now. Costs no statement."""
+
+    async def slow_down(self, number: int, interval: int) -> None:
+        """Have a device wait for so many seconds between two questions, whichever worker it asks (RFC 8628 §3.5)."""
+
+    async def allow(self, at: Moment, number: int, consent: Consent, new: NewAuthorization, *, address: str) -> bool:
+        """Let a device in: what its user gives, and the authorization with the device code, in one transaction, audited.
+
+        `new` gets its grant and its code here. False where the request is over, or was answered by somebody else.
+        """
+
+    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str) -> bool:
+        """Have a device told no, which is audited; False where the request is over, or was answered already."""
 
 
 class Installs(Protocol):
@@ -231,3 +263,4 @@ class World:
     people: People
     consents: Consents
     installs: Installs
+    devices: Devices

@@ -13,6 +13,9 @@ RedirectUri = NewType("RedirectUri", str)
 OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
 """Stands for no address at all: the user is shown the code and carries it to the app."""
 
+NOWHERE: Final = RedirectUri("")
+"""The answer goes to no browser: a device waits for it."""
+
 LONGEST: Final = 2000  # characters; older browsers and proxies cut longer addresses
 
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/?\[\]-]+")

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gatewright.base.digest import Kind, b64, unb64
 from gatewright.oauth.claims import ClaimsRequest, parse_claims
+from gatewright.oauth.device import Waiting
 from gatewright.oauth.redirect_uri import RedirectUri
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `redirect_sent` tells whether the address was named, since only then the token request must name it again. `hint` is the user
     of the `id_token_hint`, 0 for none. `popup` tells that its pages are in a small window of another site's page. `asked_at` is
-    when it came.
+    when it came. With `device` it is that of a device that waits, and the answer goes to no address.
     """
 
     client_id: str
@@ -65,6 +66,7 @@ class AuthorizationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True
     popup: bool = False
     ui_locales: str = ""
     asked_at: int
+    device: Waiting | None = None
 
     @property
     def claims(self) -> ClaimsRequest:

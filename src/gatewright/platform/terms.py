@@ -13,6 +13,7 @@ from gatewright.base.calendar import day, day_begins
 from gatewright.base.duration import seconds
 from gatewright.oauth.catalogue import UNTIL_REVOKED, ids_of
 from gatewright.oauth.client import PUBLIC_TYPES, ClientSettings, PasswordException
+from gatewright.oauth.device import GRANT_TYPE as DEVICE_CODE
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.oauth.paths import published
 from gatewright.platform.document import NEVER, UNTIL_REVOKED_WORD, ApiPart, ClientPart, PasswordGrantPart, ScopePart, TenantPart, TokenPart
@@ -30,7 +31,11 @@ _PLAIN: Final = (
 )  # fmt: skip
 
 
-_GRANTS: Final[Mapping[str, tuple[str, ...]]] = {"service": ("client_credentials",), "demo": ("authorization_code",)}
+_GRANTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "service": ("client_credentials",),
+    "demo": ("authorization_code",),
+    "device": (DEVICE_CODE, "refresh_token"),
+}
 
 
 class NamedSettings(Struct, frozen=True):

@@ -45,6 +45,11 @@ NAME: Final = Rule(free=30, longest=30)
 NETWORK: Final = Rule(free=50, longest=300)
 CODE: Final = Rule(free=10, longest=60)  # a code lives for a minute
 
+# Codes of devices, which are short: what somebody types that is none, by who it is, where they are, and at all (RFC 8628 §5.1).
+TYPIST: Final = Rule(free=5, longest=900)
+TYPISTS_NETWORK: Final = Rule(free=20, longest=300)
+TYPISTS: Final = Rule(free=200, longest=5)
+
 
 class Counter(Struct, frozen=True):
     """One counter: its keyed name, so that the table tells nobody who signs in from where, and its rule."""
@@ -113,6 +118,14 @@ class Throttle:
     def code_counter(self, tenant: int, code: int, client: int, network: str) -> Counter:
         """Return what a code shown with a wrong proof counts against: the code, who showed it, and where."""
         return self._counter(tenant, CODE, "code", str(code), str(client), network)
+
+    def device_counters(self, tenant: int, person: int, network: str) -> tuple[Counter, ...]:
+        """Return what a typed code of a device counts against."""
+        return (
+            self._counter(tenant, TYPIST, "device of", str(person)),
+            self._counter(tenant, TYPISTS_NETWORK, "device at", network),
+            self._counter(tenant, TYPISTS, "device"),
+        )
 
     def pseudonym(self, tenant: int, name: str) -> str:
         """Return what the audit log calls a name that nobody has here."""

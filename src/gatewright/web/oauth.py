@@ -11,6 +11,7 @@ from msgspec import Struct
 from gatewright.market.manifest import json_schema
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.client_auth import named_client
+from gatewright.oauth.device_authorization import device_authorization
 from gatewright.oauth.grant_types import password
 from gatewright.oauth.introspect import introspect
 from gatewright.oauth.issuer import Issuer
@@ -89,6 +90,7 @@ async def app_manifest(_ask: Ask, _world: World) -> Reply:
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     "token": Endpoint(token, cors=True, readers=readers, json=True),
+    "device_authorization": Endpoint(device_authorization, cors=True),
     "introspect": Endpoint(introspect),
     "revoke": Endpoint(revoke, cors=True),
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),

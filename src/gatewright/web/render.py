@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gatewright.base import calendar
-from gatewright.web import app_views, decision_views, views
+from gatewright.oauth.device import Told
+from gatewright.web import app_views, decision_views, device_views, views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
 _HERE: Final = Path(__file__).parent
@@ -46,6 +47,8 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     decision_views.Decision: "decision.html",
     decision_views.DecisionTooOld: "decision_too_old.html",
     decision_views.NoDecision: "no_decision.html",
+    device_views.DeviceCode: "device_code.html",
+    device_views.DeviceDone: "device_done.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -233,6 +236,8 @@ def _environment() -> Environment:
         Problem=views.SignInProblem,
         SecretProblem=views.SecretProblem,
         Done=views.Done,
+        CodeProblem=device_views.CodeProblem,
+        Told=Told,
         InstallState=views.InstallState,
     )
     return environment

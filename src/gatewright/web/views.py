@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from gatewright.web.device_views import DeviceAsking
 
 
 class Choice(StrEnum):
@@ -204,7 +207,7 @@ class Consent(Page, frozen=True, kw_only=True):
 
     `shown` is the digest of what stands on the page (`security-rules` 54); `local` means that `returns_to` is this device, `by_hand`
     that nothing is sent there and the person carries a code to the app, `whole` that the app takes everything or nothing. With `app` it
-    is an installation.
+    is an installation, with `device` somebody's device that waits for the answer.
     """
 
     form: Form
@@ -213,6 +216,7 @@ class Consent(Page, frozen=True, kw_only=True):
     returns_to: str
     local: bool = False
     by_hand: bool = False
+    device: DeviceAsking | None = None
     person: Person
     account: Account | None
     openid: tuple[ScopeLine, ...] = ()

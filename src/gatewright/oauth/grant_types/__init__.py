@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gatewright.oauth.grant_types import authorization_code, client_credentials, install_cleanup, password, refresh_token
+from gatewright.oauth.grant_types import (
+    authorization_code,
+    client_credentials,
+    device_code,
+    install_cleanup,
+    password,
+    refresh_token,
+)
 from gatewright.oauth.grant_types.approval import Approval, Call, GrantType
 
 __all__ = ["GRANT_TYPES", "OFFERED", "Approval", "Call", "GrantType", "authorization_code"]
 
-_TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials, password, install_cleanup)
+_TABLE: Final[tuple[GrantType, ...]] = (authorization_code, refresh_token, client_credentials, device_code, password, install_cleanup)
 
 GRANT_TYPES: Final[Mapping[str, GrantType]] = {grant_type.NAME: grant_type for grant_type in _TABLE}
 

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
+from gatewright.base.networks import network_of
 from gatewright.market.rules import reasons
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
+from gatewright.oauth.device_approval import allow as let_in
 from gatewright.oauth.language import chosen as chosen_language
 from gatewright.oauth.language import preferences
 from gatewright.oauth.next_step import AskConsent, Situation
 from gatewright.oauth.redirect_uri import host_of, is_local
 from gatewright.web import csrf, views
+from gatewright.web.device_views import DeviceAsking
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of
-from gatewright.web.pages.running import ACCESS, Running, again, ends_at, expired, move_on, open_running, say_no
+from gatewright.web.pages.running import ACCESS, Running, again, ends_at, expired, finish, move_on, open_running, say_no
 from gatewright.web.pages.steps import account_of, chosen, person_of, signed_in
 from gatewright.web.render import WAKE_HASH
 
@@ -48,6 +51,9 @@ async def act(page: PageAsk, house: House) -> PageReply:
     step = found.step
     if not isinstance(step, AskConsent) or page.field("shown") != (await _view(running, found.situation, step)).shown:
         return again(running)
+    if found.situation.request.device is not None:
+        sent = await let_in(found.situation, step, page.fields("scope"), page.issuer, house.front, page.at, address=page.address)
+        return await finish(running, sent, found.situation.client.settings.client_name)
     if not await allow(found.situation, step, page.fields("scope"), house.front, page.at):
         return await say_no(running)
     return await move_on(running, replace(found.progress, consented=True))
@@ -68,6 +74,7 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         returns_to=uri if client.takes_paths_below and uri not in client.settings.redirect_uris else host_of(uri),
         local=is_local(uri),
         by_hand=situation.by_hand,
+        device=_device(situation, running.page.address),
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue), named),
@@ -89,6 +96,15 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         )
     )
     return replace(view, shown=csrf.token(running.house.world.sealer, running.page.issuer, "shown", told.decode()))
+
+
+def _device(situation: Situation, address: str) -> DeviceAsking | None:
+    """Return what a user can tell their own device by: its code, and where it asked from, seen from where they are themselves."""
+    waiting = situation.request.device
+    if waiting is None:
+        return None
+    here = network_of(address) == waiting.network
+    return DeviceAsking(code=waiting.user_code, at=waiting.asked_at, network=waiting.network, here=here)
 
 
 async def _card(running: Running, situation: Situation) -> views.AppCard | None:

@@ -231,10 +231,15 @@ async def _by_hand(told: Mapping[str, str], client: str, page: PageAsk, house: H
     """Return the page that shows a code to the user, or the refusal that would have gone to the app (`security-rules` 45)."""
     code = told.get("code")
     if code is None:
-        kind = next((kind for kind in ERRORS if kind.code == told["error"]), ServerError)
-        return await failed(page, house, kind(told.get("error_description", "")))
+        return await failed(page, house, error_of(told))
     view = views.CodeByHand(brand=await brand_of(page, house), client=client, code=code, minutes=BY_HAND_SECONDS // 60)
     return PageReply(200, (_HTML, *_ALWAYS, (b"content-security-policy", code_csp().encode())), render(view))
+
+
+def error_of(told: Mapping[str, str]) -> OAuthError:
+    """Return the refusal that would have gone to an app."""
+    kind = next((kind for kind in ERRORS if kind.code == told["error"]), ServerError)
+    return kind(told.get("error_description", ""))
 
 
 async def failed(page: PageAsk, house: House, error: OAuthError, *, status: int | None = None) -> PageReply:

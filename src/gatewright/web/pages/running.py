@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gatewright.oauth.answer import Sent
-from gatewright.oauth.authorize import advance, deny, look
+from gatewright.oauth.authorize import advance, deny, deny_device, look
 from gatewright.oauth.next_step import Situation
+from gatewright.oauth.paths import DEVICE_PAGE
 from gatewright.oauth.redirect_uri import is_out_of_band
 from gatewright.oauth.request import LONGEST_BEGUN, Journey, Progress, seal, unseal
 from gatewright.web import cookies, csrf, views
 from gatewright.web.cookies import Cookie
 from gatewright.web.csrf import Journeys
-from gatewright.web.pages.page import House, PageAsk, PageReply, answer, brand_of, go, show
+from gatewright.web.device_views import DeviceDone
+from gatewright.web.pages.page import House, PageAsk, PageReply, answer, brand_of, error_of, failed, go, show
 
 if TYPE_CHECKING:
+    from gatewright.oauth.device import Told
     from gatewright.oauth.next_step import Pending
     from gatewright.oauth.request import AuthorizationRequest
     from gatewright.oauth.visit import Visitor
@@ -122,15 +125,24 @@ async def pending(running: Running, request: AuthorizationRequest) -> PageReply 
     """Return the answer if nothing is left to do, else what is."""
     page = running.page
     situation = await situation_of(running, request)
-    outcome = await advance(situation, page.issuer, running.house.front, page.at)
+    outcome = await advance(situation, page.issuer, running.house.front, page.at, address=page.address)
     if isinstance(outcome, Sent):
         return await finish(running, outcome, situation.client.settings.client_name)
     return situation, outcome
 
 
 async def finish(running: Running, sent: Sent, client: str) -> PageReply:
-    """Send the answer; the request is over in this browser."""
+    """Send the answer; the request is over in this browser. What goes to a device is told to its user."""
+    if sent.device is not None:
+        return close(running, await _at_device(running, sent, sent.device, client))
     return close(running, await answer(sent, client, running.page, running.house))
+
+
+async def _at_device(running: Running, sent: Sent, told: Told, client: str) -> PageReply:
+    page, house = running.page, running.house
+    if sent.form is not None:
+        return await failed(page, house, error_of(dict(sent.form)))
+    return show(DeviceDone(brand=await brand_of(page, house), client=client, told=told, access_page=ACCESS, enter=DEVICE_PAGE))
 
 
 async def say_no(running: Running) -> PageReply:
@@ -140,6 +152,11 @@ async def say_no(running: Running) -> PageReply:
         return close(running, go("/"))
     client = await running.house.world.directory.client(page.issuer.tenant, request.client_id)
     name = request.client_id if client is None else client.settings.client_name
+    if request.device is not None:
+        visitor = await visitor_in(running)
+        person = 0 if visitor is None else visitor.person
+        sent = await deny_device(request.device, page.issuer, running.house.front, page.at, person=person, address=page.address)
+        return await finish(running, sent, name)
     if is_out_of_band(request.back.redirect_uri):
         return close(running, show(views.Denied(brand=await brand_of(page, running.house), client=name)))
     return await finish(running, deny(request, page.issuer), name)
@@ -166,6 +183,8 @@ async def expired(page: PageAsk, house: House) -> PageReply:
 
 def ends_at(situation: Situation) -> tuple[str, ...]:
     """Return the addresses to which a form of this request may lead: the answer's own, then the client's others as its next hops."""
+    if situation.request.device is not None:
+        return ()
     found = dict.fromkeys((situation.request.back.redirect_uri, *situation.client.settings.redirect_uris))
     return tuple([uri for uri in found if not is_out_of_band(uri)])
 
