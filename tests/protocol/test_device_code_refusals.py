@@ -23,7 +23,7 @@ from gatewright.oauth.errors import (
 )
 from tests.support import builders as b
 from tests.support.clock import TestClock
-from tests.support.devices import PUBLIC, a_device, begin, number_of, poll, say_yes
+from tests.support.devices import PUBLIC, a_device, begin, poll, say_yes
 from tests.support.world import Param, Playground
 
 
