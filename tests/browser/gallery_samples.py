@@ -6,8 +6,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from gatewright.oauth.device import Told
 from gatewright.web.app_views import AccountApps, AccountInstall, Install, Installed, NoApp, Uninstall, Update
 from gatewright.web.decision_views import CheckLine, Decision, DecisionTooOld, NoDecision, ScopeLook
+from gatewright.web.device_views import CodeProblem, DeviceAsking, DeviceCode, DeviceDone
 from gatewright.web.reference import reference
 from gatewright.web.views import (
     Account,
@@ -155,6 +157,21 @@ def consent(**changes: object) -> Consent:
         "access_page": "/-/access",
     }
     return Consent(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+NEAR: Final = DeviceAsking(code="WDJB-MJHT", at=NOW, network="203.0.113.0/24", here=True)
+FAR: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="2001:db8:1234:5678::/64", here=False)
+
+
+def device_code(**changes: object) -> DeviceCode:
+    """The page for a device's code with some fields changed."""
+    fields: dict[str, object] = {"brand": ACME, "form": FORM, "person": OLIVIA, "sign_out": FORM}
+    return DeviceCode(**(fields | changes))  # type: ignore[arg-type]  # a sample's fields are as they stand above
+
+
+def device_done(told: Told, *, brand: Brand | None = None, client: str = "Acme CLI") -> DeviceDone:
+    """What a user sees in the end."""
+    return DeviceDone(brand=brand or ACME, client=client, told=told, access_page="/-/access", enter="/device")
 
 
 def my_access(**changes: object) -> MyAccess:
@@ -523,6 +540,8 @@ SAMPLES: Final[dict[str, Page]] = {
     ),
     "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
     "consent-by_hand": consent(client="Acme demo", returns_to="urn:", local=True, by_hand=True, openid=()),
+    "consent-device": consent(client="Acme CLI", returns_to="", device=NEAR),
+    "consent-device-elsewhere": consent(brand=LOGO, client=UNBROKEN, third_party=False, returns_to="", device=FAR, person=ENDLESS),
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),
     "consent-hostile": consent(
@@ -542,6 +561,17 @@ SAMPLES: Final[dict[str, Page]] = {
         account=Account(name=HEBREW, slug="hashmonaim"),
         left_out=(Phrase(text=ARABIC, lang="ar"), Phrase(text="See events")),
     ),
+    "device_code": device_code(),
+    "device_code-filled": device_code(brand=LOGO, code="WDJB-MJHT", person=NAMELESS),
+    "device_code-malformed": device_code(brand=YELLOW, code=SCRIPT[:20], problem=CodeProblem.MALFORMED),
+    "device_code-unknown": device_code(brand=LONG_BRAND, code="WDJB-MJHT", problem=CodeProblem.UNKNOWN, person=ENDLESS),
+    "device_code-throttled": device_code(brand=NAVY, code="WDJB-MJHT", problem=CodeProblem.THROTTLED, retry_after=256),
+    "device_code-seconds": device_code(code="WDJB-MJHT", problem=CodeProblem.THROTTLED, retry_after=16),
+    "device_code-moment": device_code(code="WDJB-MJHT", problem=CodeProblem.THROTTLED, retry_after=1),
+    "device_code-stale": device_code(code="WDJB-MJHT", problem=CodeProblem.STALE),
+    "device_done": device_done(Told.ALLOWED),
+    "device_done-denied": device_done(Told.DENIED, brand=YELLOW, client=SCRIPT),
+    "device_done-late": device_done(Told.LATE, brand=RTL_BRAND, client=ARABIC),
     "my_access": my_access(grants=GRANTS, sessions=SESSIONS),
     "my_access-spoken": my_access(
         grants=(GrantLine(id="gr_4", client="Budget Buddy", third_party=True, account=DEV, groups=(BANK, SPOKEN), since=NOW),),

@@ -45,6 +45,12 @@ async def find(user_code: str, issuer: Issuer, world: World, at: Moment) -> Auth
     )
 
 
+async def waits(waiting: Waiting, world: World, now: int) -> bool:
+    """Tell whether a device still waits for an answer. One statement."""
+    request = await world.devices.find(waiting.id)
+    return request is not None and request.answer is None and request.expires_at > now
+
+
 async def allow(
     situation: Situation, step: AskConsent, ticked: frozenset[str], issuer: Issuer, front: Front, at: Moment, *, address: str
 ) -> Sent:
