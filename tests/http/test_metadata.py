@@ -44,7 +44,8 @@ async def test_what_the_standards_ask_for_is_said_and_what_is_off_is_said_to_be_
     for name in ("request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"):
         assert told[name] is False
     cleanup = "urn:gatewright:params:oauth:grant-type:install-cleanup"
-    assert told["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials", cleanup]
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    assert told["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials", device, cleanup]
     assert told["response_types_supported"] == ["code"]
     assert told["code_challenge_methods_supported"] == ["S256"]
     assert told["authorization_response_iss_parameter_supported"] is True

@@ -283,7 +283,7 @@ async def test_a_scope_lost_since_the_approval_refuses_the_code_where_it_is_all_
         ({"grant_type": None}, InvalidRequest),
         ({"grant_type": ""}, InvalidRequest),
         ({"grant_type": "implicit"}, UnsupportedGrantType),
-        ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code"}, UnsupportedGrantType),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}, UnsupportedGrantType),
         ({"grant_type": "Authorization_Code"}, UnsupportedGrantType),
         ({"grant_type": ("authorization_code", "authorization_code")}, InvalidRequest),
         ({"grant_type": "authorization_code"}, InvalidRequest),

@@ -39,7 +39,8 @@ ENDS: Final = [
 SWEPT: Final = {
     "ended_at < ": "consent_grant_ended",
     "install.ended_at < ": "install_ended",
-    "expires_at < ": "consent_grant_expires",
+    "expires_at < :now AND": "consent_grant_expires",
+    "expires_at < :now LIMIT": "device_request_expires",
     "day < ": "usage_count_day",
     "sweep_at < ": "authorization_sweep",
     "last_at < ": "weakness_use_last",

@@ -62,7 +62,7 @@ def test_every_published_address_is_one_that_answers() -> None:
         known = {HERE + place for places in PATHS[preset].values() for place in places}
         addresses = {value for name, value in told(preset).items() if name.endswith(("_endpoint", "_uri"))}
         assert addresses <= known
-        assert len(addresses) == 7
+        assert len(addresses) == 8
         assert url_of(issuer, "token") in urls_of(issuer, "token")
 
 

@@ -37,8 +37,8 @@ BEGIN: Final = Query(
               asked_at, expires_at, poll_interval)
        SELECT :id, :tenant, :issuer, :client, :device_digest, :user_digest, :scopes, :resources, :account, :network,
               :asked_at, :expires_at, {INTERVAL} {{each}}
-        WHERE (SELECT count(*) FROM ({_LIVE} AND r.network = :network LIMIT {MOST_OF_NETWORK}) AS here) < {MOST_OF_NETWORK}
-          AND (SELECT count(*) FROM ({_LIVE} LIMIT {MOST_OF_CLIENT}) AS everywhere) < {MOST_OF_CLIENT}
+        WHERE NOT EXISTS ({_LIVE} AND r.network = :network LIMIT 1 OFFSET {MOST_OF_NETWORK - 1})
+          AND NOT EXISTS ({_LIVE} LIMIT 1 OFFSET {MOST_OF_CLIENT - 1})
            ON CONFLICT (id) DO UPDATE SET id = excluded.id WHERE device_request.device_digest = excluded.device_digest
     RETURNING id""",  # noqa: S608 - numbers of ours
     each={

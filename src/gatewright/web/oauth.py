@@ -90,7 +90,7 @@ async def app_manifest(_ask: Ask, _world: World) -> Reply:
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     "token": Endpoint(token, cors=True, readers=readers, json=True),
-    "device_authorization": Endpoint(device_authorization, cors=True),
+    "device_authorization": Endpoint(device_authorization),
     "introspect": Endpoint(introspect),
     "revoke": Endpoint(revoke, cors=True),
     "userinfo": Endpoint(userinfo, ("GET", "POST"), cors=True, body_optional=True),
