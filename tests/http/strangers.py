@@ -44,6 +44,19 @@ id_token_signed_response_alg = "ES256"
 introspects = true
 secret = { env = "CLIENT_SECRET_2" }
 """
+# A device of each, under one name.
+TELEVISION = """
+[tenant]
+slug = "{slug}"
+name = "{slug}"
+domains = ["https://id.{slug}.test", "https://login.{slug}.test"]
+
+[[clients]]
+client_id = "living-room"
+client_name = "Living room"
+type = "device"
+scopes = ["openid"]
+"""
 SECRET = ENVIRON["CLIENT_SECRET_2"]
 
 
@@ -76,9 +89,16 @@ def another(text: str) -> str:
 async def things_of_globex(node: Node) -> tuple[list[Thing], dict[str, str]]:
     """Fill the other tenant, and return what it has; and the cookies of its user's browser."""
     await node.apply(GLOBEX_ONLY)
+    for slug in ("acme", "globex"):
+        await node.apply(TELEVISION.format(slug=slug))
     texts, cookies = await _texts(node)
     found = [Thing(what, text, another(text), ANY_TOKEN if what != "sealed" else SEALED) for what, text in texts]
     found += [Thing(what, name, _like(name), names) for what, name, names in await _names(node)]
+    waiting, allowed = [await _device(node) for _ in range(2)]
+    await _let_in(node, cookies["__Host-gw_session"], allowed["user_code"])
+    for what, begun in (("waits", waiting), ("was let in", allowed)):
+        found.append(Thing(f"device that {what}", begun["device_code"], another(begun["device_code"]), ("device_code", *ANY_TOKEN)))
+    found.append(Thing("user code", waiting["user_code"], "BCDF-GHJK", ("user_code",)))
     return found, cookies
 
 
@@ -104,6 +124,17 @@ async def _texts(node: Node) -> tuple[list[tuple[str, str]], dict[str, str]]:
     fields = {one.name: one.value for one in form_of(page).controls}
     texts.append(("sealed", fields["step"]))
     return texts, {**window.cookies, "__Host-gw_session": cookie, "csrf": fields["csrf"]}
+
+
+async def _device(node: Node) -> dict[str, Any]:
+    return _reply(await node.post("/device_authorization", {"client_id": "living-room", "scope": "openid"}, host=GLOBEX))
+
+
+async def _let_in(node: Node, cookie: str, user_code: str) -> None:
+    window = Window(node, GLOBEX)
+    window.cookies["__Host-gw_session"] = cookie
+    page = await window.submit(await window.open(f"/device?user_code={user_code}"), {"choice": "continue"})
+    assert "go back to your device" in (await window.submit(page, {"choice": "allow"})).text
 
 
 async def _buddy(node: Node, cookie: str, scope: str) -> str:

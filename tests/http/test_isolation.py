@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gatewright.oauth.device import GRANT_TYPE
 from tests.http.strangers import SECRET, Thing, things_of_globex
 from tests.http.talk import BANK_API, BUDDY, exchange
 from tests.http.test_routes import PAGES, PROTOCOL, allowed
@@ -22,16 +23,19 @@ FINGERPRINT = """SELECT CAST((SELECT COALESCE(SUM(generation), 0) FROM authoriza
                         + (SELECT COUNT(ended_at) FROM authorization_row) * 7 + (SELECT COUNT(code_used_by) FROM authorization_row) * 11
                         + (SELECT COUNT(*) FROM mark) * 13 + (SELECT COUNT(ended_at) FROM consent_grant) * 17
                         + (SELECT COUNT(*) FROM consent_grant) * 19 + (SELECT COUNT(*) FROM audit) * 23
+                        + (SELECT COUNT(answer) FROM device_request) * 37
                         + (SELECT COUNT(*) FROM install) * 29 + (SELECT COUNT(ended_at) FROM install) * 31 AS BIGINT)"""
 # What differs between two requests that are the same: ids of incidents, what is sealed or drawn anew each time.
-VARIES = re.compile(r"\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b|gw_flow=[^;]*|gwx_[A-Za-z0-9_-]+|(?<=name=\"csrf\" value=\")[^\"]*")
+VARIES = re.compile(r"\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b|gw_flow=[^;]*|gw[xd]_[A-Za-z0-9_-]+|(?<=name=\"csrf\" value=\")[^\"]*")
 # What a request to an endpoint needs beside the value that is tried, so that the value is looked at.
 BASES: dict[str, list[Form]] = {
     "token": [
         {"grant_type": "authorization_code", "code": "gwc_x", "redirect_uri": "https://budget.example/callback", "code_verifier": "v" * 43},
         {"grant_type": "refresh_token", "refresh_token": "gwr_x"},
         {"grant_type": "client_credentials", "scope": "read:images"},
+        {"grant_type": GRANT_TYPE, "device_code": "gwd_x", "client_id": "living-room"},
     ],
+    "device_authorization": [{"client_id": "living-room", "scope": "no:such"}],
     "introspect": [{"token": "x"}],
     "revoke": [{"token": "x"}],
     "why": [{"token": "x"}],

@@ -40,7 +40,7 @@ BEGIN: Final = Query(
         WHERE NOT EXISTS ({_LIVE} AND r.network = :network LIMIT 1 OFFSET {MOST_OF_NETWORK - 1})
           AND NOT EXISTS ({_LIVE} LIMIT 1 OFFSET {MOST_OF_CLIENT - 1})
            ON CONFLICT (id) DO UPDATE SET id = excluded.id WHERE device_request.device_digest = excluded.device_digest
-    RETURNING id""",  # noqa: S608 - numbers of ours
+    RETURNING id""",
     each={
         "id": int, "tenant": int, "issuer": str, "client": int, "device_digest": str, "user_digest": str, "scopes": str,
         "resources": str, "account": str, "network": str, "asked_at": int, "expires_at": int,

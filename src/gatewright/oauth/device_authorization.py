@@ -57,7 +57,7 @@ async def device_authorization(ask: Ask, world: World) -> Reply:
     catalogue = await world.directory.catalogue(client.tenant)
     draft = checks.Draft(ask.params, client, catalogue, None, ask.at.now)
     # What else stands in an authorization request is unknown here, and so ignored (§3.1).
-    for check in (checks.scope, checks.resources, _account):
+    for check in (_account, checks.resources, checks.scope):
         check(draft)
     for breach in draft.breaches:
         world.usage.would_refuse(client.tenant, client.id, breach)
