@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from gatewright.oauth.catalogue import OPENID
-from gatewright.oauth.errors import InvalidGrant
+from gatewright.oauth.errors import AuthorizationPending, InvalidGrant, SlowDown
 from gatewright.store import Counts
 from tests.protocol.test_client_credentials import ROBOT, a_service
 from tests.protocol.test_password import an_old_client, shown, with_passwords
 from tests.support import builders as b
+from tests.support.devices import a_device, begin, poll, say_yes
 from tests.support.world import VERIFIER, Playground, open_playground
 
 JWT_LIMIT = 900
@@ -174,3 +175,39 @@ async def test_an_app_pays_one_read_and_one_unit_for_its_token_and_everybody_els
     assert cost.spent == {"reads": 1, "units": 1}
     assert bought["access_token"].startswith("gwt_")
     assert bought["install_id"] == "in_0000000000001"
+
+
+async def test_a_device_that_waits_costs_one_read_and_no_write(ground: Playground) -> None:
+    await ground.add(a_device())
+    begun = await begin(ground)
+    cost = Cost(ground)
+    for _ in range(10):
+        with pytest.raises(AuthorizationPending):
+            await poll(ground, begun)
+        ground.clock.pass_(5)
+    assert cost.spent == {"reads": 10}
+
+
+async def test_a_device_that_asks_too_early_costs_no_read_and_in_all_its_life_eleven_writes(ground: Playground) -> None:
+    await ground.add(a_device())
+    begun = await begin(ground)
+    with pytest.raises(AuthorizationPending):
+        await poll(ground, begun)
+    cost = Cost(ground)
+    for _ in range(1_000):
+        with pytest.raises(SlowDown):
+            await poll(ground, begun)
+    # From five seconds to a minute in steps of five; at a minute there is nothing more to write.
+    assert cost.spent == {"verbs": 11}
+
+
+async def test_the_tokens_of_a_device_cost_one_read_more_than_those_of_a_code(ground: Playground) -> None:
+    await ground.add(a_device())
+    cost = Cost(ground)
+    begun = await begin(ground)
+    assert cost.spent == {"verbs": 1}
+    await say_yes(ground, begun, OPENID, b.READ_BALANCE.id)
+    cost = Cost(ground)
+    await poll(ground, begun)
+    assert cost.spent == {"reads": 2, "verbs": 1}
+    assert len(begun["device_code"]) <= CODE_LIMIT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gatewright.base import ids
 from gatewright.oauth.errors import AccessDenied, AuthorizationPending
@@ -208,8 +209,6 @@ async def test_a_code_is_good_at_the_issuer_that_gave_it_alone(rooms: Rooms, gro
 
 
 async def test_a_client_that_was_disabled_lets_no_device_in(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
-    from msgspec.structs import replace
-
     page = await enter(browser, begun["user_code"])
     await ground.add(replace(a_device(), disabled=True))
     assert (await browser.press("allow")).status == 400

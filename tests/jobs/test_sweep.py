@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewright.jobs.sweep import CHANGES_KEPT, ENDED_KEPT, USES_KEPT, sweep
+from gatewright.jobs.sweep import CHANGES_KEPT, ENDED_KEPT, REQUESTS_KEPT, USES_KEPT, sweep
 from gatewright.store import Query, Store, Tx
 
 NOW = 1_900_000_000
@@ -141,6 +141,21 @@ async def test_changes_marks_and_throttles_go_when_nobody_can_need_them(store: S
             store, "INSERT INTO throttle (name, tenant, failures, last_at, until) VALUES (:name, 1, 1, 1, :until)", name=name, until=until
         )
     assert await sweep(store, NOW) == {"change": 1, "mark": 1, "repeat": 1, "throttle": 1}
+
+
+async def test_a_request_of_a_device_goes_an_hour_after_its_end(store: Store) -> None:
+    for number, until in enumerate((NOW - REQUESTS_KEPT - 1, NOW - REQUESTS_KEPT, NOW)):
+        await put(
+            store,
+            """INSERT INTO device_request (id, tenant, issuer, client, device_digest, user_digest, scopes, resources, account, network,
+                                           asked_at, expires_at, poll_interval)
+               VALUES (:id, 1, '', 1, '', :name, '', '', '', '', 0, :until, 5)""",
+            id=number + 1,
+            name=str(number),
+            until=until,
+        )
+    assert await sweep(store, NOW) == {"device_request": 1}
+    assert await store.all(Query(int, "SELECT id FROM device_request ORDER BY id")) == [2, 3]
 
 
 async def test_more_rows_than_fit_one_batch_go_in_several(store: Store) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gatewright.base.moment import Moment
 from gatewright.oauth import device
 from gatewright.oauth.ask import Params
 from gatewright.oauth.catalogue import OPENID
-from gatewright.oauth.device import GRANT_TYPE
+from gatewright.oauth.device import GRANT_TYPE, MOST_OF_CLIENT, MOST_OF_NETWORK
 from gatewright.oauth.errors import (
+    AuthorizationPending,
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
@@ -107,8 +109,6 @@ async def test_a_code_of_which_one_letter_is_wrong_is_unknown(ground: Playground
 
 @pytest.mark.parametrize("answered", [False, True])
 async def test_another_clients_code_is_no_good_and_not_used_up(ground: Playground, *, answered: bool) -> None:
-    from msgspec.structs import replace
-
     await ground.add(a_device())
     await ground.add(replace(a_device(), id=2002, client_id="other"))
     begun = await begin(ground)
@@ -121,10 +121,6 @@ async def test_another_clients_code_is_no_good_and_not_used_up(ground: Playgroun
 
 
 async def test_what_another_client_asks_does_not_slow_the_device_down(ground: Playground) -> None:
-    from msgspec.structs import replace
-
-    from gatewright.oauth.errors import AuthorizationPending
-
     await ground.add(a_device())
     await ground.add(replace(a_device(), id=2002, client_id="other"))
     begun = await begin(ground)
@@ -160,8 +156,6 @@ async def test_the_device_code_is_no_authorization_code(ground: Playground) -> N
 
 
 async def test_one_network_has_so_many_devices_waiting_and_no_more(ground: Playground) -> None:
-    from gatewright.oauth.device import MOST_OF_NETWORK
-
     await ground.add(a_device())
     for _ in range(MOST_OF_NETWORK):
         await begin(ground)
@@ -179,10 +173,6 @@ async def test_one_network_has_so_many_devices_waiting_and_no_more(ground: Playg
 
 
 async def test_one_client_has_so_many_devices_waiting_and_another_is_not_held_up(ground: Playground) -> None:
-    from msgspec.structs import replace
-
-    from gatewright.oauth.device import MOST_OF_CLIENT
-
     await ground.add(a_device())
     await ground.add(replace(a_device(), id=2002, client_id="other"))
     many = """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :many)

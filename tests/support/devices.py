@@ -51,8 +51,8 @@ def number_of(begun: dict[str, Any]) -> int:
     return number
 
 
-async def say_yes(ground: Playground, begun: dict[str, Any], *scopes: int, **changed: object) -> bool:
-    """Let the person answer yes to these scopes; tell whether the answer counted."""
+async def approval(ground: Playground, begun: dict[str, Any], *scopes: int, **changed: object) -> tuple[Consent, NewAuthorization]:
+    """What the person says yes to, and the authorization that comes of it."""
     at = ground.clock.moment()
     request = await ground.devices.find(number_of(begun))
     assert request is not None
@@ -84,8 +84,13 @@ async def say_yes(ground: Playground, begun: dict[str, Any], *scopes: int, **cha
         sweep_at=renewal.sweep_at,
     )
     consent = Consent(tenant=b.TENANT, client=client.id, person=b.PERSON, account=b.ACCOUNT, granted=granted)
-    new = msgspec.structs.replace(new, **changed)
-    return await ground.devices.allow(at, request.id, consent, new, address="203.0.113.7")
+    return consent, msgspec.structs.replace(new, **changed)
+
+
+async def say_yes(ground: Playground, begun: dict[str, Any], *scopes: int, **changed: object) -> bool:
+    """Let the person answer yes to these scopes; tell whether the answer counted."""
+    consent, new = await approval(ground, begun, *scopes, **changed)
+    return await ground.devices.allow(ground.clock.moment(), new.id, consent, new, address="203.0.113.7")
 
 
 async def say_no(ground: Playground, begun: dict[str, Any]) -> bool:
