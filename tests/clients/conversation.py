@@ -59,6 +59,10 @@ def converse(script: str, visitor: Visitor, told: dict[str, object]) -> Steps:
                 steps[step] = said
                 if step == "done":
                     break
+                if step == "device":
+                    steps["answered"] = {"heading": visitor.let_in(said["url"]), "pages": list(visitor.seen)}
+                    process.stdin.write("{}\n")
+                    process.stdin.flush()
                 if step == "browse":
                     arrived = visitor.authorize(said["url"].removeprefix(visitor.issuer))
                     process.stdin.write(json.dumps({"url": arrived.url, "params": dict(arrived.params), "posted": arrived.posted}) + "\n")

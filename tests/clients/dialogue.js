@@ -17,6 +17,12 @@ export async function browse(url) {
   return JSON.parse(value)
 }
 
+/** Have the user open on another device what this one shows; resolves when they answered. */
+export async function show(url) {
+  say('device', { url })
+  await lines.next()
+}
+
 /** Return the client authentication of the plan, in the terms of a library. */
 export async function proof(library) {
   const { method, secret, jwk } = plan.auth

@@ -120,6 +120,8 @@ def platform() -> str:
             _client("lambda-widget", _SECRET, redirect="https://widget.example/callback"),
             _client("on-a-phone", 'type = "native"\ntoken_endpoint_auth_method = "none"\n', redirect=LOOPBACK),
             _INTEGRATION,
+            _DEVICE % ("television", "Television", "device", ""),
+            _DEVICE % ("set-top", "Set-top box", "web", _SET_TOP + _SECRET),
             _SERVICE % ("service", _SECRET),
             _SERVICE % ("service-by-key", keys),
         ]
@@ -138,6 +140,15 @@ pkce           = "optional"
 password_grant = { until = 2028-06-30, reason = "the connector is being rewritten" }
 secret         = { env = "CLIENT_SECRET" }
 """
+
+_SET_TOP: Final = 'grant_types = ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]\n'
+_DEVICE: Final = """
+[[clients]]
+client_id   = "%s"
+client_name = "%s"
+type        = "%s"
+scopes      = ["openid", "profile", "read:balance"]
+%s"""
 
 _SERVICE: Final = """
 [[clients]]
