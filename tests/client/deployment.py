@@ -65,7 +65,7 @@ client_id   = "bank-cli"
 client_name = "Bank at the terminal"
 type        = "native"
 token_endpoint_auth_method = "none"
-grant_types   = ["authorization_code", "refresh_token"]
+grant_types   = ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
 redirect_uris = ["http://127.0.0.1/callback"]
 {_SCOPES}
 """

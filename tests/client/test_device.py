@@ -1,4 +1,4 @@
-"""Signing in at a device (RFC 8628), against a server that nobody here wrote: Gatewright's own comes with its protocol issue."""
+"""Signing in at a device (RFC 8628), against a server that nobody here wrote; against Gatewright's own see `test_gatewright`."""
 
 from __future__ import annotations
 

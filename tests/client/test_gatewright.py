@@ -9,8 +9,8 @@ import httpx
 import pytest
 import requests
 
-from gatewright_client.device import sign_in
-from gatewright_client.errors import SignInNeeded, Unavailable
+from gatewright_client.device import Prompt, sign_in
+from gatewright_client.errors import NotSignedIn, Refused, SignInNeeded
 from gatewright_client.files import FileStore
 from gatewright_client.httpx import BearerAuth
 from gatewright_client.private_key import es256
@@ -22,6 +22,7 @@ from gatewright_client.source import TokenSource
 from gatewright_client.stores import Memory
 from tests.client.deployment import BANK, KEY, SECRETS, VAULT, bank, listening, signed_in
 from tests.support.running import Node
+from tests.support.visitor import Visitor
 
 SECRET = SECRETS["CLIENT_SECRET"]
 PROOFS: list[Proof] = [
@@ -129,6 +130,66 @@ def test_a_lost_answer_signs_nobody_out(node: Node, cli: Server) -> None:
     assert one.refresh_token == other.refresh_token != old.refresh_token
 
 
-def test_the_device_grant_is_not_here_yet_and_says_so(cli: Server) -> None:
-    with pytest.raises(Unavailable, match="signs nobody in at devices"):
-        sign_in(cli, lambda _: None)
+class Sofa:
+    """Somebody who reads what a device shows, and answers it at a browser; time passes only where the server is asked again."""
+
+    def __init__(self, node: Node, *, allow: bool = True) -> None:
+        self.node, self.allow = node, allow
+        self.prompt: Prompt | None = None
+        self.told = ""
+        self.waited: list[float] = []
+
+    def read(self, prompt: Prompt) -> None:
+        self.prompt = prompt
+
+    def answer(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        if len(self.waited) == 1 and self.prompt is not None:
+            with self.node.client() as http:
+                visitor = Visitor(http, self.node.deployment.issuer, allow=self.allow)
+                self.told = visitor.let_in(self.prompt.verification_uri_complete or "")
+
+
+def test_somebody_signs_in_at_a_device_and_uses_the_bank(node: Node, cli: Server, bank_url: str) -> None:
+    sofa = Sofa(node)
+    tokens = sign_in(cli, sofa.read, scope="read:balance", resource=BANK, pause=sofa.answer)
+    assert (sofa.told, sofa.waited) == ("You can go back to your device", [5])
+    assert sofa.prompt is not None
+    assert sofa.prompt.verification_uri == f"{node.deployment.issuer}/device"
+    assert (sofa.prompt.expires_in, tokens.scope) == (600, "read:balance")
+    source = TokenSource.refreshing(cli, Memory(tokens), resource=BANK)
+    with httpx.Client(base_url=bank_url, auth=BearerAuth(source, bank_url)) as api:
+        assert api.get("/accounts/acme-dev/balance").status_code == 200
+        source.renewed(source.token())
+        assert api.get("/balance").json()["account"] == "acme-dev"
+
+
+def test_the_account_that_a_device_names_is_the_one_that_is_used(node: Node, cli: Server) -> None:
+    sofa = Sofa(node)
+    sign_in(cli, sofa.read, scope="vault:read:balance", resource=VAULT, account="acme-dev", pause=sofa.answer)
+    assert sofa.told == "You can go back to your device"
+
+
+def test_a_no_is_told_at_the_device(node: Node, cli: Server) -> None:
+    sofa = Sofa(node, allow=False)
+    with pytest.raises(NotSignedIn, match="the user said no") as fault:
+        sign_in(cli, sofa.read, scope="read:balance", resource=BANK, pause=sofa.answer)
+    assert (fault.value.error, sofa.told) == ("access_denied", "You said no")
+
+
+def test_who_asks_faster_than_the_server_says_is_slowed_and_asks_less_often(node: Node, cli: Server) -> None:
+    waited: list[float] = []
+
+    def impatient(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sign_in(cli, lambda _: None, scope="read:balance", resource=BANK, pause=impatient)
+    assert waited == [5, 5, 10, 15]
+
+
+def test_a_client_that_is_not_set_up_for_devices_is_told_so(node: Node) -> None:
+    with Server(node.deployment.issuer, Secret("reports", SECRET)) as server, pytest.raises(Refused, match="unauthorized_client"):
+        sign_in(server, lambda _: None, scope="read:balance")
