@@ -1,6 +1,8 @@
 """A bank at the terminal: `login`, `balance`, `send` and `logout` for a person, `service` for a program that acts for itself.
 
 GATEWRIGHT_ISSUER=https://id.acme.test BANK_URL=https://api.acme.test CLIENT_ID=bank-cli python -m examples.clients balance
+
+With the demo: GATEWRIGHT_ISSUER=http://127.0.0.1:8600 BANK_URL=http://localhost:8611/acme-dev
 """
 
 from __future__ import annotations

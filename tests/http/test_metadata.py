@@ -14,7 +14,7 @@ from tests.http.window import asking
 from tests.support.house import ACME, GLOBEX, Node, bearer
 
 WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
-ENDPOINTS = ("authorization", "token", "userinfo", "revocation", "introspection", "end_session")
+ENDPOINTS = ("authorization", "token", "userinfo", "revocation", "introspection", "device_authorization", "end_session")
 
 
 async def document(node: Node, host: str = ACME) -> dict[str, Any]:
@@ -56,6 +56,7 @@ async def test_what_the_standards_ask_for_is_said_and_what_is_off_is_said_to_be_
 
 
 @pytest.mark.proves("RFC 8414", "2")
+@pytest.mark.proves("RFC 8628", "4")
 async def test_every_published_address_answers(node: Node) -> None:
     told = await document(node)
     for name in (*(f"{name}_endpoint" for name in ENDPOINTS), "jwks_uri"):

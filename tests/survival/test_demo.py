@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from examples.demo.layout import Layout
 from tests.support.demo import ROOT, command, demo, free_base
+from tests.support.visitor import Visitor
 
 
 def refused(words: list[str]) -> str:
@@ -50,3 +55,22 @@ def test_a_second_start_keeps_the_data(tmp_path: Path) -> None:
         key = (tmp_path / "root.key").read_bytes()
     with demo(layout, tmp_path):
         assert (tmp_path / "root.key").read_bytes() == key
+
+
+def test_a_visitor_signs_in_at_the_terminal_and_sees_the_balance(tmp_path: Path) -> None:
+    layout = Layout(free_base())
+    paths = os.pathsep.join(str(ROOT / source) for source in ("client/src", "."))
+    told = {"GATEWRIGHT_ISSUER": layout.issuer, "BANK_URL": f"{layout.app('bank API')}/acme-dev", "CLIENT_ID": "bank-cli"}
+    environment = {**os.environ, **told, "PYTHONPATH": paths, "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    with demo(layout, tmp_path / "demo"):
+        words = [sys.executable, "-m", "examples.clients"]
+        with subprocess.Popen([*words, "login"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as login:
+            assert login.stdout is not None
+            shown = re.fullmatch(r"Open (\S+) and enter the code (\S+)\n", login.stdout.readline())
+            assert shown is not None
+            with httpx.Client(base_url=layout.issuer, trust_env=False) as http:
+                heading = Visitor(http, layout.issuer).let_in(f"{shown[1]}?user_code={shown[2]}")
+            assert heading == "You can go back to your device"
+            assert login.wait(30) == 0
+        done = subprocess.run([*words, "balance"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, '"seen by":"bank-cli"' in done.stdout) == (0, True), done
