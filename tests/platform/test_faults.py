@@ -71,6 +71,8 @@ def replaced(old: str, new: str) -> str:
 
 
 SERVICE = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "service"\n'
+DEVICE = SERVICE.replace("service", "device")
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_uris = ["https://s.example/cb"]\n'
 
 
@@ -149,6 +151,11 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
         (SMALL + SPA + 'secret = { env = "LONG" }\n', "this client proves itself without a secret"),
         (SMALL + SPA + 'pkce = "optional"\n', "nothing but PKCE"),
         (SMALL + SPA + 'grant_types = ["client_credentials"]\n', "is for clients that can keep a secret"),
+        (SMALL + SPA + f'grant_types = ["{DEVICE_CODE}"]\n', "is for clients of type device, native, web, whose users sign in elsewhere"),
+        (SMALL + SERVICE + f'grant_types = ["{DEVICE_CODE}"]\n', "a service has no user at a page"),
+        (SMALL + 'grant_types = ["device_code"]\n', "clients[0].grant_types[0]: one of"),
+        (SMALL + DEVICE + 'redirect_uris = ["https://s.example/cb"]\n', 'nothing goes there without the grant type "authorization_code"'),
+        (SMALL + DEVICE + 'grant_types = ["authorization_code"]\n', "at least one is needed, since the answer of a sign-in goes there"),
         (SMALL + SPA + SPA, 'the client "s" stands here twice'),
         (SMALL + SPA.replace('"s"', '"a b"', 1), "a client id has at most 99 letters"),
         (SMALL + '[[apps]]\nslug = "x"\n', "apps[0].manifest: this key is missing"),
@@ -157,6 +164,16 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
 async def test_what_cannot_be_is_refused_with_a_sentence(text: str, said: str, played: Played) -> None:
     played.environ |= {"SHORT": "x" * 31, "LONG": "x" * 1100, "TINY": "1234567"}
     assert [fault for fault in await played.faults(text) if said in fault]
+
+
+async def test_a_device_needs_neither_a_secret_nor_an_address_nor_the_name_of_its_grant(played: Played) -> None:
+    await played.apply(SMALL + DEVICE)
+    client = await played.client("s")
+    assert client.settings.grant_types == (DEVICE_CODE, "refresh_token")
+    assert (client.public, client.settings.redirect_uris) == (True, ())
+    both = f'grant_types = ["authorization_code", "{DEVICE_CODE}"]\nredirect_uris = ["http://127.0.0.1/cb"]\n'
+    await played.apply(SMALL + DEVICE.replace('"device"', '"native"') + both)
+    assert (await played.client("s")).settings.type == "native"
 
 
 async def test_what_there_is_already_may_be_referred_to(played: Played) -> None:
