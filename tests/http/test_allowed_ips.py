@@ -37,7 +37,11 @@ async def at_me(node: Node, token: str, peer: str) -> Answer:
     return await node.ask("GET", "/v1/me", headers=(bearer(token),), peer=peer)
 
 
-PLACES = [at_token, at_revoke, at_introspect, at_userinfo, at_me]
+async def at_device_authorization(node: Node, _: str, peer: str) -> Answer:
+    return await node.post("/device_authorization", {"scope": "openid"}, basic("office-only"), peer=peer)
+
+
+PLACES = [at_token, at_revoke, at_introspect, at_userinfo, at_me, at_device_authorization]
 
 
 @pytest.mark.parametrize("place", PLACES)

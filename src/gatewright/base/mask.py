@@ -31,7 +31,7 @@ _LOOKS_SECRET: Final = re.compile(
         | \$argon2[a-z]{{1,2}}\$ [^\s"']+
         | \b (?: basic | bearer | dpop ) \s+ [A-Za-z0-9._~+/=-]{{6,}}
         | \b (?: access_token | assertion | client_assertion | client_secret | code | code_verifier | id_token | id_token_hint | password
-               | refresh_token | subject_token | token ) (?: ["']? \s* [=:] \s* ["']? ) [^\s&"',;)}}]+
+               | refresh_token | subject_token | token | user_code ) (?: ["']? \s* [=:] \s* ["']? ) [^\s&"',;)}}]+
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
