@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gatewright.audit.book import entries
 from gatewright.base import ids
 from gatewright.oauth.errors import AccessDenied, AuthorizationPending
 from gatewright.oauth.issuer import Issuer
@@ -90,7 +92,14 @@ async def test_a_no_is_told_to_the_device(browser: Browser, ground: Playground, 
     assert "You said no" in done.text
     with pytest.raises(AccessDenied):
         await poll(ground, begun)
-    assert (await ground.audited())[-1] == "device.denied"
+    entry = (await entries(ground.store, b.TENANT))[0]
+    assert (entry.act, entry.actor, entry.subject) == (
+        "device.denied",
+        ids.show(ids.USER, b.PERSON),
+        ids.show(ids.AUTHORIZATION, number_of(begun)),
+    )
+    assert msgspec.json.decode(entry.detail) == {"client": ids.show(ids.CLIENT, b.CLIENT), "network": "203.0.113.0/24"}
+    assert entry.address == "203.0.113.7"
 
 
 async def test_allowing_nothing_is_a_no(browser: Browser, ground: Playground) -> None:

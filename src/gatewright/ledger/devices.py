@@ -69,7 +69,6 @@ ANSWER: Final = Query(
         WHERE id = :id AND tenant = :tenant AND expires_at > :now AND (answer IS NULL OR answered_by = :attempt)
     RETURNING device_digest""",
 )
-NETWORK: Final = Query(str, "SELECT network FROM device_request WHERE id = :id")
 
 
 class Devices:
@@ -131,12 +130,7 @@ async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAutho
     opened = await tx.one(OPEN, **row_of(replace(new, grant=grant.id, code=code)))
     if opened is None:
         raise NotUnique("another authorization has this id")
-    detail = {
-        "client": ids.show(ids.CLIENT, new.client),
-        "grant": ids.show(ids.GRANT, grant.id),
-        "network": await tx.one(NETWORK, id=number) or "",
-    }
-    await _record(tx, at, Act.DEVICE_ALLOWED, new.tenant, new.person, number, address, detail)
+    await _record(tx, at, Act.DEVICE_ALLOWED, new.person, number, address, {"grant": ids.show(ids.GRANT, grant.id)})
     return True
 
 
@@ -144,10 +138,14 @@ async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attemp
     """Answer no if nobody answered before. A unit of work."""
     if await tx.one(ANSWER, id=number, tenant=tenant, answer="denied", now=at.now, attempt=attempt) is None:
         return False
-    await _record(tx, at, Act.DEVICE_DENIED, tenant, person, number, address, {"network": await tx.one(NETWORK, id=number) or ""})
+    await _record(tx, at, Act.DEVICE_DENIED, person, number, address, {})
     return True
 
 
-async def _record(tx: Tx, at: Moment, act: Act, tenant: int, person: int, number: int, address: str, detail: Mapping[str, object]) -> None:
+async def _record(tx: Tx, at: Moment, act: Act, person: int, number: int, address: str, more: Mapping[str, object]) -> None:
+    """Write who answered which client's device, and from which network it asked, since that is what tells a thief's request."""
+    request = await tx.one(FIND, id=number)
+    assert request is not None  # noqa: S101 - it was answered in this transaction
     actor = By(ids.show(ids.USER, person) if person else "", address=address)
-    await record(tx, at, tenant=tenant, actor=actor, act=act, subject=ids.show(ids.AUTHORIZATION, number), detail=detail)
+    detail = {"client": ids.show(ids.CLIENT, request.client), "network": request.network, **more}
+    await record(tx, at, tenant=request.tenant, actor=actor, act=act, subject=ids.show(ids.AUTHORIZATION, number), detail=detail)
