@@ -88,6 +88,7 @@ async def test_the_user_is_told_that_a_device_is_let_in_which_and_from_where(
 
 async def test_a_no_is_told_to_the_device(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
     await enter(browser, begun["user_code"])
+    browser.address = "198.51.100.7"
     done = await browser.press("deny")
     assert "You said no" in done.text
     with pytest.raises(AccessDenied):
@@ -98,8 +99,8 @@ async def test_a_no_is_told_to_the_device(browser: Browser, ground: Playground, 
         ids.show(ids.USER, b.PERSON),
         ids.show(ids.AUTHORIZATION, number_of(begun)),
     )
-    assert msgspec.json.decode(entry.detail) == {"client": ids.show(ids.CLIENT, b.CLIENT), "network": "203.0.113.0/24"}
-    assert entry.address == "203.0.113.7"
+    both = {"asked_from": "203.0.113.0/24", "answered_from": "198.51.100.0/24"}
+    assert msgspec.json.decode(entry.detail) == {"client": ids.show(ids.CLIENT, b.CLIENT), **both}
 
 
 async def test_allowing_nothing_is_a_no(browser: Browser, ground: Playground) -> None:

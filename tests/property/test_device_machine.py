@@ -163,4 +163,4 @@ class Devices(RuleBasedStateMachine):
 
 
 def test_devices_are_told_on_both_nodes_what_the_model_says() -> None:
-    run_state_machine_as_test(Devices, settings=settings(max_examples=60, stateful_step_count=30))  # type: ignore[arg-type]  # a class is a factory
+    run_state_machine_as_test(Devices, settings=settings(max_examples=60, stateful_step_count=30))

@@ -18,9 +18,9 @@ from tests.support.world import Param, Playground
 PUBLIC: dict[str, Param] = {"client_id": "budget-buddy", "client_secret": None}
 
 
-def a_device(**settings: object) -> Client:
+def a_device(**settings: Any) -> Client:  # noqa: ANN401 - as `builders.a_client` has them
     """A third-party program on a device, which keeps no secret."""
-    ordinary: dict[str, object] = {
+    ordinary: dict[str, Any] = {
         "type": "device",
         "token_endpoint_auth_method": "none",
         "grant_types": (GRANT_TYPE, "refresh_token"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from gatewright.audit.book import Act, By, record
+from gatewright.audit.book import Act, record
 from gatewright.base import ids
+from gatewright.base.networks import network_of
 from gatewright.ledger.grants import give, giving_of
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.oauth.authorization import CodeTerms
@@ -143,9 +144,10 @@ async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attemp
 
 
 async def _record(tx: Tx, at: Moment, act: Act, person: int, number: int, address: str, more: Mapping[str, object]) -> None:
-    """Write who answered which client's device, and from which network it asked, since that is what tells a thief's request."""
+    """Write who answered which client's device, and from which networks it asked and was answered: that is what tells a thief's request."""
     request = await tx.one(FIND, id=number)
     assert request is not None  # noqa: S101 - it was answered in this transaction
-    actor = By(ids.show(ids.USER, person) if person else "", address=address)
-    detail = {"client": ids.show(ids.CLIENT, request.client), "network": request.network, **more}
-    await record(tx, at, tenant=request.tenant, actor=actor, act=act, subject=ids.show(ids.AUTHORIZATION, number), detail=detail)
+    actor, subject = ids.show(ids.USER, person) if person else "", ids.show(ids.AUTHORIZATION, number)
+    client = ids.show(ids.CLIENT, request.client)
+    detail = {"client": client, "asked_from": request.network, "answered_from": network_of(address), **more}
+    await record(tx, at, tenant=request.tenant, actor=actor, act=act, subject=subject, detail=detail)
