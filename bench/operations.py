@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from bench.load import Request, body_of, fire, get, header_of, post
 from bench.seed import Flavour, Seeder, spread
-from bench.world import BANK, BANK_SCOPES, CHALLENGE, EVENTS, EVENTS_SCOPES, REDIRECT, SECRETS, SERVICE, VERIFIER, WEB, Cast
+from bench.world import BANK, BANK_SCOPES, CHALLENGE, DEVICE, EVENTS, EVENTS_SCOPES, REDIRECT, SECRETS, SERVICE, VERIFIER, WEB, Cast
+from gatewright.oauth.device import GRANT_TYPE
 
 POOL: Final = 1000  # different tokens shown in turn where showing one changes nothing
 _JWTS: Final = 200
@@ -134,6 +135,11 @@ def _turns(requests: list[bytes], count: int) -> list[Request]:
     return [requests[index] for index in spread(list(range(len(requests))), count)]
 
 
+def _device_wait(stage: Stage, count: int) -> list[Request]:
+    form = f"grant_type={quote(GRANT_TYPE, safe='')}&client_id={DEVICE}"
+    return [post(stage.host, "/token", f"{form}&device_code={code}") for code in stage.seeder.devices(count)]
+
+
 def _revoke(stage: Stage, count: int) -> list[Request]:
     return [_given_back(stage, stage.seeder.access_token(number)) for number in stage.seeder.rows_of("openid", count)]
 
@@ -223,6 +229,14 @@ OPERATIONS: Final = (
     ),
     Operation(name="revoke", says="revocation, access token", prepare=_revoke, proof=b"", target=(90, 140)),
     Operation(name="revoke-refresh", says="revocation, refresh token", prepare=_revoke_refresh, proof=b"", target=(90, 140)),
+    Operation(
+        name="device-wait",
+        says="a device asks whether its user answered, and waits",
+        prepare=_device_wait,
+        proof=b'"authorization_pending"',
+        target=(60, 85),
+        good=frozenset({400}),
+    ),
     Operation(
         name="discovery",
         says="discovery",

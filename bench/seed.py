@@ -13,13 +13,14 @@ from typing import Final, Literal, cast
 from msgspec import Struct
 
 from bench.raw import Raw, Row
-from bench.world import BANK, BANK_SCOPES, CHALLENGE, EVENTS, EVENTS_SCOPES, PROFILE_OF_USER, REDIRECT, Cast
+from bench.world import BANK, BANK_SCOPES, CHALLENGE, DEVICE, EVENTS, EVENTS_SCOPES, PROFILE_OF_USER, REDIRECT, Cast
 from gatewright.base.digest import Kind, b64, digest, with_id
 from gatewright.base.moment import SystemClock
 from gatewright.keys.root import RootKey
 from gatewright.keys.sealer import RootSealer
 from gatewright.oauth import refresh
 from gatewright.oauth.authorization import Redeemable
+from gatewright.oauth.device import INTERVAL
 from gatewright.oauth.handle import Handle, new_jti, seal
 from gatewright.oauth.issuer import Issuer, Policy
 
@@ -45,6 +46,10 @@ _PERSON: Final = ("id", "tenant", "kind", "email", "email_key", "email_verified_
 _SESSION: Final = (
     "id", "tenant", "issuer", "person", "person_epoch", "digest", "auth_time", "acr", "amr", "agent", "address", "created_at", "seen_at",
     "idle_until", "until", "lasting",
+)  # fmt: skip
+_DEVICE_REQUEST: Final = (
+    "id", "tenant", "issuer", "client", "device_digest", "user_digest", "scopes", "resources", "account", "network", "asked_at",
+    "expires_at", "poll_interval",
 )  # fmt: skip
 _MEMBERSHIP: Final = ("id", "tenant", "person", "account", "roles", "created_at")
 
@@ -157,6 +162,21 @@ class Seeder:
         ]  # fmt: skip
         self._raw.insert("session", _SESSION, rows)
         return list(cookies.values())
+
+    def devices(self, count: int) -> list[str]:
+        """Have that many devices wait for their users; return their codes."""
+        at, stage = self._clock.moment(), self._cast
+        client = self._raw.rows(f"SELECT id FROM client WHERE client_id = '{DEVICE}'")[0][0]  # noqa: S608
+        codes = {number: with_id(Kind.DEVICE_CODE, number, _secret("device", number)) for number in [at.id() for _ in range(count)]}
+        rows = [
+            (
+                number, stage.tenant, stage.origin, client, digest(Kind.DEVICE_CODE, stage.tenant, code), str(number), "openid", "", "",
+                "203.0.113.0/24", at.now, at.now + 7200, INTERVAL,
+            )
+            for number, code in codes.items()
+        ]  # fmt: skip
+        self._raw.insert("device_request", _DEVICE_REQUEST, rows)
+        return list(codes.values())
 
     def _row(self, number: int, flavour: Flavour, person: int, now: int, *, used: bool) -> Row:
         stage = self._cast

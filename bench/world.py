@@ -1,4 +1,4 @@
-"""The platform on which the benchmarks run: two APIs, six scopes, two roles, one user, two clients."""
+"""The platform on which the benchmarks run: two APIs, six scopes, two roles, one user, three clients."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ BANK_SCOPES: Final = ("read:balance", "transfer:funds", "list:payees")
 EVENTS_SCOPES: Final = ("create:events", "update:events", "view:events")
 WEB: Final = "bench-web"
 SERVICE: Final = "bench-service"
+DEVICE: Final = "bench-device"
 REDIRECT: Final = "http://localhost:8601/callback"
 EMAIL_OF_USER: Final = "user@bench.test"
 VERIFIER: Final = "benchmark-verifier-0123456789-0123456789-0123456789"
@@ -106,6 +107,12 @@ type        = "service"
 grant_types = ["client_credentials"]
 scopes      = ["read:balance", "transfer:funds", "list:payees", "create:events", "update:events", "view:events"]
 secret      = {{ env = "BENCH_SERVICE_SECRET" }}
+
+[[clients]]
+client_id   = "bench-device"
+client_name = "Bench device"
+type        = "device"
+scopes      = ["openid", "read:balance"]
 """
 
 # With name, e-mail and whether it is verified, and `sub`: eight claims at userinfo.
