@@ -11,7 +11,7 @@ from gatewright.oauth.answer import Sent
 from gatewright.oauth.authorization import CodeTerms
 from gatewright.oauth.authorize import consent_of, deny_device, opened, said
 from gatewright.oauth.device import Told, Waiting
-from gatewright.oauth.next_step import Answer, AskConsent, Refuse, next_step
+from gatewright.oauth.next_step import Answer, AskConsent, next_step
 from gatewright.oauth.redirect_uri import NOWHERE
 from gatewright.oauth.request import AuthorizationRequest, ReturnTo
 from gatewright.oauth.visit import Given
@@ -62,10 +62,10 @@ async def allow(
     assert visitor is not None  # noqa: S101 - somebody is asked
     assert waiting is not None  # noqa: S101 - a device is answered
     granted, declined = said(situation, step, ticked)
-    meant = next_step(_as_if_given(situation, visitor, granted, declined))
-    if not granted or isinstance(meant, Refuse):
+    if not granted:
         return await deny_device(waiting, issuer, front, at, person=visitor.person, address=address)
-    assert isinstance(meant, Answer)  # noqa: S101 - everything else was asked before
+    meant = next_step(_as_if_given(situation, visitor, granted, declined))
+    assert isinstance(meant, Answer)  # noqa: S101 - everything else was asked before, and some of what was possible is given
     number = waiting.id
     terms = CodeTerms(digest="", expires_at=waiting.expires_at, challenge=None, redirect_uri=None)
     # It is the device's, not this browser's: it goes on when the user signs out here.
