@@ -157,7 +157,7 @@ def test_a_code_that_is_over_is_told_at_the_page_and_at_the_terminal(node: Node,
         page.get_by_role("button", name="Allow").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("This code is over")
         clean(page)
-        page.get_by_role("link", name="here").click()
+        page.get_by_role("link", name="enter that one").click()
         page.get_by_label("Code").fill(terminal.code)
         page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("alert")).to_contain_text("No device waits with this code.")
