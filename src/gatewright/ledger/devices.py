@@ -1,7 +1,7 @@
 """Devices that wait for their users (RFC 8628): asked, looked at, answered once. Implements `oauth.ports.Devices`.
 
 A device that waits asks again and again, so asking writes nothing: when it asked last is remembered by each process for itself, and
-only that it must wait longer is written, which all of them read (`docs/decisions/0026`).
+only that it must wait longer is written, which all of them read (`docs/decisions/0025`).
 """
 
 from __future__ import annotations
