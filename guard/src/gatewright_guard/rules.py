@@ -16,6 +16,7 @@ from gatewright_guard.decide import Requirement
 MAX_TARGET: Final = 8192
 """Characters of a request target that are looked at; the usual servers take no longer one."""
 
+_DEEPEST: Final = 64  # segments of a path for which the rules are kept sorted out
 _USUAL: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,30}")
 _HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(?::[0-9]{1,5})?")
@@ -54,6 +55,8 @@ class Rules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._routes = tuple(_Route(rule) for rule in rules)
+        # By method and number of segments: in a table of a hundred rules few are about such a request.
+        self._sorted: dict[tuple[str, int], tuple[_Route, ...]] = {}
         self.scopes = tuple(dict.fromkeys(name for route in self._routes for name in route.scopes))
         """Every scope that a rule names."""
         self.by_host = any(route.host is not None for route in self._routes)
@@ -69,8 +72,8 @@ class Rules:
         # Of a request without a readable host nobody knows which of the rules the application would go by.
         if self.by_host and name is None:
             return None
-        for route in self._routes:
-            if route.fits(method, segments, name):
+        for route in self._about(method, len(segments)):
+            if route.fits(segments, name):
                 return Match(route.rule, route.account(segments))
         return None
 
@@ -85,12 +88,21 @@ class Rules:
             return None
         # Where all letters are small on both sides, a rule that may fit does. An escape may stand for a letter that is not.
         small = "%" not in target and target == target.casefold()
-        for route in self._routes:
-            if route.fits(method, segments, name):
+        for route in self._about(method, len(segments)):
+            if route.fits(segments, name):
                 return Match(route.rule, route.account(segments))
-            if not (small and route.small) and route.may_fit(method, segments, name):
+            if not (small and route.small) and route.may_fit(segments, name):
                 return None
         return None
+
+    def _about(self, method: str, count: int) -> tuple["_Route", ...]:
+        """The rules for a method and so many segments, in their order."""
+        found = self._sorted.get((method, count))
+        if found is None:
+            found = tuple(route for route in self._routes if route.about(method, count))
+            if method in _USUAL and count <= _DEEPEST:
+                self._sorted[method, count] = found
+        return found
 
 
 def is_method(text: str) -> bool:
@@ -132,28 +144,26 @@ class _Route:
         needs = self.rule.needs
         return () if needs is None else (*needs.all_of, *needs.any_of)
 
-    def fits(self, method: str, segments: Sequence[str], host: str | None) -> bool:
-        """Whether the rule is about such a request."""
-        if not self._about(method, segments, host):
+    def about(self, method: str, count: int) -> bool:
+        """Whether the rule is for a method and a path of so many segments."""
+        if count < self.least or (count > self.least and not self.open_ended):
+            return False
+        return self.methods is None or method in self.methods
+
+    def fits(self, segments: Sequence[str], host: str | None) -> bool:
+        """Whether the rule, being about such a request, is about this one."""
+        if self.host is not None and self.host != host:
             return False
         for place, literal in self.literals:  # noqa: SIM110 - a generator is dearer, and this stands before each request
             if segments[place] != literal:
                 return False
         return True
 
-    def may_fit(self, method: str, segments: Sequence[str], host: str | None) -> bool:
+    def may_fit(self, segments: Sequence[str], host: str | None) -> bool:
         """Whether it is for an application to which small and capital letters are the same."""
-        if not self._about(method, segments, host):
+        if self.host is not None and self.host != host:
             return False
         return all(segments[place].casefold() == literal for place, literal in self.folded)
-
-    def _about(self, method: str, segments: Sequence[str], host: str | None) -> bool:
-        count = len(segments)
-        if count < self.least or (count > self.least and not self.open_ended):
-            return False
-        if self.methods is not None and method not in self.methods:
-            return False
-        return self.host is None or self.host == host
 
     def account(self, segments: Sequence[str]) -> str | None:
         """The account that the path names, if the rule says that it names one."""

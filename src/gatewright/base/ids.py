@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -19,6 +20,8 @@ PREFIXES: Final = frozenset(
 )
 
 
+# The same users, accounts and authorizations are named again and again, for as long as their tokens are used.
+@lru_cache(maxsize=8192)
 def show(prefix: str, number: int) -> str:
     """Return an id's text, such as `us_01h2v5c8n4k7e`; texts of one kind sort as their numbers do."""
     pairs = _PAIRS

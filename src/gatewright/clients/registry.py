@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -35,9 +35,9 @@ class Registry:
         number = await self._numbers.get((tenant, client_id))
         return None if number is None else await self._clients.get((tenant, number))
 
-    async def client_by_row(self, tenant: int, number: int) -> Client | None:
+    def client_by_row(self, tenant: int, number: int) -> Coroutine[Any, Any, Client | None]:
         """Return a client by its row."""
-        return await self._clients.get((tenant, number))
+        return self._clients.get((tenant, number))
 
     def changed(self, kind: str, tenant: int, subject: int) -> None:
         """Hear that something was changed, here or elsewhere."""

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 from gatewright.base.digest import b64, hmac_sha256, unb64
 from gatewright.keys.root import KeyFault, RootKey
+from gatewright.oauth.handle import Handles
 
 DAY: Final = 86400
 NONCE: Final = 12
@@ -25,10 +26,11 @@ _Lock = tuple[AESGCMSIV, bytes, bytes]
 class RootSealer:
     """The `Sealer` port. Every node that has the root key has the key of every day, so none must be handed around."""
 
-    __slots__ = ("_ciphers", "_macs", "_root")
+    __slots__ = ("_ciphers", "_macs", "_root", "handles")
 
     def __init__(self, root: RootKey) -> None:
         self._root = root
+        self.handles: Final = Handles()
         self._ciphers: dict[tuple[int, str, int], _Lock] = {}
         self._macs: dict[tuple[str, int], bytes] = {}
         _cipher(root.derive("self-test"))

@@ -86,15 +86,21 @@ class NoAccess(Struct, frozen=True):
 UNKNOWN: Final = NoAccess()
 
 
-async def present(text: str, issuer: Issuer, world: World, *, now: int, address: str | None = None) -> Access | NoAccess:
-    """Return what an access token may at this moment, or why nothing. `address` is its holder's, where that is known."""
+async def present(
+    text: str, issuer: Issuer, world: World, *, now: int, address: str | None = None, catalogue: Catalogue | None = None
+) -> Access | NoAccess:
+    """Return what an access token may at this moment, or why nothing. `address` is its holder's, where that is known.
+
+    `catalogue` is the tenant's, from whoever asked for it a moment ago.
+    """
     token = await opened(text, issuer, world, now=now)
     if token is None:
         return UNKNOWN
     standing = await world.ledger.standing(token.authorization, mark=mark_of(issuer.tenant, token.jti))
     if standing is None or standing.tenant != issuer.tenant or standing.issuer != issuer.url or not proved(text, token, standing):
         return UNKNOWN
-    catalogue = await world.directory.catalogue(issuer.tenant)
+    if catalogue is None:
+        catalogue = await world.directory.catalogue(issuer.tenant)
     client = await world.directory.client_by_row(issuer.tenant, standing.client)
     if token.form is Form.STANDING:
         token = structs.replace(token, api=_api_of(standing, catalogue, client))

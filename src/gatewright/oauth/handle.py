@@ -7,6 +7,8 @@ sealing key alone nor the database alone makes one. What it says of scopes is on
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
+from hashlib import sha256
 from struct import Struct as Layout
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +33,7 @@ _KEY_BYTES: Final = 32
 _FIXED: Final = Layout(f">Q{JTI_BYTES}sQIIIB")
 _ACTOR: Final = Layout(">Q")
 _HAS_KEY, _HAS_ACTOR, _NARROWED = 1, 2, 4
+_KEPT: Final = 8192  # handles, half a kilobyte each
 _LONGEST_PLAIN: Final = (200 - len(Kind.ACCESS)) * 3 // 4 - 30  # bytes; key id, nonce and tag of the seal take thirty
 
 
@@ -50,6 +53,31 @@ class Handle(Struct, frozen=True):
     named: bytes = ALL
     signed: bytes = b""
     mac: bytes = b""
+
+
+class Handles:
+    """Handles that were opened, by the digest of their text: what a text holds never changes, and only what was sealed is here.
+
+    Nothing is said of whether one is still good: that is asked of the row each time. A sealer has one of these.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Handle] = {}
+
+    def of(self, name: bytes, now: int) -> Handle | None:
+        """Return a handle that was opened before, while it is in time; of another the key of its day may be gone."""
+        known = self._known.get(name)
+        return known if known is not None and known.iat <= now < known.exp else None
+
+    def add(self, name: bytes, handle: Handle) -> None:
+        """Remember a handle, unless it lives longer than any that is made here."""
+        if handle.exp - handle.iat > LONGEST:
+            return
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[name] = handle
 
 
 def new_jti(at: Moment) -> str:
@@ -75,9 +103,16 @@ def open_handle(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Handle |
     """
     if not text.startswith(Kind.ACCESS):
         return None
+    name = sha256(f"{issuer.tenant}\0{issuer.url}\0{text}".encode("utf-8", "surrogatepass")).digest()
+    known = sealer.handles.of(name, now)
+    if known is not None:
+        return known
     sealed = unb64(text[len(Kind.ACCESS) :])
     plain = None if sealed is None else sealer.unseal(issuer.tenant, issuer.url, sealed, now=now)
-    return None if plain is None else unpack(plain)
+    handle = None if plain is None else unpack(plain)
+    if handle is not None:
+        sealer.handles.add(name, handle)
+    return handle
 
 
 def authentic(handle: Handle, standing: Standing) -> bool:
@@ -119,6 +154,8 @@ def unpack(plain: bytes) -> Handle | None:
     return Handle(number, b64(jti), api, iat, exp, epoch, cnf, act, named, signed, mac)
 
 
+# The same few bytes under the same secret again and again, for as long as a token is used.
+@lru_cache(maxsize=_KEPT)
 def _mac(access_secret: str, signed: bytes) -> bytes:
     return hmac_sha256(access_secret.encode(), signed)[:_MAC_BYTES]
 

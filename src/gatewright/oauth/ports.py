@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.client import Client
     from gatewright.oauth.device import Begun, DeviceRequest, NewDeviceRequest, Polled
     from gatewright.oauth.finding import Finding
+    from gatewright.oauth.handle import Handles
     from gatewright.oauth.report_only import Breach
     from gatewright.oauth.scope_use import Counted
     from gatewright.oauth.showing import Showing, Shown, Weakness
@@ -161,6 +162,10 @@ class Signer(Protocol):
 
 class Sealer(Protocol):
     """Seals opaque access tokens and signs refresh tokens with keys derived from the root key (`keys` implements it)."""
+
+    @property
+    def handles(self) -> Handles:
+        """The handles that were opened with these keys."""
 
     def seal(self, tenant: int, issuer: str, plain: bytes, *, now: int, nonce: bytes) -> bytes:
         """Return key id, nonce and ciphertext under the key of the day (AES-256-GCM-SIV)."""

@@ -62,7 +62,7 @@ async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Iss
     match = catalogue.rules(api).match_target(original.method, original.target, original.host)
     if match is not None and match.rule.needs is None:
         return OPEN
-    answer = await _decided(original, match, api, issuer, world, at)
+    answer = await _decided(original, match, api, catalogue, issuer, world, at)
     if isinstance(answer, Allowed):
         world.usage.count("verified", issuer.tenant, api.id)
         if match is not None:
@@ -75,7 +75,9 @@ async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Iss
     return structs.replace(answer, realm=api.audience, resource_metadata=_about(api, issuer))
 
 
-async def _decided(original: Original, match: Match | None, api: Api, issuer: Issuer, world: World, at: Moment) -> Allowed | Refusal:
+async def _decided(
+    original: Original, match: Match | None, api: Api, catalogue: Catalogue, issuer: Issuer, world: World, at: Moment
+) -> Allowed | Refusal:
     needs = _ANY_TOKEN if match is None or match.rule.needs is None else match.rule.needs
     account = None if match is None else match.account
     try:
@@ -85,7 +87,7 @@ async def _decided(original: Original, match: Match | None, api: Api, issuer: Is
         return structs.replace(refused(fault.cause), status=401)
     if sent is None:
         return NO_TOKEN
-    found = await present(sent.token, issuer, world, now=at.now, address=original.address)
+    found = await present(sent.token, issuer, world, now=at.now, address=original.address, catalogue=catalogue)
     if isinstance(found, Access) and found.api is not None and found.api.id == api.id:
         world.usage.count("verified", issuer.tenant, found.client.id)
         world.uses.used(found.standing.grant, at.now)
@@ -113,11 +115,6 @@ def _about(api: Api, issuer: Issuer) -> str | None:
 _scopes: Final = lru_cache(maxsize=1024)(scope_set)
 
 
-@lru_cache(maxsize=4096)
-def _account(number: int) -> str:
-    return ids.show(ids.ACCOUNT, number)
-
-
 def _claims(access: Access, issuer: Issuer) -> Claims:
     """Return what introspection would say to the API, as its guard reads it."""
     standing, token = access.standing, access.token
@@ -130,7 +127,7 @@ def _claims(access: Access, issuer: Issuer) -> Claims:
         exp=token.exp,
         iat=token.iat,
         jti=token.jti,
-        account_id=_account(standing.account) if standing.account else None,
+        account_id=ids.show(ids.ACCOUNT, standing.account) if standing.account else None,
         account=standing.account_slug,
         authorization_id=ids.show(ids.AUTHORIZATION, standing.id),
         reach=_scopes("" if standing.account else access.allowed.reach),

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gatewright.app import House
 from gatewright.web.asgi import Gate
 from gatewright.web.ask import BODY_LIMIT
+from gatewright.web.cycle import Cycle
 from gatewright.web.feed import CUT
 from gatewright.web.tls_ask import TlsAsk
 
@@ -89,18 +90,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request line."""
-        self._count(len(url))
+        self._size += len(url)
+        if self._size > self.head_limit:
+            raise HeadTooLarge
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._count(len(name) + len(value) + 4)  # with colon, space and line end
-        super().on_header(name, value)
-
-    def _count(self, more: int) -> None:
-        self._size += more
-        if self._size > self.head_limit:
+        size = self._size = self._size + len(name) + len(value) + 4  # with colon, space and line end
+        if size > self.head_limit:
             raise HeadTooLarge
+        name = name.lower()
+        if name == b"expect":
+            super().on_header(name, value)
+        else:
+            self.headers.append((name, value))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as its parent has it
+        # The parent names the class of its cycles itself. Ours differs in one method and in nothing that it holds.
+        cycle.__class__ = Cycle
+        super()._start_asgi_task(cycle, app)
 
 
 class Server(uvicorn.Server):

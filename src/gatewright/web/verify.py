@@ -43,7 +43,8 @@ _FORWARDED: Final = (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-ho
 _FORWARDED_FOR: Final = b"x-forwarded-for"
 # nginx keeps nothing whose Vary has more than 128 bytes, so each way of asking names its own headers alone.
 _ALWAYS: Final = (b"authorization", CREDENTIALS, _FORWARDED_FOR)
-_VARY: Final[dict[tuple[bytes, ...], bytes]] = {names: b", ".join((*_ALWAYS, *names)) for names in (_NGINX, _FORWARDED, (b"host",))}
+_OWN: Final = (b"host",)
+_VARY: Final[dict[tuple[bytes, ...], bytes]] = {names: b", ".join((*_ALWAYS, *names)) for names in (_NGINX, _FORWARDED, _OWN)}
 
 Header = tuple[bytes, bytes]
 _NOT_KEPT: Final = [NO_STORE]
@@ -117,7 +118,7 @@ class VerifyDoor:
     def _original(self, scope: Scope, head: dict[bytes, bytes], names: tuple[bytes, ...]) -> Original:
         authorization = head.get(b"authorization")
         if scope["path"] == ADDRESS:
-            method, target, host = [head.get(name, b"").decode("latin-1") for name in names]
+            method, target, host = head[names[0]].decode("latin-1"), head[names[1]].decode("latin-1"), head[names[2]].decode("latin-1")
         else:
             raw: bytes = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
             # Whoever writes the prefix itself in another way does not get it cut off: what is left matches nothing.
@@ -125,14 +126,14 @@ class VerifyDoor:
             query: bytes = scope["query_string"]
             target += "?" + query.decode("latin-1") if query else ""
             method, host = scope["method"], head.get(b"host", b"").decode("latin-1")
-        forwarded = head.get(_FORWARDED_FOR, b"").decode("latin-1").split(",")
+        forwarded = head.get(_FORWARDED_FOR, b"").decode("latin-1")
         trusted = self._house.trusted_proxies
         return Original(
             method=method,
             target=target,
             host=host,
             authorization=() if authorization is None else _authorization(authorization),
-            address=told_address(forwarded, trusted) if trusted else forwarded[-1].strip(),
+            address=told_address(forwarded.split(","), trusted) if trusted else forwarded.rpartition(",")[2].strip(),
         )
 
     def _tell(self, scope: Scope, at: Moment, error: str, why: str) -> None:
@@ -221,11 +222,11 @@ def _names(scope: Scope, head: dict[bytes, bytes]) -> tuple[bytes, ...]:
         HttpFault: there is none of the two sets, or some of both.
     """
     if scope["path"] != ADDRESS:
-        return (b"host",)
-    found = [names for names in (_NGINX, _FORWARDED) if any(name in head for name in names)]
-    if len(found) != 1 or not all(name in head for name in found[0]):
+        return _OWN
+    found = tuple([name for name in (*_NGINX, *_FORWARDED) if name in head])
+    if found not in (_NGINX, _FORWARDED):
         raise HttpFault(403, "send X-Original-Method, -URI and -Host or X-Forwarded-Method, -Uri and -Host, and not both")
-    return found[0]
+    return found
 
 
 def _authorization(raw: bytes) -> tuple[str, ...]:
@@ -270,6 +271,7 @@ def _listed(scopes: frozenset[str]) -> bytes:
     return _plain(" ".join(sorted(scopes)))
 
 
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> bytes:
     """Return a value as visible ASCII and spaces; anything else, and the percent sign with it, is percent-encoded as UTF-8."""
     if text.isascii() and text.isprintable() and "%" not in text:
