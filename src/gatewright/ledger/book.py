@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gatewright.audit.book import Act, entry_of
 from gatewright.audit.weaknesses import Use, used
@@ -21,7 +21,7 @@ from gatewright.oauth.ports import Redemption
 from gatewright.store import NotUnique, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from gatewright.base.moment import Clock, Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
@@ -147,9 +147,9 @@ class Book:
         self._back_end = BackEnd(store, clock, limit)
         self._clean_ups = CleanUps(store)
 
-    async def standing(self, number: int, *, mark: str = "") -> Standing | None:
+    def standing(self, number: int, *, mark: str = "") -> Coroutine[Any, Any, Standing | None]:
         """Read an authorization with all that it depends on."""
-        return await self._store.one(STANDING, id=number, mark=mark)
+        return self._store.one(STANDING, id=number, mark=mark)
 
     async def redeemable(self, number: int) -> Redeemable | None:
         """Read an authorization with that by which its code and refresh tokens are judged."""

@@ -93,7 +93,7 @@ async def present(
 
     `catalogue` is the tenant's, from whoever asked for it a moment ago.
     """
-    token = await opened(text, issuer, world, now=now)
+    token = _handed(text, issuer, world, now) if text.startswith(Kind.ACCESS) else await opened(text, issuer, world, now=now)
     if token is None:
         return UNKNOWN
     standing = await world.ledger.standing(token.authorization, mark=mark_of(issuer.tenant, token.jti))
@@ -119,11 +119,10 @@ async def present(
 
 async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token | None:
     """Return what a text says if this issuer made it as an access token; whether it is still good is another question."""
+    if text.startswith(Kind.ACCESS):
+        return _handed(text, issuer, world, now)
     if len(text) > MAX_TOKEN:
         return None
-    if text.startswith(Kind.ACCESS):
-        handle = open_handle(text, issuer, world.sealer, now)
-        return None if handle is None else _of_handle(handle)
     if text.startswith(Kind.STANDING):
         parts = split(Kind.STANDING, text, STANDING_BYTES)
         return None if parts is None else Token(Form.STANDING, parts[0], None, OPENID_API, None, None)
@@ -138,7 +137,10 @@ async def opened(text: str, issuer: Issuer, world: World, *, now: int) -> Token 
     return _of_jwt(payload, await world.directory.catalogue(issuer.tenant))
 
 
-def _of_handle(handle: Handle) -> Token:
+def _handed(text: str, issuer: Issuer, world: World, now: int) -> Token | None:
+    handle = open_handle(text, issuer, world.sealer, now) if len(text) <= MAX_TOKEN else None
+    if handle is None:
+        return None
     return Token(
         Form.HANDLE,
         handle.authorization,

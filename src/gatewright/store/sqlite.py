@@ -48,8 +48,9 @@ class SqliteStore:
         self._closed = False
 
     async def one(self, query: Query[R], **args: Value) -> R | None:
-        self._check()
-        query.reads_only()
+        if self._closed or query.writes or get_ident() != self._thread:
+            self._check()
+            query.reads_only()
         self.counts.reads += 1
         try:
             # All rows are fetched, since a statement left half read would keep its snapshot.

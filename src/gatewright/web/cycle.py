@@ -1,4 +1,4 @@
-"""One request and its answer at uvicorn's protocol, with a head that is put together from lines that were looked at before.
+"""One request and its answer at uvicorn's protocol, which leaves in one piece: head and body are one call of the system, not two.
 
 uvicorn looks at every field of every answer for what would end its line. Most fields are the same in one answer after the other, and a
 line that was good stays good; the others are looked at each time, as there.
@@ -34,30 +34,52 @@ _KEPT: Final = 4096
 
 
 class Cycle(RequestResponseCycle):
-    """uvicorn's, with a head that costs a third."""
+    """uvicorn's, with a shorter way for an answer whose length is known."""
+
+    _head: bytes | None = None  # waits for its body, which follows at once
 
     async def send(self, message: Message) -> None:  # type: ignore[override] # uvicorn has a type for each message
         """Take a part of the answer."""
-        if self.response_started or self.disconnected or self.access_log or self.flow.write_paused or not self._begun(message):
+        if not (self._ended(message) if self.response_started else self._begun(message)):
             await super().send(message)  # type: ignore[arg-type] # the same message
 
     def _begun(self, message: Message) -> bool:
-        """Send the head of an answer that ends with its length; tell whether it was one."""
+        """Put together the head of an answer that ends with its length; tell whether it was one."""
         fields = message.get("headers")
-        if not fields or fields[-1][0] != _LENGTH:
+        if not fields or fields[-1][0] != _LENGTH or self.disconnected or self.access_log or self.flow.write_paused:
             return False
         head, lines = [STATUS_LINE[message["status"]]], _lines
-        for field in self.default_headers + fields:
+        for field in [*self.default_headers, *fields]:
             line = lines.get(field) or _line(field)
             if line is None:
                 return False
             head.append(line)
+        head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._head = b"".join(head)
+        self.expected_content_length = int(fields[-1][1])
+        self.chunked_encoding = False
         self.response_started = True
         self.waiting_for_100_continue = False
-        self.chunked_encoding = False
-        self.expected_content_length = int(fields[-1][1])
-        head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self.transport.write(b"".join(head))
+        return True
+
+    def _ended(self, message: Message) -> bool:
+        """Send head and body; tell whether that was all of the answer."""
+        head, self._head = self._head, None
+        if head is None:
+            return False
+        if self.disconnected:
+            return True
+        body = message.get("body", b"")
+        if message.get("more_body") or len(body) != self.expected_content_length or self.scope["method"] == "HEAD":
+            self.transport.write(head)
+            return False
+        self.transport.write(head + body)
+        self.expected_content_length = 0
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
         return True
 
 
