@@ -12,10 +12,10 @@ import pytest
 from msgspec import structs
 
 from gatewright_guard import report, usage
-from gatewright_guard.decide import Requirement, needs
+from gatewright_guard.decide import Requirement, decided_by, needs
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.report import MOST, Report
-from gatewright_guard.usage import OLDEST, Usage, decided_by
+from gatewright_guard.usage import OLDEST, Usage
 from gatewright_guard.verify import Claims, read_claims
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, some_claims
 from tests.guard.server import CREDENTIALS, AClock, AServer, unreachable

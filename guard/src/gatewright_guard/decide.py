@@ -201,6 +201,20 @@ def _scopes_in(claims: Claims, account: str) -> frozenset[str] | None:
     return claims.scopes if account and account in (claims.account, claims.account_id) else None
 
 
+def decided_by(claims: Claims, requirement: Requirement, account: str | None = None) -> tuple[str, ...]:
+    """The scopes that let a call through: all that are needed together, and of alternatives the first that the token has."""
+    all_of, any_of, scopes = requirement.all_of, requirement.any_of, claims.scopes
+    if not any_of:
+        return all_of
+    if account is not None and claims.account is None and claims.account_id is None:
+        scopes = scopes & claims.reach
+    # Beside every call, so nothing is made that is not needed.
+    for scope in any_of:
+        if scope in scopes:
+            return all_of if scope in all_of else (*all_of, scope)
+    return all_of
+
+
 def lacking(missing: tuple[str, ...], scope: tuple[str, ...]) -> Refusal:
     """The refusal of a token that is good but not good enough (RFC 6750 §3.1)."""
     detail = f"The access token lacks the scope {' '.join(missing)}."

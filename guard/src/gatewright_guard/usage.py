@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from gatewright_guard.address import secure_url
-from gatewright_guard.decide import Requirement
+from gatewright_guard.decide import Requirement, decided_by
 from gatewright_guard.fetch import Unavailable, fetch
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.kept import Clock
@@ -47,20 +47,6 @@ _authorization: Final = re.compile(AUTHORIZATION).search
 _scope: Final = re.compile(SCOPE).search
 _encode: Final = msgspec.json.Encoder().encode
 _log: Final = logging.getLogger("gatewright_guard")
-
-
-def decided_by(claims: Claims, requirement: Requirement, account: str | None = None) -> tuple[str, ...]:
-    """The scopes that let a call through: all that are needed together, and of alternatives the first that the token has."""
-    all_of, any_of, scopes = requirement.all_of, requirement.any_of, claims.scopes
-    if not any_of:
-        return all_of
-    if account is not None and claims.account is None and claims.account_id is None:
-        scopes = scopes & claims.reach
-    # Beside every call, so nothing is made that is not needed.
-    for scope in any_of:
-        if scope in scopes:
-            return all_of if scope in all_of else (*all_of, scope)
-    return all_of
 
 
 _Entry = tuple[str, frozenset[str]]

@@ -31,7 +31,8 @@ class Job:
 
 async def _flush(house: House) -> object:
     counted = await house.usage.flush(house.store, house.clock.moment().now)
-    return counted + await house.uses.flush(house.store) + await house.secret_uses.flush(house.store)
+    counted += await house.uses.flush(house.store) + await house.uses.scopes.flush(house.store)
+    return counted + await house.secret_uses.flush(house.store)
 
 
 async def _sweep(house: House) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from gatewright.ledger.scope_notes import ScopeNotes
 from gatewright.store import Query, StoreError
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ _USED: Final = Query(None, "UPDATE consent_grant SET used_at = :at WHERE id = :i
 class LastUse:
     """The `Uses` port, for one process; `used` costs a dict access."""
 
-    __slots__ = ("_waiting", "_written")
+    __slots__ = ("_waiting", "_written", "scopes")
 
     def __init__(self) -> None:
+        self.scopes: Final = ScopeNotes()
         self._waiting: dict[int, int] = {}
         self._written: dict[int, int] = {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
-    from gatewright.oauth.catalogue import Catalogue
+    from gatewright.oauth.catalogue import Api, Catalogue
     from gatewright.oauth.client import Client
     from gatewright.oauth.device import Begun, DeviceRequest, NewDeviceRequest, Polled
     from gatewright.oauth.finding import Finding
@@ -233,8 +233,22 @@ class Usage(Protocol):
         """Count a call that an API refused, and tell it in the log."""
 
 
+class ScopeUses(Protocol):
+    """Notes in memory which scopes decided calls that were asked about here (`ledger` implements it)."""
+
+    def asked(self, tenant: int, api: int, now: int) -> None:
+        """Note that somebody asked about a call to an API, whatever came of it. Costs no statement."""
+
+    def used(self, tenant: int, api: Api, authorization: int, scopes: tuple[str, ...], catalogue: Catalogue, now: int) -> None:
+        """Note that a call was let through by these scopes. Costs no statement."""
+
+
 class Uses(Protocol):
     """Notes in memory when a grant was last used, for whoever gave it (`ledger` implements it)."""
+
+    @property
+    def scopes(self) -> ScopeUses:
+        """The same of scopes, for APIs of which that is kept."""
 
     def used(self, grant: int, now: int) -> None:
         """Note a use of something under a grant. Costs no statement."""

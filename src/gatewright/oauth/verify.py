@@ -21,7 +21,7 @@ from gatewright.oauth.issuer import Issuer
 from gatewright.oauth.ports import World
 from gatewright.oauth.why import told
 from gatewright_guard.bearer import presented
-from gatewright_guard.decide import NO_RULE, NO_TOKEN, Allowed, Refusal, Requirement, decide, explained, refused
+from gatewright_guard.decide import NO_RULE, NO_TOKEN, Allowed, Refusal, Requirement, decide, decided_by, explained, refused
 from gatewright_guard.reasons import Reason
 from gatewright_guard.refused import Cause, Refused
 from gatewright_guard.resource import well_known
@@ -59,6 +59,8 @@ OPEN: Final = Open()
 
 async def verify(original: Original, api: Api, catalogue: Catalogue, issuer: Issuer, world: World, at: Moment) -> Open | Allowed | Refusal:
     """Return whether a request to an API may pass, and who it is of."""
+    if api.usage:
+        world.uses.scopes.asked(issuer.tenant, api.id, at.now)
     match = catalogue.rules(api).match_target(original.method, original.target, original.host)
     if match is not None and match.rule.needs is None:
         return OPEN
@@ -95,6 +97,9 @@ async def _decided(
         # No proof of a key gets here, so a bound token is refused, and one that is sent as bound while it is not.
         unbound = sent.scheme == "dpop" and not claims.bound
         answer = refused(Cause.TOKEN_UNBOUND) if unbound else decide(claims, needs, account=account, now=at.now)
+        if api.usage and isinstance(answer, Allowed) and match is not None:
+            scopes = decided_by(claims, needs, account)
+            world.uses.scopes.used(issuer.tenant, api, found.standing.id, scopes, catalogue, at.now)
     elif isinstance(found, Access) and found.token.form is Form.JWT:
         # As a guard that verifies JWTs itself says it: the signature is right, so who shows it may know.
         answer = refused(Cause.AUDIENCE_WRONG)
