@@ -64,6 +64,53 @@ def test_a_handle_is_unknown_elsewhere(issuer: Issuer) -> None:
     assert handle.open_handle(sealed(a_handle()), issuer, SEALER, NOON) is None
 
 
+class Counting(RootSealer):
+    """A sealer that counts what it opens."""
+
+    def __init__(self) -> None:
+        super().__init__(RootKey(bytes(range(32))))
+        self.opened = 0
+
+    def unseal(self, tenant: int, issuer: str, sealed: bytes, *, now: int, days: int = 2) -> bytes | None:
+        self.opened += 1
+        return super().unseal(tenant, issuer, sealed, now=now, days=days)
+
+
+def test_a_handle_that_was_opened_is_known_again() -> None:
+    sealer, text = Counting(), sealed(a_handle())
+    first = handle.open_handle(text, ISSUER, sealer, NOON)
+    assert first is not None
+    assert handle.open_handle(text, ISSUER, sealer, NOON + 7199) == first
+    assert sealer.opened == 1
+    for other in (an_issuer("https://other.acme.test"), an_issuer(tenant=TENANT + 1)):
+        assert handle.open_handle(text, other, sealer, NOON) is None
+    assert handle.open_handle(text + "A", ISSUER, sealer, NOON) is None
+    assert handle.open_handle(text, ISSUER, RootSealer(RootKey(bytes(32))), NOON) is None, "what one sealer opened is no other's"
+
+
+def test_out_of_its_time_a_handle_is_opened_anew_so_that_the_key_of_its_day_counts() -> None:
+    sealer, text = Counting(), sealed(a_handle())
+    assert handle.open_handle(text, ISSUER, sealer, NOON) is not None
+    for now, opens in ((NOON + 7200, True), (NOON + 2 * 86400, True), (NOON + 3 * 86400, False), (NOON - 2 * 86400, False)):
+        assert (handle.open_handle(text, ISSUER, sealer, now) is not None) is opens, now
+    assert sealer.opened == 5
+
+
+def test_a_handle_that_lives_longer_than_its_key_is_never_known_again() -> None:
+    sealer, text = Counting(), sealed(a_handle(exp=NOON + handle.LONGEST + 1))
+    for _ in range(2):
+        assert handle.open_handle(text, ISSUER, sealer, NOON) is not None
+    assert sealer.opened == 2
+
+
+def test_what_is_known_again_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handle, "_KEPT", 3)
+    sealer, texts = Counting(), [sealed(a_handle(authorization=number)) for number in range(10)]
+    for text in texts * 2:
+        assert handle.open_handle(text, ISSUER, sealer, NOON) is not None
+    assert sealer.opened == 20
+
+
 @pytest.mark.parametrize("change", [lambda text: text[4:], lambda text: "gwr_" + text[4:], lambda text: text + "A", lambda text: text[:-1]])
 def test_a_text_that_is_not_the_one_sealed_is_no_handle(change: object) -> None:
     assert callable(change)
