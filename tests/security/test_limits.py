@@ -50,8 +50,8 @@ class Wire(asyncio.Transport):
 class Timer:
     """A callback that waits, or was cancelled."""
 
-    def __init__(self, seconds: float, callback: Callable[[], None]) -> None:
-        self.seconds = seconds
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
         self.callback = callback
         self.live = True
 
@@ -63,10 +63,14 @@ class Clockwork:
     """What the protocol asks of an event loop; its timers ring when a test says so."""
 
     def __init__(self) -> None:
+        self.now = 1000.0
         self.timers: list[Timer] = []
 
+    def time(self) -> float:
+        return self.now
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(seconds, callback))
+        self.timers.append(Timer(self.now + seconds, callback))
         return self.timers[-1]
 
     def create_task(self, work: Any, **named: Any) -> asyncio.Task[None]:  # noqa: ANN401 - as the library has it
@@ -74,7 +78,8 @@ class Clockwork:
 
     def ring(self, seconds: float) -> int:
         """Let so much time pass; tell how many timers rang."""
-        due = [timer for timer in self.timers if timer.live and timer.seconds <= seconds]
+        self.now += seconds
+        due = [timer for timer in self.timers if timer.live and timer.at <= self.now]
         for timer in due:
             timer.live = False
             timer.callback()
@@ -185,3 +190,49 @@ async def test_a_drop_now_and_then_does_not_wind_the_clock_up(line: Line) -> Non
     for drop in (b"POST", b" /token", b" HTTP/1.1\r\n", b"x: y\r\n"):
         await line.send(drop)
     assert len(line.clock.timers) == 1
+
+
+# ---------------------------------------------------------------- a connection that rests
+
+GET = b"GET / HTTP/1.1\r\nhost: id.acme.test\r\n\r\n"
+
+
+def open_after(line: Line, seconds: float) -> bool:
+    """Let so much time pass; tell whether the connection is still open."""
+    line.clock.ring(seconds)
+    return not line.wire.closed
+
+
+async def test_a_connection_that_rests_too_long_is_closed(line: Line) -> None:
+    await line.send(GET)
+    assert open_after(line, 74)
+    assert not open_after(line, 1)
+
+
+async def test_each_request_lets_a_connection_rest_anew(line: Line) -> None:
+    for number in range(1, 6):
+        assert (await line.send(GET)).count(b"200 OK") == number
+        assert open_after(line, 50)
+    assert open_after(line, 24)
+    assert not open_after(line, 1)
+    assert len(line.clock.timers) < 10
+
+
+async def test_a_request_that_is_under_way_is_no_rest(line: Line) -> None:
+    await line.send(GET)
+    assert open_after(line, 72)
+    await line.send(HEAD + b"content-length: 3\r\n\r\na")
+    assert open_after(line, 4), "its rest ended three seconds before it would have been too long"
+    assert (await line.send(b"=b")).count(b"200 OK") == 2
+    assert open_after(line, 74)
+    assert not open_after(line, 1)
+
+
+async def test_of_a_connection_that_is_gone_no_timer_is_left(line: Line) -> None:
+    await line.send(GET)
+    line.protocol.connection_lost(None)
+    assert line.clock.ring(1000) == 0
+    other = Line()
+    await other.send(GET)
+    other.protocol.connection_lost(ConnectionResetError())
+    assert other.clock.ring(1000) == 0

@@ -40,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head = True
     _whole = False
     _clock: asyncio.TimerHandle | None = None
+    _resting = 0.0  # since when no request is under way, on the loop's clock; 0 while one is
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as its parent has it
         """Start the clock for the first request."""
@@ -47,9 +48,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._clock = self.loop.call_later(self.seconds, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Forget the clocks."""
         self._stop_clock()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Take data; a request that does not come in one piece is under the clock until it is whole."""
@@ -82,6 +85,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole = self._head = True
         self._came = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer; the connection rests until the next request, but not for ever."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        # One timer for many requests: to set one for each rest and stop it again costs more than to look how long this one was.
+        self._resting = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._rested)
+
+    def _rested(self) -> None:
+        self.timeout_keep_alive_task = None
+        if not self._resting:
+            return  # the end of the request that is under way sets the timer again
+        left = self._resting + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self._rested)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._resting = 0.0
+        if self.transport.is_closing():
+            super()._unset_keepalive_if_required()
 
     def _stop_clock(self) -> None:
         if self._clock is not None:
