@@ -20,13 +20,15 @@ PREFIXES: Final = frozenset(
 )
 
 
-# The same users, accounts and authorizations are named again and again, for as long as their tokens are used.
-@lru_cache(maxsize=8192)
 def show(prefix: str, number: int) -> str:
     """Return an id's text, such as `us_01h2v5c8n4k7e`; texts of one kind sort as their numbers do."""
     pairs = _PAIRS
     high = f"{_ALPHABET[number >> 60]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}{pairs[number >> 30 & 1023]}"
     return f"{prefix}_{high}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
+
+
+# The same users, accounts and authorizations are named for as long as their tokens are used.
+show_again: Final = lru_cache(maxsize=8192)(show)
 
 
 def read(prefix: str, text: str) -> int | None:

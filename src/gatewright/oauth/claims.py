@@ -127,8 +127,8 @@ def subject(standing: Standing, client: Client) -> str:
     Of an app that cleans up after itself, the installation: it acts for its user no more (`security-rules` 47).
     """
     if standing.person:
-        return ids.show(ids.USER, standing.person)
-    return ids.show(ids.INSTALL, standing.cleaning) if standing.cleaning else client.client_id
+        return ids.show_again(ids.USER, standing.person)
+    return ids.show_again(ids.INSTALL, standing.cleaning) if standing.cleaning else client.client_id
 
 
 def for_userinfo(standing: Standing, granted: Iterable[int], client: Client) -> dict[str, object]:

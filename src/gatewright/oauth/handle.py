@@ -117,7 +117,7 @@ def open_handle(text: str, issuer: Issuer, sealer: Sealer, now: int) -> Handle |
 
 def authentic(handle: Handle, standing: Standing) -> bool:
     """Tell whether the row's own secret made this handle. Whether it is still good is another question: its end, its epoch, its mark."""
-    return hmac.compare_digest(handle.mac, _mac(standing.access_secret, handle.signed))
+    return hmac.compare_digest(handle.mac, _mac_again(standing.access_secret, handle.signed))
 
 
 def room(*, bound: bool = False, acting: bool = False) -> int:
@@ -154,10 +154,12 @@ def unpack(plain: bytes) -> Handle | None:
     return Handle(number, b64(jti), api, iat, exp, epoch, cnf, act, named, signed, mac)
 
 
-# The same few bytes under the same secret again and again, for as long as a token is used.
-@lru_cache(maxsize=_KEPT)
 def _mac(access_secret: str, signed: bytes) -> bytes:
     return hmac_sha256(access_secret.encode(), signed)[:_MAC_BYTES]
+
+
+# The same bytes under the same secret, for as long as a token is used.
+_mac_again: Final = lru_cache(maxsize=_KEPT)(_mac)
 
 
 def new_standing_token(number: int, tenant: int, at: Moment) -> tuple[str, str]:

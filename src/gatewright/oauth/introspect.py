@@ -113,7 +113,7 @@ def describe(access: Access, issuer: Issuer, api: int | None) -> Active:
         account=standing.account_slug,
         auth_time=standing.auth_time,
         acr=standing.acr,
-        gw_az=ids.show(ids.AUTHORIZATION, standing.id),
+        gw_az=ids.show_again(ids.AUTHORIZATION, standing.id),
         gw_reach="" if standing.account else allowed.reach,
         roles=role_names(standing, access.catalogue, access.client) if _names_roles(access, api) else (),
         cnf=None if key is None else {"jkt": b64(key)},
@@ -125,7 +125,7 @@ def _names_roles(access: Access, api: int | None) -> bool:
 
 
 def _account_id(standing: Standing) -> str | None:
-    return ids.show(ids.ACCOUNT, standing.account) if standing.account else None
+    return ids.show_again(ids.ACCOUNT, standing.account) if standing.account else None
 
 
 async def _of_refresh_token(text: str, client: Client, ask: Ask, world: World) -> Active | Inactive:
@@ -152,5 +152,5 @@ async def _of_refresh_token(text: str, client: Client, ask: Ask, world: World) -
         account=standing.account_slug,
         auth_time=standing.auth_time,
         acr=standing.acr,
-        gw_az=ids.show(ids.AUTHORIZATION, standing.id),
+        gw_az=ids.show_again(ids.AUTHORIZATION, standing.id),
     )
