@@ -56,7 +56,6 @@ class Query(Generic[R_co]):
         "each",
         "key",
         "keyed",
-        "kinds",
         "make",
         "names",
         "postgres",
@@ -64,6 +63,7 @@ class Query(Generic[R_co]):
         "sqlite",
         "text",
         "two_texts",
+        "wanted",
         "where",
         "writes",
     )
@@ -94,7 +94,7 @@ class Query(Generic[R_co]):
         self.writes = bool(_WRITES.search(_top_level(self.text)))
         self.key = tuple(self.names.index(name) for name in (key or list(self.each)[:1]))
         # What each argument must be: any of the two and None where nothing is declared, and never None in a key.
-        self.kinds = tuple([self._kind(index, name) for index, name in enumerate(self.names)])
+        self.wanted = tuple([(name, self._kind(index, name)) for index, name in enumerate(self.names)])
         self.keyed = False
         self.batch: str | None = None
         if self.each:
@@ -113,25 +113,28 @@ class Query(Generic[R_co]):
 
     def bind(self, args: Mapping[str, Value]) -> tuple[Value, ...]:
         """Return the arguments in the order of the text's numbers, refusing what not both engines can keep."""
+        values: list[Value] = []
         try:
-            values = tuple([args[name] for name in self.names])
+            # One walk over the arguments, since this stands before each statement.
+            for name, kinds in self.wanted:
+                value = args[name]
+                kind = type(value)
+                if kind is int:
+                    if not -_LIMIT <= value < _LIMIT:  # type: ignore[operator]  # an int
+                        raise Unstorable("an integer of more than 63 bits cannot be stored")
+                elif kind is str:
+                    if not value.isascii() or "\0" in value:  # type: ignore[union-attr,operator]  # a str
+                        _check_text(value)  # type: ignore[arg-type]  # a str
+                elif value is not None:
+                    kind = _kind_of(value)
+                if kind not in kinds:
+                    raise BadQuery(f"{self.where}: a {type(value).__name__} was given where `each` says otherwise, or a key is None")
+                values.append(value)
         except KeyError as missing:
             raise BadQuery(f"{self.where}: the argument {missing} is missing") from None
         if len(args) != len(values):
             raise BadQuery(f"{self.where}: no such parameter: {', '.join(args.keys() - set(self.names))}")
-        for value, kinds in zip(values, self.kinds, strict=True):
-            kind = type(value)
-            if kind is int:
-                if not -_LIMIT <= value < _LIMIT:  # type: ignore[operator]  # an int
-                    raise Unstorable("an integer of more than 63 bits cannot be stored")
-            elif kind is str:
-                if not value.isascii() or "\0" in value:  # type: ignore[union-attr,operator]  # a str
-                    _check_text(value)  # type: ignore[arg-type]  # a str
-            elif value is not None:
-                kind = _kind_of(value)
-            if kind not in kinds:
-                raise BadQuery(f"{self.where}: a {type(value).__name__} was given where `each` says otherwise, or a key is None")
-        return values
+        return tuple(values)
 
     def key_of(self, values: tuple[Value, ...]) -> tuple[Value, ...]:
         """Return those of the bound arguments that name the row."""
