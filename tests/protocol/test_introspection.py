@@ -144,9 +144,19 @@ async def test_a_lost_role_shows_at_the_next_call(ground: Playground) -> None:
 async def test_whatever_ends_shows_at_the_next_call(ground: Playground, ending: str) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id)
     events = await a_pair(ground, b.CREATE_EVENTS.id)
+    # Both are known by now: what is remembered of a token says nothing of whether it stands.
+    assert (await introspected(ground, pair["access_token"]))["active"] is True
+    assert (await introspected(ground, events["access_token"], as_api(ground, b.EVENTS)))["active"] is True
     await ground.sql(ending)
     assert await introspected(ground, pair["access_token"]) == INACTIVE
     assert await introspected(ground, events["access_token"], as_api(ground, b.EVENTS)) == INACTIVE
+
+
+async def test_a_handle_is_held_against_its_rows_own_secret_each_time(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id)
+    assert (await introspected(ground, pair["access_token"]))["active"] is True
+    await ground.sql("UPDATE authorization_row SET access_secret = 'another'")
+    assert await introspected(ground, pair["access_token"]) == INACTIVE
 
 
 async def test_a_session_bound_token_ends_with_its_session(ground: Playground) -> None:
