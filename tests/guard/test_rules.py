@@ -92,3 +92,33 @@ def test_hosts_are_read_as_proxies_read_them() -> None:
 @pytest.mark.parametrize("method", ["get", "", "GET ", "G/T", "X" * 40])
 def test_a_method_that_is_none_fits_no_rule(method: str) -> None:
     assert OPEN_AND_SHUT.match_target(method, "/open/x", "x") is None
+
+
+_METHODS = st.sampled_from(["GET", "HEAD", "POST", "PROPFIND"])
+_PATHS = st.lists(st.sampled_from(["a", "b", "{x}"]), max_size=3).map(lambda segments: "/" + "/".join(segments))
+_TABLES = st.lists(
+    st.builds(
+        lambda path, rest, methods, host: Rule(
+            path=path.rstrip("/") + "/*" if rest else path, needs=None, methods=methods or None, host=host
+        ),
+        _PATHS,
+        st.booleans(),
+        st.frozensets(_METHODS, max_size=2),
+        st.sampled_from([None, "h", "i"]),
+    ),
+    max_size=6,
+)
+_ASKED = st.tuples(_METHODS, st.lists(st.sampled_from(["a", "b", "c"]), max_size=5).map(lambda segments: "/" + "/".join(segments)))
+
+
+@given(_TABLES, st.lists(_ASKED, min_size=1, max_size=8))
+def test_a_table_that_was_used_finds_what_each_of_its_rules_by_itself_would(table: list[Rule], asked: list[tuple[str, str]]) -> None:
+    used = Rules(table)
+    # One rule for a host makes a table ask for one.
+    hosted = Rule(path="/never/{a}/{b}/{c}/{d}/{e}/{f}", needs=None, host="h")
+    for method, path in asked * 2:
+        alone = [rule for rule in table if Rules([rule, hosted]).match_target(method, path, "h") is not None]
+        found = used.match_target(method, path, "h")
+        assert (None if found is None else found.rule) == (alone[0] if alone else None)
+        same = used.match(method, path, host="h")
+        assert (None if same is None else same.rule) == (alone[0] if alone else None)
