@@ -207,6 +207,7 @@ Gatewright is running with a demo platform, on this machine only.
   Image copier, a back-end service without a user            {layout.app("Image copier")}
   Weekly Report, an app of the marketplace to be installed   {layout.app("Weekly Report")}
   Acme demo, a client whose credentials everybody knows      {layout.demo_client}
+  The console (manager@acme.test, {SECRETS["MANAGER_PASSWORD"]})              {layout.issuer}/-/console
   The server's metadata                                      {layout.issuer}/.well-known/openid-configuration
 
 Ctrl-C stops everything; the data stays.

@@ -24,6 +24,7 @@ SECRETS: Final = {
     "ACME_DEMO_SECRET": "demo-secret-that-everybody-may-know-01",
     "WEEKLY_REPORT_SECRET": "demo-secret-of-weekly-report-0123456789",
     "ORGANIZER_PASSWORD": "organizer-demo",
+    "MANAGER_PASSWORD": "manager-demo",
     "COPIER_PASSWORD": "copier-demo",
 }
 

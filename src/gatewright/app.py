@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from gatewright.apis.catalogues import Catalogues
@@ -46,6 +46,9 @@ from gatewright.tenants.secret_uses import SecretUses
 from gatewright.tenants.sites import Sites
 from gatewright.tenants.txt import DnsTxt, Txt
 from gatewright.webhooks.courier import Courier
+
+if TYPE_CHECKING:
+    from gatewright.management.errand import Tools
 
 SKEW_WARNS_MS: Final = 2_000
 SKEW_STOPS_MS: Final = 5_000
@@ -108,6 +111,11 @@ class House:
     def sealer(self) -> Sealer:
         """What seals, and makes proofs of domains."""
         return self.world.sealer
+
+    @property
+    def tools(self) -> Tools:
+        """The same as the operations of management see it."""
+        return self
 
     @property
     def own_names(self) -> tuple[str, ...]:

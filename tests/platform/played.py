@@ -20,6 +20,7 @@ ENVIRON = {
     "EVENTS_API_SECRET": "a-secret-of-the-events-api-0123456789",
     "NOTES_API_SECRET": "a-secret-of-the-notes-api-0123456789",
     "ORGANIZER_PASSWORD": "organizer's own",
+    "MANAGER_PASSWORD": "manager's own",
     "COPIER_PASSWORD": "copier's own",
     "BUDGET_BUDDY_SECRET": "short-one",
     "EVENTS_WEB_SECRET": "a-secret-of-events-web-0123456789-0123",

@@ -11,10 +11,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from gatewright.base import calendar
 from gatewright.oauth.device import Told
-from gatewright.web import app_views, decision_views, device_views, views
+from gatewright.web import app_views, console_views, decision_views, device_views, views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
 _HERE: Final = Path(__file__).parent
@@ -49,6 +50,10 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     decision_views.NoDecision: "no_decision.html",
     device_views.DeviceCode: "device_code.html",
     device_views.DeviceDone: "device_done.html",
+    console_views.Start: "console/start.html",
+    console_views.Refusal: "console/refusal.html",
+    console_views.Apis: "console/apis.html",
+    console_views.Api: "console/api.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -165,6 +170,14 @@ def _isolated(text: str) -> str:
     return f"\u2068{text}\u2069"
 
 
+def _coded(text: str) -> Markup:
+    """A sentence of ours in which `backticks` hold what is typed as it stands."""
+    parts = text.split("`")
+    return Markup("").join(
+        [Markup('<span class="code">{}</span>').format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
+    )
+
+
 def _is_web(url: str | None) -> bool:
     return url is not None and url.startswith(("https://", "http://"))
 
@@ -218,6 +231,7 @@ def _environment() -> Environment:
         initial=_initial,
         visible=_visible,
         isolated=_isolated,
+        coded=_coded,
         iso_day=calendar.day,
         day=_day,
         minute=_minute,
@@ -226,6 +240,7 @@ def _environment() -> Environment:
     environment.tests.update(web=_is_web, untickable=_is_untickable)
     environment.globals.update(
         STYLE=asset("style.css"),
+        CONSOLE_STYLE=asset("console.css"),
         ICON=asset("icon.svg"),
         FORM_POST_SCRIPT=FORM_POST_SCRIPT,
         COPY_SCRIPT=COPY_SCRIPT,

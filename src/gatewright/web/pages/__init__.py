@@ -7,6 +7,9 @@ from typing import Final
 
 from gatewright.oauth.errors import InvalidRequest
 from gatewright.web import csrf
+from gatewright.web.console.table import NAMED as CONSOLE_NAMED
+from gatewright.web.console.table import PAGES as CONSOLE
+from gatewright.web.console.table import WHOLE as CONSOLE_WHOLE
 from gatewright.web.pages import (
     access,
     account,
@@ -30,7 +33,7 @@ from gatewright.web.pages import (
 from gatewright.web.pages.page import Handler, House, PageAsk, PageReply, failed
 from gatewright.web.pages.running import ACCESS, CONTINUE, open_running
 
-__all__ = ["NAMED", "PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
+__all__ = ["CONSOLE", "NAMED", "PROTOCOL_PAGES", "ROUTES", "Handler", "House", "PageAsk", "PageReply"]
 
 Methods = tuple[str, ...]
 Route = tuple[Methods, str, Handler]
@@ -65,6 +68,12 @@ def step(handler: Handler) -> Handler:
         return reply.beside_its_opener() if running is not None and running.popup else reply
 
     return in_its_window
+
+
+def _by_method(handler: Handler, *, acts: bool) -> tuple[Methods, Handler]:
+    """The methods and the handler of a page with a name in its path, which looks at the method itself."""
+    methods, _, either = both("", handler, handler) if acts else shown("", handler)
+    return methods, either
 
 
 def _from_here(handler: Handler) -> Handler:
@@ -102,6 +111,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     both(own.SIGN_OUT, sign_out.show, sign_out.act),
     shown(sign_out.SIGNED_OUT, sign_out.signed_out),
     shown(api.PATH, api.show),
+    *(shown(row.room, handler) for row, handler in CONSOLE_WHOLE),
 )
 
 # Pages with a name in their path: asked in this order when no whole path is the one.
@@ -110,6 +120,7 @@ NAMED: Final[tuple[tuple[re.Pattern[str], Methods, Handler], ...]] = (
     (decision.PATHS, ("GET", "HEAD"), decision.show),
     (install.PATHS, ("GET", "HEAD"), install.show),
     (install.POPUP_PATHS, ("GET", "HEAD"), install.authorize),
+    *((row.pattern, *_by_method(handler, acts=row.act is not None)) for row, handler in CONSOLE_NAMED),
 )
 
 # Protocol endpoints that browsers meet: pages of clients lead here, by GET or POST, at the paths of the tenant's presets.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.keys.sealer import Wrapper
     from gatewright.ledger.grants import Grants
+    from gatewright.management.errand import Tools
     from gatewright.market.room import Market
     from gatewright.oauth.answer import Sent
     from gatewright.oauth.issuer import Issuer
@@ -86,6 +87,8 @@ class House(Protocol):
     def logos(self) -> Logos: ...
     @property
     def wrapper(self) -> Wrapper: ...
+    @property
+    def tools(self) -> Tools: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,18 @@
+"""Every page of the console. Each asks operations of management and nothing else: which ones stands in its row (`docs/decisions/0025`).
+
+`web.pages` has this table among its own, and is what others import it from.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from gatewright.web.console import apis, start
+from gatewright.web.console.desk import opened
+from gatewright.web.console.rows import ConsolePage
+
+PAGES: Final[tuple[ConsolePage, ...]] = (*start.PAGES, *apis.PAGES)
+
+WHOLE: Final = tuple([(row, partial(opened, row)) for row in PAGES if not row.tail])
+NAMED: Final = tuple([(row, partial(opened, row)) for row in PAGES if row.tail])
