@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from gatewright.accounts import book as accounts
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
+from gatewright.audit.usage import last_use
 from gatewright.base import duration, ids
 from gatewright.base.calendar import stamp
 from gatewright.base.change import Hit
@@ -84,6 +85,20 @@ class ClientsWhere(Paged, frozen=True, forbid_unknown_fields=True, kw_only=True)
     status: Annotated[str, Meta(description="`active` or `disabled` alone.", pattern="^(|active|disabled)\\Z")] = ""
 
 
+class LastUsedWhere(Paged, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of which clients."""
+
+    client: Annotated[str, Meta(description="Of this client alone.", max_length=200)] = ""
+    status: Annotated[str, Meta(description="`active` or `disabled` alone.", pattern="^(|active|disabled)\\Z")] = ""
+
+
+class LastUsedRecord(Struct, frozen=True, kw_only=True):
+    """When a client was last used. It stands beside the client's record, which would be another one after each use."""
+
+    client_id: str
+    last_used_at: Annotated[str | None, Meta(description="When it last got a token, or had one looked at here; null for never.")]
+
+
 class NewSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a new secret is to be kept."""
 
@@ -137,6 +152,16 @@ async def list_clients(errand: Errand, where: ClientsWhere) -> list[Struct]:
 async def show_client(errand: Errand, where: ClientAt) -> Struct:
     """Show a client with all its settings."""
     return await _told(errand, await client_at(errand, where.client_id), await known(errand))
+
+
+async def list_last_used(errand: Errand, where: LastUsedWhere) -> list[LastUsedRecord]:
+    """List when clients last got a token or had one looked at, by the clients' ids."""
+    if where.client:
+        rows = [await client_at(errand, where.client)]
+    else:
+        rows = await errand.source.all(book.PAGE, tenant=errand.tenant, after=where.after, status=where.status, count=where.count)
+    used = [(row.client_id, await last_use(errand.source, errand.tenant, row.id)) for row in rows]
+    return [LastUsedRecord(client_id=name, last_used_at=None if at is None else stamp(at)) for name, at in used]
 
 
 async def create_client(errand: Errand, where: object, body: Struct) -> Struct:
@@ -343,6 +368,17 @@ OPERATIONS: Final = (
         where=WatchesWhere,
         gives=WatchRecord,
         many=True,
+    ),
+    Operation(
+        name="clients.last_used",
+        method="GET",
+        path="/last-used",
+        scope=READ,
+        run=list_last_used,
+        where=LastUsedWhere,
+        gives=LastUsedRecord,
+        many=True,
+        key="client_id",
     ),
     Operation(
         name="clients.create",

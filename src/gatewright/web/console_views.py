@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import Struct
 
-from gatewright.web.views import Form, Page, Person
+from gatewright.web.views import Form, Page, Person, ScopeUsed
 
 
 class RoomLink(Struct, frozen=True, kw_only=True):
@@ -23,10 +25,11 @@ class Crumb(Struct, frozen=True, kw_only=True):
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """What is around every page of the console."""
+    """What is around every page of the console; `here` is the address of the room, where its filters go."""
 
     person: Person
     sign_out: Form
+    here: str
     rooms: tuple[RoomLink, ...] = ()
     crumbs: tuple[Crumb, ...] = ()
 
@@ -166,3 +169,234 @@ class Api(Page, frozen=True, kw_only=True):
     paging: Paging
     secrets: tuple[KeptSecret, ...]
     routes: tuple[RouteLine, ...]
+
+
+# ---------------------------------------------------------------- clients
+
+
+class ClientLine(Struct, frozen=True, kw_only=True):
+    """A client in the list; `weaknesses` is how many it has, `used` when it last got a token or had one looked at."""
+
+    path: str
+    name: str
+    client_id: str
+    type: str
+    party: str
+    disabled: bool
+    weaknesses: int
+    used: int | None = None
+
+
+class Clients(Page, frozen=True, kw_only=True):
+    """The clients of the tenant. Field: `status`."""
+
+    frame: Frame
+    clients: tuple[ClientLine, ...]
+    status: str = ""
+    problem: str = ""
+    paging: Paging = Paging()
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """One setting: its name, and what it says; `code` where that is typed as it stands."""
+
+    name: str
+    values: tuple[str, ...]
+    code: bool = False
+
+
+class FactGroup(Struct, frozen=True, kw_only=True):
+    """Settings that belong together."""
+
+    name: str
+    facts: tuple[Fact, ...]
+
+
+class Weakness(Struct, frozen=True, kw_only=True):
+    """What makes a client less safe than the defaults: its word, and what it means."""
+
+    word: str
+    means: str
+
+
+class Client(Page, frozen=True, kw_only=True):
+    """One client. `access_path` leads to what it was given, "" for who may not see that."""
+
+    frame: Frame
+    name: str
+    client_id: str
+    type: str
+    party: str
+    disabled: bool
+    made: int
+    changed: int
+    used: int | None
+    weaknesses: tuple[Weakness, ...]
+    groups: tuple[FactGroup, ...]
+    has_secrets: bool
+    secrets: tuple[KeptSecret, ...]
+    access_path: str
+
+
+# ---------------------------------------------------------------- who has access
+
+
+class GivenLine(Struct, frozen=True, kw_only=True):
+    """A live grant in the list; without a `user` it is a back-end service's."""
+
+    path: str
+    client: str
+    user: str
+    account: str
+    scopes: int
+    since: int
+    ends: int | None = None
+
+
+class Access(Page, frozen=True, kw_only=True):
+    """The live grants of the tenant. Fields: `client`, `user`, `account`; `ended` tells that one was ended just now."""
+
+    frame: Frame
+    grants: tuple[GivenLine, ...]
+    client: str = ""
+    user: str = ""
+    account: str = ""
+    problem: str = ""
+    ended: bool = False
+    paging: Paging = Paging()
+
+
+class GivenScope(Struct, frozen=True, kw_only=True):
+    """A scope of a grant, and what is known of its use."""
+
+    name: str
+    used: ScopeUsed
+
+
+class GrantFacts(Struct, frozen=True, kw_only=True):
+    """What a grant is: who was given what by whom, and when."""
+
+    id: str
+    client: str
+    user: str
+    account: str
+    source: str
+    made: int
+    changed: int
+    ends: int | None
+    scopes: tuple[GivenScope, ...]
+    declined: tuple[str, ...] = ()
+
+
+class Grant(Page, frozen=True, kw_only=True):
+    """One live grant; `client_path` and `end_path` are "" for who may not go there."""
+
+    frame: Frame
+    grant: GrantFacts
+    client_path: str
+    end_path: str
+
+
+class EndProblem(StrEnum):
+    """Why a grant was not ended; its sentences stand in the template."""
+
+    STALE = "stale"
+    CHANGED = "changed"
+
+
+class EndGrant(Page, frozen=True, kw_only=True):
+    """What it means to end a grant, before it is done. Choice: end."""
+
+    frame: Frame
+    form: Form
+    grant: GrantFacts
+    back: str
+    problem: EndProblem | None = None
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """One check: what it said then and would say now, `yes`, `no` or `nothing`."""
+
+    asks: str
+    then: str
+    now: str
+    note: str = ""
+
+
+class JudgedScope(Struct, frozen=True, kw_only=True):
+    """One scope that was asked about; without a name the API has none such."""
+
+    name: str
+    cure: str
+    checks: tuple[Verdict, ...]
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """Why a call was refused."""
+
+    decision: str
+    at: int
+    found: str
+    cure: str
+    good: bool
+    facts: tuple[Fact, ...]
+    checks: tuple[Verdict, ...]
+    scopes: tuple[JudgedScope, ...]
+
+
+class Refusals(Page, frozen=True, kw_only=True):
+    """A refusal is found by the link that the API's caller was given. Field: `link`."""
+
+    frame: Frame
+    link: str = ""
+    problem: str = ""
+    found: Found | None = None
+
+
+# ---------------------------------------------------------------- the audit log
+
+
+class LogDetail(Struct, frozen=True, kw_only=True):
+    """One detail of an entry."""
+
+    name: str
+    text: str
+
+
+class LogLine(Struct, frozen=True, kw_only=True):
+    """One entry of the audit log; `path` leads to what it is about, where that has a page."""
+
+    id: str
+    at: int
+    act: str
+    actor: str
+    subject: str
+    path: str = ""
+    client: str = ""
+    address: str = ""
+    detail: tuple[LogDetail, ...] = ()
+
+
+class LogFilters(Struct, frozen=True, kw_only=True):
+    """What of the log is wanted; days as `2026-11-21`, both ends included."""
+
+    act: str = ""
+    actor: str = ""
+    subject: str = ""
+    client: str = ""
+    since: str = ""
+    until: str = ""
+
+
+class AuditLog(Page, frozen=True, kw_only=True):
+    """The audit log, the latest first. Fields: those of `LogFilters`."""
+
+    frame: Frame
+    entries: tuple[LogLine, ...]
+    acts: tuple[str, ...]
+    filters: LogFilters = LogFilters()
+    problem: str = ""
+    paging: Paging = Paging()

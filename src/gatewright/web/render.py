@@ -11,7 +11,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
 
 from gatewright.base import calendar
 from gatewright.oauth.device import Told
@@ -54,6 +53,13 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     console_views.Refusal: "console/refusal.html",
     console_views.Apis: "console/apis.html",
     console_views.Api: "console/api.html",
+    console_views.Clients: "console/clients.html",
+    console_views.Client: "console/client.html",
+    console_views.Access: "console/access.html",
+    console_views.Grant: "console/grant.html",
+    console_views.EndGrant: "console/end_grant.html",
+    console_views.Refusals: "console/refusals.html",
+    console_views.AuditLog: "console/log.html",
 }
 
 _CONTENT_TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -170,14 +176,6 @@ def _isolated(text: str) -> str:
     return f"\u2068{text}\u2069"
 
 
-def _coded(text: str) -> Markup:
-    """A sentence of ours in which `backticks` hold what is typed as it stands."""
-    parts = text.split("`")
-    return Markup("").join(
-        [Markup('<span class="code">{}</span>').format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    )
-
-
 def _is_web(url: str | None) -> bool:
     return url is not None and url.startswith(("https://", "http://"))
 
@@ -231,7 +229,6 @@ def _environment() -> Environment:
         initial=_initial,
         visible=_visible,
         isolated=_isolated,
-        coded=_coded,
         iso_day=calendar.day,
         day=_day,
         minute=_minute,
@@ -248,6 +245,7 @@ def _environment() -> Environment:
         MESSAGE_SCRIPT=MESSAGE_SCRIPT,
         WAKE_SCRIPT=WAKE_SCRIPT,
         Choice=views.Choice,
+        EndProblem=console_views.EndProblem,
         Problem=views.SignInProblem,
         SecretProblem=views.SecretProblem,
         Done=views.Done,

@@ -124,6 +124,7 @@ class Desk:
         return console_views.Frame(
             person=views.Person(name=self.visitor.name, email=self.visitor.email),
             sign_out=views.Form(action=SIGN_OUT, csrf=own_token(self.page, self.house, self.visitor)),
+            here=room.path,
             rooms=tuple(rooms) if self.held else (),
             crumbs=below,
         )

@@ -8,11 +8,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from gatewright.web.console import apis, start
+from gatewright.web.console import access, apis, clients, log, refusals, start
 from gatewright.web.console.desk import opened
 from gatewright.web.console.rows import ConsolePage
 
-PAGES: Final[tuple[ConsolePage, ...]] = (*start.PAGES, *apis.PAGES)
+PAGES: Final[tuple[ConsolePage, ...]] = (
+    *start.PAGES,
+    *apis.PAGES,
+    *clients.PAGES,
+    *access.PAGES,
+    *refusals.PAGES,
+    *log.PAGES,
+)
 
 WHOLE: Final = tuple([(row, partial(opened, row)) for row in PAGES if not row.tail])
 NAMED: Final = tuple([(row, partial(opened, row)) for row in PAGES if row.tail])

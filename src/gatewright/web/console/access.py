@@ -1,0 +1,143 @@
+"""The room of access: what users and accounts gave to clients, and ending it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from gatewright.audit.deed import Refused
+from gatewright.base.calendar import day_begins, seconds_of
+from gatewright.base.check import Faults
+from gatewright.management.perform import Asked, Outdated
+from gatewright.web import console_views, views
+from gatewright.web.console.desk import AT_ONCE, told
+from gatewright.web.console.rows import ACCESS, CLIENTS, ConsolePage
+from gatewright.web.console_views import Crumb, EndProblem
+from gatewright.web.pages import page as pages
+from gatewright.web.pages.page import go
+
+if TYPE_CHECKING:
+    from gatewright.management.grants import GrantRecord
+    from gatewright.web.console.desk import Desk
+    from gatewright.web.pages.page import PageReply
+
+SOURCES: Final = {
+    "user": "The user said yes",
+    "account_admin": "The account's admin gave it",
+    "first_party": "Nobody was asked: the client is the platform's own",
+    "operator": "The platform allowed it, without a user",
+    "cleanup": "Left for some minutes after an uninstallation",
+}
+NO_USER: Final = "No user"
+
+
+async def show_list(desk: Desk) -> PageReply:
+    """Show live grants, the latest first."""
+    filters = desk.filters
+    ended = filters.pop("done", "") == "ended"
+    problem, items, following = "", [], ""
+    try:
+        outcome = await desk.do("grants.list", Asked(where={**filters, "count": AT_ONCE}))
+        items, following = outcome.value, outcome.next
+    except (Faults, Refused) as refusal:
+        problem = told(str(refusal))
+    view = console_views.Access(
+        brand=await desk.brand(),
+        frame=desk.frame(),
+        grants=tuple([_line(one) for one in items]),
+        client=filters.get("client", ""),
+        user=filters.get("user", ""),
+        account=filters.get("account", ""),
+        problem=problem,
+        ended=ended,
+        paging=desk.paging(following, filters),
+    )
+    return pages.show(view, status=400 if problem else 200)
+
+
+async def show_one(desk: Desk) -> PageReply:
+    """Show a live grant."""
+    grant = await desk.look("grants.show", {"grant": desk.name})
+    view = console_views.Grant(
+        brand=await desk.brand(),
+        frame=desk.frame(),
+        grant=_facts(grant),
+        client_path=f"{CLIENTS}/{quote(grant.client, safe='')}" if desk.may("clients.show") else "",
+        end_path=f"{ACCESS}/{grant.id}/end" if desk.may("grants.end") else "",
+    )
+    return pages.show(view)
+
+
+async def show_end(desk: Desk) -> PageReply:
+    """Show what ends with a grant, and ask."""
+    return await _asked_whether(desk, None)
+
+
+async def end(desk: Desk) -> PageReply:
+    """End a grant as it was shown."""
+    if not desk.came_back():
+        return await _asked_whether(desk, EndProblem.STALE)
+    try:
+        await desk.do("grants.end", Asked(where={"grant": desk.name}, if_match=(desk.page.field("step"),)))
+    except Outdated:
+        return await _asked_whether(desk, EndProblem.CHANGED)
+    return go(f"{ACCESS}?done=ended")
+
+
+async def _asked_whether(desk: Desk, problem: EndProblem | None) -> PageReply:
+    seen = await desk.do("grants.show", Asked(where={"grant": desk.name}))
+    here = f"{ACCESS}/{seen.value.id}"
+    view = console_views.EndGrant(
+        brand=await desk.brand(),
+        frame=desk.frame(Crumb(name=seen.value.client, path=here)),
+        form=desk.form(desk.page.path, seen.etag),
+        grant=_facts(seen.value),
+        back=here,
+        problem=problem,
+    )
+    return pages.show(view, status={None: 200, EndProblem.STALE: 400, EndProblem.CHANGED: 412}[problem])
+
+
+def _line(grant: GrantRecord) -> console_views.GivenLine:
+    return console_views.GivenLine(
+        path=f"{ACCESS}/{grant.id}",
+        client=grant.client,
+        user=grant.user or "",
+        account=grant.account or "",
+        scopes=len(grant.scopes),
+        since=_time(grant.made_at),
+        ends=None if grant.expires_at is None else _time(grant.expires_at),
+    )
+
+
+def _facts(grant: GrantRecord) -> console_views.GrantFacts:
+    return console_views.GrantFacts(
+        id=grant.id,
+        client=grant.client,
+        user=grant.user or "",
+        account=grant.account or "",
+        source=SOURCES.get(grant.source, grant.source),
+        made=_time(grant.made_at),
+        changed=_time(grant.changed_at),
+        ends=None if grant.expires_at is None else _time(grant.expires_at),
+        scopes=tuple([_scope(one) for one in grant.use]),
+        declined=grant.declined,
+    )
+
+
+def _scope(use: Any) -> console_views.GivenScope:  # noqa: ANN401 - a record of a room that this one need not know
+    last = None if use.last_used is None else day_begins(use.last_used)
+    since = None if use.since is None else day_begins(use.since)
+    return console_views.GivenScope(name=use.scope, used=views.ScopeUsed(use=use.use, last=last, since=since))
+
+
+def _time(text: str) -> int:
+    return seconds_of(text) or 0
+
+
+_GRANT: Final = r"/(?P<name>gr_[0-9a-z]{13})"
+PAGES: Final = (
+    ConsolePage(room=ACCESS, show=show_list, asks=("grants.list",)),
+    ConsolePage(room=ACCESS, tail=_GRANT, show=show_one, asks=("grants.show",)),
+    ConsolePage(room=ACCESS, tail=_GRANT + "/end", show=show_end, act=end, asks=("grants.end", "grants.show")),
+)

@@ -1,0 +1,62 @@
+"""The room of refusals: why an API refused a call, found by the link that its caller was given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gatewright.audit.deed import Refused
+from gatewright.base.calendar import seconds_of
+from gatewright.base.check import Faults
+from gatewright.web import console_views
+from gatewright.web.console.desk import told
+from gatewright.web.console.rows import REFUSALS, ConsolePage
+from gatewright.web.console_views import Fact, Found, JudgedScope, Verdict
+from gatewright.web.pages import page as pages
+
+if TYPE_CHECKING:
+    from gatewright.management.decisions import CheckRecord, DecisionRecord
+    from gatewright.web.console.desk import Desk
+    from gatewright.web.pages.page import PageReply
+
+
+async def show(desk: Desk) -> PageReply:
+    """Show the form, and what was found of the link that was put into it."""
+    link = desk.filters.get("link", "").strip()
+    problem, found = "", None
+    if link:
+        try:
+            found = _found(await desk.look("decision", {"decision": link}))
+        except (Faults, Refused) as refusal:
+            problem = told(str(refusal))
+    view = console_views.Refusals(brand=await desk.brand(), frame=desk.frame(), link=link, problem=problem, found=found)
+    return pages.show(view, status=404 if problem else 200)
+
+
+def _found(record: DecisionRecord) -> Found:
+    facts = [
+        Fact(name="Client", values=(record.client,), code=True),
+        Fact(name="API", values=(record.api or "",), code=True),
+        Fact(name="User", values=(record.user or "",)),
+        Fact(name="Account", values=(record.account or "",), code=True),
+        Fact(name="Cause", values=(record.cause,), code=True),
+        Fact(name="Ended by", values=(record.because,), code=True),
+        Fact(name="Decision", values=(record.decision,), code=True),
+        Fact(name="Grant", values=(record.grant,), code=True),
+    ]
+    return Found(
+        decision=record.decision,
+        at=seconds_of(record.at) or 0,
+        found=record.found,
+        cure=record.cure,
+        good=record.would_pass,
+        facts=tuple([fact for fact in facts if any(fact.values)]),
+        checks=_verdicts(record.checks),
+        scopes=tuple([JudgedScope(name=one.scope, cure=one.cure, checks=_verdicts(one.checks)) for one in record.scopes]),
+    )
+
+
+def _verdicts(checks: tuple[CheckRecord, ...]) -> tuple[Verdict, ...]:
+    return tuple([Verdict(asks=one.check, then=one.then, now=one.now, note=one.note) for one in checks])
+
+
+PAGES: Final = (ConsolePage(room=REFUSALS, show=show, asks=("decision",)),)
