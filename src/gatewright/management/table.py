@@ -10,6 +10,7 @@ from gatewright.management import (
     apis,
     apps,
     clients,
+    counts,
     decisions,
     events,
     explain,
@@ -26,6 +27,7 @@ from gatewright.management import (
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *tenant.OPERATIONS,
+    *counts.OPERATIONS,
     *apis.OPERATIONS,
     *roles.OPERATIONS,
     *accounts.OPERATIONS,

@@ -51,10 +51,42 @@ class Refusal(Page, frozen=True, kw_only=True):
     back: Crumb | None = None
 
 
+class Count(Struct, frozen=True, kw_only=True):
+    """How many there are of something."""
+
+    number: str
+    name: str
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """Something that has a page, and what it is about."""
+
+    name: str
+    path: str
+    about: str
+
+
+class WeaknessUsed(Struct, frozen=True, kw_only=True):
+    """A client, and the user for whom it used what weakens security. `until` is the last day on which it may."""
+
+    weakness: str
+    means: str
+    client: str
+    path: str
+    user: str
+    last: int
+    until: int | None = None
+
+
 class Start(Page, frozen=True, kw_only=True):
-    """The first page."""
+    """The first page. `alone` are the APIs that may accept what was revoked until it expires: `about` is for how long."""
 
     frame: Frame
+    counts: tuple[Count, ...] = ()
+    rooms: tuple[Card, ...] = ()
+    alone: tuple[Card, ...] = ()
+    uses: tuple[WeaknessUsed, ...] = ()
+    sees_uses: bool = False
 
 
 # ---------------------------------------------------------------- how soon a revocation bites
@@ -310,6 +342,7 @@ class EndGrant(Page, frozen=True, kw_only=True):
     frame: Frame
     form: Form
     grant: GrantFacts
+    afterwards: str
     back: str
     problem: EndProblem | None = None
 

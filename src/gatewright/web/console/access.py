@@ -28,7 +28,12 @@ SOURCES: Final = {
     "operator": "The platform allowed it, without a user",
     "cleanup": "Left for some minutes after an uninstallation",
 }
-NO_USER: Final = "No user"
+AFTERWARDS: Final = {
+    "user": "The user may allow the client again when it asks.",
+    "account_admin": "The service user is let in again as long as its account's admin lets the client have its password.",
+    "first_party": "The client is the platform's own, so it is given again, unasked, when the user signs in to it next.",
+    "operator": "The service is given it again with its next token, as long as it is allowed to.",
+}
 
 
 async def show_list(desk: Desk) -> PageReply:
@@ -92,6 +97,7 @@ async def _asked_whether(desk: Desk, problem: EndProblem | None) -> PageReply:
         frame=desk.frame(Crumb(name=seen.value.client, path=here)),
         form=desk.form(desk.page.path, seen.etag),
         grant=_facts(seen.value),
+        afterwards=AFTERWARDS.get(seen.value.source, ""),
         back=here,
         problem=problem,
     )

@@ -79,7 +79,9 @@ def _line(entry: EntryRecord, desk: Desk) -> console_views.LogLine:
         path=_path(entry, desk),
         client=entry.client,
         address=entry.address,
-        detail=tuple([LogDetail(name=name, text=_text(value)) for name, value in flat(entry.detail).items()]),
+        detail=tuple(
+            [LogDetail(name=name, text=_text(value)) for name, value in flat(entry.detail).items() if value not in (None, "", [])]
+        ),
     )
 
 
