@@ -51,6 +51,7 @@ from gatewright.web.views import (
     SignInProblem,
     openid_lines,
 )
+from tests.browser.console_samples import CONSOLE
 
 NOW: Final = 1_795_242_600
 
@@ -477,6 +478,7 @@ def decision(**changed: object) -> Decision:
 
 
 SAMPLES: Final[dict[str, Page]] = {
+    **CONSOLE,
     "sign_in": SignIn(brand=ACME, form=FORM, client="Budget Buddy"),
     "sign_in-hint": SignIn(brand=LOGO, form=FORM, client="Ward Rounds", username="doctor@contoso.test", keep=True),
     "sign_in-wrong": SignIn(brand=YELLOW, form=FORM, client="Budget Buddy", username="someone@sonne.test", problem=SignInProblem.MISMATCH),

@@ -120,7 +120,8 @@ class Desk:
         """Return what is around the page; its own room leads the crumbs of a page below it."""
         room = ROOM_AT[self.row.room]
         rooms = [console_views.RoomLink(name=one.name, path=one.path, here=one == room) for one in ROOMS if self.may(one.opened_by)]
-        below = (console_views.Crumb(name=room.name, path=room.path), *crumbs) if self.row.tail else ()
+        is_open = bool(self.held) and self.may(room.opened_by)
+        below = (console_views.Crumb(name=room.name, path=room.path), *crumbs) if self.row.tail and is_open else ()
         return console_views.Frame(
             person=views.Person(name=self.visitor.name, email=self.visitor.email),
             sign_out=views.Form(action=SIGN_OUT, csrf=own_token(self.page, self.house, self.visitor)),

@@ -1,0 +1,527 @@
+"""The console over a whole server: who may see which page, what the pages say, and the one act."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+
+from gatewright.accounts.book import MEMBERSHIPS_OF, account_named, set_roles
+from gatewright.base import ids
+from gatewright.base.calendar import day, stamp
+from gatewright.management.table import BY_NAME
+from gatewright.market.leaving import disable_account, disable_user
+from gatewright.store import Query, Tx
+from gatewright.web.pages import CONSOLE
+from tests.http.staff import START, TENANT_WIDE, a_grant, addresses, api_id, at_console, email_of, signed_in, staff
+from tests.http.strangers import GLOBEX_ONLY
+from tests.http.talk import BUDDY, FORM, exchange
+from tests.http.window import Window
+from tests.support.approving import user
+from tests.support.clock import NOON
+from tests.support.house import ENVIRON, GLOBEX, Answer, Node, bearer
+from tests.support.visitor import Form, Page
+
+DAY: Final = 86_400
+VARIES: Final = re.compile(r"\b[2-9A-HJ-NP-Z]{4}-[2-9A-HJ-NP-Z]{4}\b|(?<=name=\"csrf\" value=\")[^\"]*")
+COPY: Final = Query(
+    None,
+    """INSERT INTO client (id, tenant, client_id, settings, epoch, created_at, changed_at)
+       SELECT :id, tenant, :client_id, settings, 0, 0, 0 FROM client WHERE tenant = :tenant AND client_id = 'budget-buddy'""",
+)
+SAME_SITE: Final = (FORM, ("origin", "https://id.acme.test"), ("sec-fetch-site", "same-origin"))
+
+
+@pytest.fixture
+async def staffed(node: Node) -> Node:
+    """A node with people who manage the platform."""
+    await node.apply(staff())
+    return node
+
+
+def text_of(answer: Answer) -> str:
+    """What a page says."""
+    return Page(answer.text).text
+
+
+def plain(answer: Answer) -> tuple[int, str]:
+    """A page without what is drawn anew each time."""
+    return answer.status, VARIES.sub("*", answer.text)
+
+
+# ---------------------------------------------------------------- who may
+
+
+async def test_who_is_not_signed_in_signs_in_and_comes_back_to_the_same_address(staffed: Node) -> None:
+    for path in (START, f"{START}/access?client=budget-buddy&user=", f"{START}/apis/ap_0000000000000"):
+        window = Window(staffed)
+        first = await window.send("GET", path)
+        assert first.status == 303
+        page = await window.open(first.header("location") or "")
+        assert Page(page.text).heading == "Sign in"
+    window = Window(staffed)
+    page = await window.open(f"{START}/access?client=budget-buddy")
+    page = await window.sign_in(page, email_of("everything"))
+    assert (page.status, Page(page.text).heading) == (200, "Access")
+    assert form_of_filters(page)["client"] == "budget-buddy"
+
+
+async def test_each_page_needs_the_scope_of_what_it_asks_and_no_other(staffed: Node) -> None:
+    shown = await addresses(staffed)
+    for row in CONSOLE:
+        path = shown[row.pattern.pattern]
+        needed = BY_NAME[row.asks[0]].scope if row.room != START else ""
+        scopes = {BY_NAME[name].scope for name in row.asks}
+        for scope in TENANT_WIDE:
+            window = await at_console(staffed, scope)
+            answer = await window.open(path)
+            good = not needed or scopes == {scope}
+            assert answer.status == (200 if good else 403), (path, scope)
+            if needed:
+                others = await (await at_console(staffed, f"not {scope}")).open(path)
+                assert others.status == (403 if scope in scopes else 200), (path, scope)
+
+
+async def test_who_holds_no_scope_that_reaches_over_the_platform_is_told_the_same_at_every_address(staffed: Node) -> None:
+    shown = await addresses(staffed)
+    for email in ("ann@acme.test", email_of("gw:members:read"), email_of("gw:access:write")):
+        window = await signed_in(staffed, email)
+        answers = {
+            plain(await window.open(path)) for path in (*shown.values(), f"{START}/apis/ap_0000000000000", f"{START}/clients/nobody")
+        }
+        assert len(answers) == 1, "whether something is there is not told"
+        status, text = answers.pop()
+        assert status == 403
+        assert "The console is not open to you" in text
+        assert email in text
+        assert START not in text, "and no room is named"
+
+
+async def test_a_room_that_is_not_open_says_which_scope_opens_it_and_nothing_of_what_is_there(staffed: Node) -> None:
+    bank = await api_id(staffed, "https://bank.acme.test")
+    window = await at_console(staffed, "not gw:apis:read")
+    there, none, foreign = [await window.open(f"{START}/apis/{name}") for name in (bank, "ap_0000000000000", "ap_zzzzzzzzzzzzz")]
+    assert plain(there) == plain(none) == plain(foreign)
+    assert there.status == 403
+    assert "gw:apis:read" in text_of(there)
+    links = re.findall(r'<a href="(/-/console[^"]*)"', there.text)
+    assert f"{START}/apis" not in links
+    assert f"{START}/clients" in links
+
+
+async def test_a_role_that_is_taken_away_is_gone_at_the_next_click(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:apis:read")
+    assert (await window.open(f"{START}/apis")).status == 200
+    await no_roles(staffed, email_of("gw:apis:read"))
+    answer = await window.open(f"{START}/apis")
+    assert (answer.status, Page(answer.text).heading) == (403, "The console is not open to you")
+
+
+async def test_a_role_that_loses_the_scope_opens_the_room_no_more(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:apis:read")
+    await staffed.apply(
+        staff().replace('name = "gw:apis:read"\nscopes = ["gw:apis:read"]', 'name = "gw:apis:read"\nscopes = ["gw:keys:read"]')
+    )
+    assert (await window.open(f"{START}/apis")).status == 403
+
+
+async def test_a_disabled_user_or_account_opens_nothing(staffed: Node) -> None:
+    tenant = await staffed.tenant()
+    one, other = await at_console(staffed, "gw:apis:read"), await at_console(staffed, "everything")
+    await staffed.manage(tenant, disable_user, await user(staffed, email_of("gw:apis:read")))
+    assert (await one.send("GET", f"{START}/apis")).status == 303, "the session has ended, so a sign-in comes first"
+    account = await account_named(staffed.house.store, tenant, "acme-dev")
+    assert account is not None
+    await staffed.manage(tenant, disable_account, account)
+    assert (await other.open(f"{START}/apis")).status == 403
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "DPoP"])
+async def test_an_access_token_opens_no_page_with_or_without_a_session(staffed: Node, kind: str) -> None:
+    window = await at_console(staffed)
+    for path in (START, f"{START}/apis"):
+        for browser in (window, Window(staffed)):
+            answer = await browser.send("GET", path, b"", ("authorization", f"{kind} gwa_x"))
+            assert answer.status == 400
+            assert "the management API" in text_of(answer)
+    assert (await window.send("GET", START, b"", ("authorization", "Basic eDp5"))).status == 200, (
+        "a proxy's own door is nobody's business here"
+    )
+
+
+# ---------------------------------------------------------------- tenants
+
+
+async def test_what_another_tenant_has_is_answered_like_what_does_not_exist(staffed: Node) -> None:
+    window = await at_console(staffed)
+    await staffed.apply(GLOBEX_ONLY)
+    grant, _ = await a_grant(staffed, "openid create:events", GLOBEX)
+    foreign = {
+        f"{START}/apis/{await api_id(staffed, 'https://bank.acme.test', GLOBEX)}": f"{START}/apis/ap_0000000000001",
+        f"{START}/access/{grant}": f"{START}/access/gr_0000000000001",
+        f"{START}/access/{grant}/end": f"{START}/access/gr_0000000000001/end",
+        f"{START}/clients/globex-portal": f"{START}/clients/globex-portax",
+        f"{START}/access?user=ben@globex.test": f"{START}/access?user=ben@globex.tesx",
+        f"{START}/access?account=globex-prod": f"{START}/access?account=globex-prox",
+        f"{START}/access?client=globex-portal": f"{START}/access?client=globex-portax",
+    }
+    for path, unknown in foreign.items():
+        one, other = await window.open(path), await window.open(unknown)
+        assert one.status in (400, 404), path
+        assert without(one, path) == without(other, unknown), path
+
+
+async def test_a_manager_of_one_tenant_is_nobody_at_another(staffed: Node) -> None:
+    window = await at_console(staffed)
+    window.host = GLOBEX
+    assert (await window.send("GET", f"{START}/apis")).status == 303
+
+
+# ---------------------------------------------------------------- what pages say
+
+
+async def test_every_page_is_kept_by_nobody_framed_by_nobody_and_runs_no_script(staffed: Node) -> None:
+    window = await at_console(staffed)
+    for path in (await addresses(staffed)).values():
+        answer = await window.open(path)
+        assert answer.status == 200, path
+        assert answer.header("content-security-policy") == (
+            "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        )
+        assert answer.header("cache-control") == "no-store"
+        assert answer.header("referrer-policy") == "no-referrer"
+        assert answer.header("x-frame-options") == "DENY"
+        assert "<script" not in answer.text
+        assert answer.text.count("<h1") == 1
+        assert 'href="#content"' in answer.text
+        assert (await window.send("HEAD", path)).status == 200
+
+
+async def test_the_room_that_one_is_in_is_marked_and_leads_the_way_back(staffed: Node) -> None:
+    window = await at_console(staffed)
+    bank = await api_id(staffed, "https://bank.acme.test")
+    there = (await window.open(f"{START}/apis")).text
+    assert there.count('aria-current="page"') == 1
+    assert f'<a href="{START}/apis" aria-current="page">APIs</a>' in there
+    below = (await window.open(f"{START}/apis/{bank}")).text
+    assert f'<a href="{START}/apis" aria-current="true">APIs</a>' in below
+    assert 'aria-label="The way here"' in below
+
+
+async def test_an_api_says_how_soon_a_revocation_bites_and_what_to_do_about_it(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:apis:read")
+    events, bank = await api_id(staffed, "https://events.acme.test"), await api_id(staffed, "https://bank.acme.test")
+    said = text_of(await window.open(f"{START}/apis/{events}"))
+    assert "At worst after 15 minutes 10 seconds" in said
+    assert "No guard of it has followed so far." in said
+    assert "What to do: Let its guard follow the revocation feed" in said
+    assert "a role that was taken away" in said
+    opaque = text_of(await window.open(f"{START}/apis/{bank}"))
+    assert "At worst after 5 seconds" in opaque
+    assert "What to do" not in opaque
+    assert "It verifies JWTs" not in opaque
+
+
+async def test_a_guard_that_follows_is_seen_and_one_that_stopped_is_too(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:apis:read")
+    events, tenant = await api_id(staffed, "https://events.acme.test"), await staffed.tenant()
+    number = ids.read(ids.API, events)
+    assert number is not None
+    staffed.house.usage.count("feed_followed", tenant, number)
+    await staffed.house.usage.flush(staffed.house.store, staffed.time.now)
+    followed = text_of(await window.open(f"{START}/apis/{events}"))
+    assert "At worst after 15 seconds" in followed
+    assert "A guard of it follows now." in followed
+    assert "one that does not accepts what was revoked for up to 15 minutes 10 seconds" in followed
+    staffed.time.pass_(61)
+    stopped = text_of(await window.open(f"{START}/apis/{events}"))
+    assert "At worst after 15 minutes 10 seconds" in stopped
+    assert "It did so last on" in stopped
+    assert "What to do" in stopped
+
+
+async def test_the_list_of_apis_names_the_worst_of_each(staffed: Node) -> None:
+    said = text_of(await (await at_console(staffed, "gw:apis:read")).open(f"{START}/apis"))
+    assert "Acme Bank https://bank.acme.test Opaque, for 2 hours 2 scopes Refuses what was revoked within 5 seconds" in said
+    assert (
+        "Acme Events https://events.acme.test JWT (ES256), for 15 minutes 2 scopes Refuses what was revoked within 15 minutes 10 seconds"
+        in said
+    )
+
+
+async def test_secrets_are_known_by_label_and_date_and_never_by_what_they_say(staffed: Node) -> None:
+    window = await at_console(staffed)
+    bank = await api_id(staffed, "https://bank.acme.test")
+    for path in (f"{START}/apis/{bank}", f"{START}/clients/budget-buddy"):
+        answer = await window.open(path)
+        assert "platform file" in answer.text
+        assert not any(secret in answer.text for secret in ENVIRON.values())
+        assert not re.search(
+            r"gw[a-z]_[A-Za-z0-9_-]{20}|[A-Za-z0-9_-]{43}\b", re.sub(r'(name="csrf" value=|href=)"[^"]*"', "", answer.text)
+        )
+
+
+async def test_a_client_shows_its_settings_its_weaknesses_and_when_it_was_last_used(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:clients:read")
+    said = text_of(await window.open(f"{START}/clients/old-library"))
+    assert "Last used Never" in said
+    assert "What weakens it pkce_optional It may leave out PKCE" in said
+    assert "https://old.example/one" in said
+    listed = text_of(await window.open(f"{START}/clients"))
+    assert "Budget Buddy budget-buddy Web Third-party Never used" in listed
+    number = await staffed.number(
+        "SELECT id FROM client WHERE tenant = :tenant AND client_id = 'budget-buddy'", tenant=await staffed.tenant()
+    )
+    assert number is not None
+    staffed.house.usage.count("authorization_code", await staffed.tenant(), number)
+    await staffed.house.usage.flush(staffed.house.store, staffed.time.now)
+    used = text_of(await window.open(f"{START}/clients"))
+    assert "Budget Buddy budget-buddy Web Third-party Last used on 15 January 2027" in used
+    assert stamp(NOON).startswith("2027-01-15")
+
+
+async def test_what_is_unknown_is_told_in_words(staffed: Node) -> None:
+    window = await at_console(staffed)
+    for path, sentence in (
+        ("/apis/ap_0000000000000", 'There is no API "ap_0000000000000"'),
+        ("/clients/nobody", "There is no client nobody."),
+        ("/access/gr_0000000000001", "There is no live grant gr_0000000000001."),
+    ):
+        answer = await window.open(START + path)
+        assert answer.status == 404
+        assert sentence in text_of(answer)
+        assert "Back to" in text_of(answer)
+
+
+async def test_a_query_that_cannot_be_is_told_in_a_sentence(staffed: Node) -> None:
+    window = await at_console(staffed)
+    for path, sentence in (
+        ("/clients?status=x", "Status:"),
+        ("/clients?colour=red", "Colour:"),
+        ("/access?user=nobody@acme.test", "There is no user nobody@acme.test."),
+        ("/access?after=x", '"x" is no page\'s id'),
+        ("/access?account=a&account=b", "something is said in it twice"),
+        ("/log?act=grant.made.x", "Act: there is no act"),
+        ("/log?since=2026-02-30", "Since: there is no such day"),
+        ("/log?until=yesterday", "Until: there is no such day"),
+        ("/log?after=gr_0000000000001", "is no page's id"),
+        ("?x=1&x=2", "something is said in it twice"),
+    ):
+        answer = await window.open(START + path)
+        assert answer.status == 400, path
+        assert sentence in text_of(answer), path
+
+
+async def test_what_stands_in_an_address_stays_text(staffed: Node) -> None:
+    window = await at_console(staffed)
+    for path in ("/access?user=", "/access?client=", "/log?actor=", "/log?since=", "/refusals?link=", "/clients/"):
+        answer = await window.open(START + path + "%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+        assert answer.status in (200, 400, 404)
+        assert "<script" not in answer.text
+
+
+# ---------------------------------------------------------------- long lists
+
+
+async def test_a_list_is_read_part_by_part_with_each_line_once_and_the_filters_kept(staffed: Node) -> None:
+    tenant = await staffed.tenant()
+    await staffed.house.store.run(many_clients, tenant, 120)
+    window = await at_console(staffed)
+    path, found, parts = f"{START}/clients?status=active", [], 0
+    while path:
+        answer = await window.open(path)
+        assert answer.status == 200
+        found += re.findall(r'<h2><a href="/-/console/clients/([^"]+)"', answer.text)
+        onward = re.search(r'href="([^"]+)" rel="next"', answer.text)
+        path, parts = onward[1].replace("&amp;", "&") if onward else "", parts + 1
+        assert "status=active" in path or not path
+        assert ("Back to the beginning" in answer.text) is (parts > 1)
+    assert parts == 3
+    assert len(found) == len(set(found)) > 120
+    assert found == sorted(found)
+
+
+async def test_many_apis_and_scopes_are_read_part_by_part(staffed: Node) -> None:
+    many = "".join(f'[[apis]]\naudience = "https://{n:03}.acme.test"\nname = "API {n:03}"\n' for n in range(60))
+    scopes = "".join(f'"do:{n:03}" = "Do {n}"\n' for n in range(60))
+    await staffed.apply(staff() + many + "[apis.scopes]\n" + scopes)
+    window = await at_console(staffed, "gw:apis:read")
+    for path, kind in (
+        (f"{START}/apis", r"<h2><a href=[^>]+><bdi>([^<]+)"),
+        (f"{START}/apis/{await api_id(staffed, 'https://059.acme.test')}", r'<h3 class="code"><bdi>([^<]+)'),
+    ):
+        first = await window.open(path)
+        onward = re.search(r'href="([^"]+)" rel="next"', first.text)
+        assert onward
+        rest = await window.open(onward[1])
+        found = [re.findall(kind, answer.text) for answer in (first, rest)]
+        assert len(found[0]) == 50
+        assert len({*found[0], *found[1]}) == len(found[0]) + len(found[1]) >= 60
+        assert 'rel="next"' not in rest.text
+
+
+# ---------------------------------------------------------------- ending a grant
+
+
+async def test_a_grant_is_ended_after_a_look_and_under_the_users_own_name(staffed: Node) -> None:
+    grant, code = await a_grant(staffed)
+    tokens = (await staffed.post("/token", exchange(code), BUDDY)).json
+    window = await at_console(staffed)
+    listed = await window.open(f"{START}/access?client=budget-buddy&user=ann@acme.test&account=acme-dev")
+    assert f'href="{START}/access/{grant}"' in listed.text
+    shown = await window.open(f"{START}/access/{grant}")
+    assert f'href="{START}/access/{grant}/end"' in shown.text
+    asked = await window.open(f"{START}/access/{grant}/end")
+    assert Page(asked.text).heading == "End the access of budget-buddy?"
+    assert (await staffed.get("/userinfo", bearer(tokens["access_token"]))).status == 200, "nothing was ended by looking"
+    done = await press(window, asked)
+    assert (done.status, Page(done.text).heading) == (200, "Access")
+    assert "The grant is ended." in done.text
+    assert grant not in done.text
+    assert (await staffed.get("/userinfo", bearer(tokens["access_token"]))).status == 401
+    log = await (await at_console(staffed, "gw:audit:read")).open(f"{START}/log?act=grant.ended")
+    manager = ids.show(ids.USER, (await user(staffed, email_of("everything"))).id)
+    assert f"{grant} because by_admin" in text_of(log)
+    assert f"by {manager} from 203.0.113.7" in text_of(log)
+
+
+async def test_ending_it_once_more_says_that_there_is_none(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    window = await at_console(staffed)
+    asked = await window.open(f"{START}/access/{grant}/end")
+    await press(window, asked)
+    again = await press(window, asked)
+    assert (again.status, Page(again.text).heading) == (404, "There is no such thing here")
+
+
+async def test_a_form_without_its_proof_ends_nothing(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    other, _ = await a_grant(staffed, account="acme-prod")
+    assert other != grant
+    path = f"{START}/access/{grant}/end"
+    window, colleague = await at_console(staffed), await at_console(staffed, "gw:grants:write")
+    good = filled(await window.open(path))
+    elsewhere = filled(await (await at_console(staffed)).open(path))
+    theirs = {**good, "csrf": "x"}
+    for form in ({}, {"csrf": "", "step": good["step"]}, theirs, {**good, "step": '"x"'}, {**good, "step": "*"}, elsewhere):
+        answer = await post(window, path, form)
+        assert answer.status == 400, form
+        assert "Please look again" in text_of(answer)
+    assert (await post(colleague, path, good)).status == 403, "another session's form, and no right to see what it is about"
+    assert (await post(window, f"{START}/access/{other}/end", good)).status == 400, "a form is good for its own grant alone"
+    live = "SELECT count(*) FROM consent_grant WHERE tenant = :tenant AND ended_at IS NULL"
+    assert await staffed.number(live, tenant=await staffed.tenant()) == 2
+
+
+async def test_a_form_of_another_site_is_refused_before_anything_is_looked_at(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    window = await at_console(staffed)
+    path = f"{START}/access/{grant}/end"
+    form = filled(await window.open(path))
+    for heads in ((("sec-fetch-site", "cross-site"),), (("sec-fetch-site", "same-site"),), (("origin", "https://evil.example"),)):
+        answer = await post(window, path, form, *heads)
+        assert answer.status == 403
+    assert (await window.open(f"{START}/access/{grant}")).status == 200
+
+
+async def test_what_was_changed_since_it_was_shown_is_shown_again_and_not_ended(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed, "openid read:balance")
+    window = await at_console(staffed)
+    asked = await window.open(f"{START}/access/{grant}/end")
+    same, _ = await a_grant(staffed, "openid email read:balance")
+    assert same == grant, "the user gave more to the same grant"
+    answer = await press(window, asked)
+    assert answer.status == 412
+    assert "It was changed since you looked" in text_of(answer)
+    assert (await press(window, answer)).status == 200, "what is shown now can be ended"
+    assert (await window.open(f"{START}/access/{grant}")).status == 404
+
+
+async def test_looking_needs_the_right_to_look_and_ending_the_right_to_end(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    reader, writer = await at_console(staffed, "gw:grants:read"), await at_console(staffed, "gw:grants:write")
+    shown = await reader.open(f"{START}/access/{grant}")
+    assert shown.status == 200
+    assert "/end" not in shown.text
+    assert (await reader.open(f"{START}/access/{grant}/end")).status == 403
+    assert (await writer.open(f"{START}/access/{grant}/end")).status == 403
+    both = await at_console(staffed)
+    form = filled(await both.open(f"{START}/access/{grant}/end"))
+    await no_roles(staffed, email_of("everything"))
+    assert (await post(both, f"{START}/access/{grant}/end", form)).status == 403, "the form was shown while the role was there"
+
+
+# ---------------------------------------------------------------- the log, and refusals
+
+
+async def test_the_log_is_asked_by_act_by_whom_and_by_day(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:audit:read")
+    today = day(staffed.time.now)
+    acted = await window.open(f"{START}/log?act=client.made&since={today}&until={today}")
+    acts = set(re.findall(r'<h2><span class="code">([^<]+)', acted.text))
+    assert acts == {"client.made"}
+    tomorrow = day(staffed.time.now + DAY)
+    assert "There is no such entry" in text_of(await window.open(f"{START}/log?since={tomorrow}"))
+    assert "There is no such entry" in text_of(await window.open(f"{START}/log?until={day(staffed.time.now - DAY)}"))
+    assert "There is no such entry" in text_of(await window.open(f"{START}/log?actor=us_nobody"))
+
+
+async def test_a_link_that_is_none_and_an_id_alone_are_answered_in_words(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:grants:read")
+    none = await window.open(f"{START}/refusals?link=https%3A%2F%2Fid.acme.test%2F-%2Fdecision%2Fx")
+    assert none.status == 404
+    assert "There is no such decision here" in text_of(none)
+    alone = await window.open(f"{START}/refusals?link=de_01h2v5c8n4k7e")
+    assert "A decision id alone finds the line in the server's log" in text_of(alone)
+    assert "Put in the link" in text_of(await window.open(f"{START}/refusals"))
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def form_of_filters(answer: Answer) -> dict[str, str]:
+    """What the fields of a page's filters hold."""
+    form = next(form for form in Page(answer.text).forms if form.method == "get")
+    return {one.name: one.value for one in form.controls}
+
+
+async def press(window: Window, page: Answer) -> Answer:
+    """Press the button of a page's form, and follow where it leads."""
+    answer = await post(window, asking(page).action, filled(page))
+    return await window.open(answer.header("location") or "") if answer.status == 303 else answer
+
+
+def asking(page: Answer) -> Form:
+    """The form of a page that asks whether something is to be done."""
+    return next(form for form in Page(page.text).forms if form.has("choice"))
+
+
+def filled(page: Answer) -> dict[str, str]:
+    """What the browser sends when its button is pressed."""
+    return dict(asking(page).filled({"choice": "end"}))
+
+
+def without(answer: Answer, path: str) -> str:
+    """A page without what was asked for, and without what is drawn anew each time."""
+    name = path.partition("?")[2].partition("=")[2] or path.split("/")[4]
+    return VARIES.sub("*", answer.text.replace(name, "*"))
+
+
+async def no_roles(node: Node, email: str) -> None:
+    """Take every role from a user."""
+    tenant = await node.tenant()
+    for held in await node.house.store.all(MEMBERSHIPS_OF, person=(await user(node, email)).id, tenant=tenant):
+        await node.manage(tenant, set_roles, held, frozenset())
+
+
+async def many_clients(tx: Tx, tenant: int, count: int) -> None:
+    """Register clients, the quick way."""
+    for number in range(count):
+        await tx.do(COPY, id=900_000 + number, client_id=f"many-{number:05}", tenant=tenant)
+
+
+async def post(window: Window, path: str, form: dict[str, str], *heads: tuple[str, str]) -> Answer:
+    """Send a form from our own origin, unless said otherwise."""
+    return await window.send("POST", path, urlencode(form).encode(), FORM, *(heads or SAME_SITE[1:]))
