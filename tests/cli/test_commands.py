@@ -101,6 +101,7 @@ def test_a_plan_before_there_is_a_store_makes_none(shell: Shell, example: str) -
     said = shell.must("plan", shell.write(example))
     assert "+ client budget-buddy" in said
     assert "Tenant acme: 43 to make." in said
+    assert "Tenant acme: 45 to make." in said
     assert not (shell.folder / "gatewright-data").exists()
 
 

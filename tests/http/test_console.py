@@ -21,7 +21,7 @@ from tests.http.talk import BUDDY, FORM, exchange
 from tests.http.window import Window
 from tests.support.approving import user
 from tests.support.clock import NOON
-from tests.support.house import ENVIRON, GLOBEX, Answer, Node, bearer
+from tests.support.house import ENVIRON, GLOBEX, Answer, Node, bearer, open_nodes
 from tests.support.visitor import Form, Page
 
 DAY: Final = 86_400
@@ -149,6 +149,17 @@ async def test_an_access_token_opens_no_page_with_or_without_a_session(staffed: 
     assert (await window.send("GET", START, b"", ("authorization", "Basic eDp5"))).status == 200, (
         "a proxy's own door is nobody's business here"
     )
+
+
+async def test_every_page_is_there_on_each_engine_and_a_grant_ends(place: str) -> None:
+    async with open_nodes(place) as (node,):
+        await node.apply(staff())
+        window = await at_console(node)
+        for path in (await addresses(node)).values():
+            assert (await window.open(path)).status == 200, path
+        grant, _ = await a_grant(node)
+        assert (await press(window, await window.open(f"{START}/access/{grant}/end"))).status == 200
+        assert (await window.open(f"{START}/access/{grant}")).status == 404
 
 
 # ---------------------------------------------------------------- tenants

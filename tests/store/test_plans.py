@@ -28,6 +28,7 @@ SCANS: Final = {
     ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
     ("gatewright.endings.book", "n"): "the rows without a number that an index found, each once",
     ("gatewright.endings.book", "(subquery-3)"): "the same",
+    ("gatewright.management.counts", "found"): "as many rows as are counted, which an index found",
     ("gatewright.ledger.scope_use", "json_each"): "the numbers of a list, which is handed in",
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }
