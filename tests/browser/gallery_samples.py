@@ -602,6 +602,7 @@ SAMPLES: Final[dict[str, Page]] = {
     "signed_out-unnamed": SignedOut(brand=RTL_BRAND, sign_in="/-/sign-in", return_to="https://budget.example/bye"),
     "signed_out-hostile": SignedOut(brand=HOSTILE, sign_in="/-/sign-in", return_to="javascript:alert(1)", client=SCRIPT),
     "home": Home(brand=ACME, sign_in="/-/sign-in", access_page="/-/access"),
+    "home-manager": Home(brand=ACME, sign_in="/-/sign-in", access_page="/-/access", console="/-/console", sign_out=HERE, person=OLIVIA),
     "home-signed_in": Home(brand=YELLOW, sign_in="/-/sign-in", access_page="/-/access", sign_out=HERE, person=OLIVIA),
     "error": Error(
         brand=ACME,

@@ -162,7 +162,21 @@ def _reached(page: Page) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("name", ["sign_in-hostile", "consent-hostile", "consent-forty", "my_access", "continue_as", "signed_out-return"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sign_in-hostile",
+        "consent-hostile",
+        "consent-forty",
+        "my_access",
+        "continue_as",
+        "signed_out-return",
+        "console",
+        "console-api",
+        "console-access",
+        "console-end_grant",
+    ],
+)
 def test_the_keyboard_reaches_each_control_in_the_order_of_the_page(light: Page, gallery: Gallery, name: str) -> None:
     _open(light, gallery, name)
     reached = _reached(light)

@@ -48,7 +48,7 @@ def test_an_unknown_command_names_the_nearest(shell: Shell) -> None:
 def test_init_makes_everything_once(shell: Shell) -> None:
     said = shell.must("init", "--tenant", "acme", "--name", "Acme", "--email", "boss@acme.test")
     assert "made the tenant acme at http://127.0.0.1:8600" in said
-    assert "Sign in at http://127.0.0.1:8600 as boss@acme.test with the password, shown this once:" in said
+    assert "Sign in at http://127.0.0.1:8600/-/console as boss@acme.test with the password, shown this once:" in said
     key = shell.folder / "gatewright-data" / "root.key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.parent.stat().st_mode & 0o777 == 0o700

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 from gatewright.management.table import BY_NAME
+from gatewright.web.console.clients import TRIED_OUT, WEAKNESSES, meaning
 from gatewright.web.pages import CONSOLE
 from gatewright.web.rest import routes
 from tests.house.checkout import SERVER, tree
@@ -89,8 +90,6 @@ def test_no_file_of_the_console_reaches_into_the_store_or_a_room() -> None:
 
 
 def test_every_weakness_of_a_client_has_a_sentence() -> None:
-    from gatewright.web.console.clients import TRIED_OUT, WEAKNESSES, meaning
-
     rules = tree(SERVER / "clients" / "rules.py")
     function = next(node for node in ast.walk(rules) if isinstance(node, ast.FunctionDef) and node.name == "weaknesses")
     table = next(node for node in ast.walk(function) if isinstance(node, ast.Dict))

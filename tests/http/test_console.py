@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
 from gatewright.accounts.book import MEMBERSHIPS_OF, account_named, set_roles
+from gatewright.app import open_house, prepare
 from gatewright.base import ids
 from gatewright.base.calendar import day, stamp
+from gatewright.base.log import Log
+from gatewright.cli.setup import First, furnish
+from gatewright.management.perform import Asked
 from gatewright.management.table import BY_NAME
 from gatewright.market.leaving import disable_account, disable_user
+from gatewright.oauth.visit import Visitor
 from gatewright.store import Query, Tx
-from gatewright.web.pages import CONSOLE
+from gatewright.web.console.desk import Desk, Lacking
+from gatewright.web.pages import CONSOLE, PageAsk
 from tests.http.staff import START, TENANT_WIDE, a_grant, addresses, api_id, at_console, email_of, signed_in, staff
 from tests.http.strangers import GLOBEX_ONLY
 from tests.http.talk import BUDDY, FORM, exchange
 from tests.http.window import Window
 from tests.support.approving import user
 from tests.support.clock import NOON
-from tests.support.house import ENVIRON, GLOBEX, Answer, Node, bearer, open_nodes
+from tests.support.house import ENVIRON, GLOBEX, Answer, Node, NodeClock, Time, bearer, loaded, open_nodes
 from tests.support.visitor import Form, Page
 
 DAY: Final = 86_400
@@ -160,6 +167,46 @@ async def test_every_page_is_there_on_each_engine_and_a_grant_ends(place: str) -
         grant, _ = await a_grant(node)
         assert (await press(window, await window.open(f"{START}/access/{grant}/end"))).status == 200
         assert (await window.open(f"{START}/access/{grant}")).status == 404
+
+
+async def test_a_page_cannot_have_done_what_its_row_does_not_name(staffed: Node) -> None:
+    issuer = await staffed.house.sites.find(b"id.acme.test")
+    assert issuer is not None
+    at, somebody = staffed.house.clock.moment(), Visitor(1, 2, 0, "x@acme.test", "", 0, "", "", "")
+    row = next(row for row in CONSOLE if row.asks == ("grants.show",))
+    desk = Desk(PageAsk("GET", row.room, issuer, at), staffed.house, somebody, row, frozenset(TENANT_WIDE))
+    with pytest.raises(ValueError, match=r"does not name grants\.end"):
+        await desk.do("grants.end", Asked(where={"grant": "gr_0000000000001"}))
+    powerless = Desk(PageAsk("GET", row.room, issuer, at), staffed.house, somebody, row, frozenset())
+    with pytest.raises(Lacking, match="gw:grants:read"):
+        await powerless.look("grants.show", {"grant": "gr_0000000000001"})
+
+
+async def test_the_front_door_leads_to_the_console_who_may_open_it_and_nobody_else(staffed: Node) -> None:
+    assert f'href="{START}"' in (await (await at_console(staffed, "gw:keys:read")).open("/")).text
+    for window in (await signed_in(staffed, "ann@acme.test"), await at_console(staffed, "gw:members:write"), Window(staffed)):
+        assert START not in (await window.open("/")).text
+
+
+async def test_the_first_administrator_opens_every_room(tmp_path: Path) -> None:
+    url, lines = f"sqlite://{tmp_path / 'first.sqlite3'}", []
+    clock = NodeClock(Time(), "first")
+    log = Log(clock, write=lines.append)
+    await prepare(loaded(url), clock, log, ENVIRON)
+    async with open_house(loaded(url), clock, log, ENVIRON) as house:
+        first = First("main", "Main", ("https://id.acme.test",), "boss@acme.test")
+        password, _ = await furnish(house.store, clock, first, "os:root")
+        node = Node(house, Time(), lines)
+        window = Window(node)
+        page = await window.sign_in(await window.open(START), "boss@acme.test", password or "")
+        assert (page.status, Page(page.text).heading) == (200, "Overview")
+        rooms = re.findall(r'<li><a href="(/-/console[^"]*)"', page.text)
+        assert {row.room for row in CONSOLE} <= set(rooms)
+        for path in rooms:
+            assert (await window.open(path)).status == 200, path
+        assert "There is no API yet" in (await window.open(f"{START}/apis")).text
+        assert "There is no client yet" in (await window.open(f"{START}/clients")).text
+        assert "Nobody has access yet" in (await window.open(f"{START}/access")).text
 
 
 # ---------------------------------------------------------------- tenants

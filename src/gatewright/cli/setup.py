@@ -69,7 +69,7 @@ def init(terminal: Terminal, slug: str, name: str | None, domains: tuple[str, ..
     for line in made or ["nothing: everything was there already"]:
         click.echo(f"made {line}" if made else line)
     if password is not None:
-        click.echo(f"\nSign in at {first.domains[0]} as {email} with the password, shown this once:\n  {password}")
+        click.echo(f"\nSign in at {first.domains[0]}/-/console as {email} with the password, shown this once:\n  {password}")
 
 
 def _write_settings(terminal: Terminal) -> None:

@@ -328,10 +328,11 @@ class SignedOut(Page, frozen=True, kw_only=True):
 
 
 class Home(Page, frozen=True, kw_only=True):
-    """The front door of a tenant's domain."""
+    """The front door of a tenant's domain; `console` is "" for whoever may not open it."""
 
     sign_in: str
     access_page: str
+    console: str = ""
     sign_out: Form | None = None
     person: Person | None = None
 

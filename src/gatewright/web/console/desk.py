@@ -147,9 +147,7 @@ async def opened(row: ConsolePage, page: PageAsk, house: House) -> PageReply:
     if visitor is None:
         query = f"?{urlencode(page.pairs)}" if page.pairs and not page.posted else ""
         return await visiting_to(page, house, quote(page.path) + query)
-    catalogue = await house.world.directory.catalogue(page.issuer.tenant)
-    seats = await house.front.consents.all_seats(page.issuer.tenant, visitor.person)
-    desk = Desk(page, house, visitor, row, held_in(seats, catalogue))
+    desk = Desk(page, house, visitor, row, await _held(page, house, visitor))
     needed = BY_NAME[row.asks[0]].scope if row.asks and ROOM_AT[row.room].opened_by else ""
     if not desk.held or (needed and needed not in desk.held):
         # Before anything is looked at, so that whoever may not learns nothing of what there is.
@@ -165,6 +163,16 @@ async def opened(row: ConsolePage, page: PageAsk, house: House) -> PageReply:
         return await refused(desk, "There is no such thing here", str(refusal), status=404)
     except Refused as refusal:
         return await refused(desk, "That cannot be done now", str(refusal), status=409)
+
+
+async def may_open(page: PageAsk, house: House, visitor: Visitor) -> bool:
+    """Tell whether any page of the console is open to whoever is signed in."""
+    return bool(await _held(page, house, visitor))
+
+
+async def _held(page: PageAsk, house: House, visitor: Visitor) -> frozenset[str]:
+    catalogue = await house.world.directory.catalogue(page.issuer.tenant)
+    return held_in(await house.front.consents.all_seats(page.issuer.tenant, visitor.person), catalogue)
 
 
 def held_in(seats: tuple[Seat, ...], catalogue: Catalogue) -> frozenset[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gatewright.web import views
+from gatewright.web.console.desk import may_open
+from gatewright.web.console.rows import START
 from gatewright.web.pages import page as pages
 from gatewright.web.pages import sign_in
 from gatewright.web.pages.own import SIGN_OUT, own_token
@@ -17,6 +19,7 @@ async def show(page: PageAsk, house: House) -> PageReply:
         brand=await brand_of(page, house),
         sign_in=sign_in.PATH,
         access_page=ACCESS,
+        console=START if visitor is not None and await may_open(page, house, visitor) else "",
         sign_out=None if visitor is None else views.Form(action=SIGN_OUT, csrf=own_token(page, house, visitor)),
         person=None if visitor is None else views.Person(name=visitor.name, email=visitor.email),
     )
