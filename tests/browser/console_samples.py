@@ -55,8 +55,8 @@ def bites(*, kept: str | None = None, alone: str | None = None, followed_at: str
 
 
 NEVER_FOLLOWED: Final = bites(alone="15m", kept="5s")
-FOLLOWED: Final = bites(alone="15m", followed_at="2026-11-21T07:29:50Z")
-FOLLOWED_ONCE: Final = bites(alone="1h", followed_at="2026-11-20T07:29:50Z")
+FOLLOWED: Final = bites(alone="15m", followed_at="2026-11-21T06:29:50Z")
+FOLLOWED_ONCE: Final = bites(alone="1h", followed_at="2026-11-20T06:29:50Z")
 LEFT_JWTS: Final = bites(alone="873s", form="opaque")
 OPAQUE: Final = bites(kept="0s", form="opaque")
 
@@ -84,6 +84,7 @@ EVENTS: Final = c.Api(
         c.KeptSecret(id="cs_05b18fb5x2xt2", label="platform file", made=NOW - 90 * DAY, made_by="the operator"),
         c.KeptSecret(id="cs_05b18fb5x2xt3", label="", made=NOW - DAY, made_by="us_05b18fb5x2xw4", ends=NOW + 6 * DAY),
     ),
+    secrets_path="/-/console/apis/ap_05b18fb5x2xsz/secrets",
     routes=(
         c.RouteLine(path="/health", methods="GET", public=True),
         c.RouteLine(path="/{account}/events", methods="GET, HEAD", scopes=("view:events",), account_in="account"),
@@ -154,7 +155,17 @@ CLIENT: Final = c.Client(
             ends=NOW + DAY,
         ),
     ),
+    secrets_path="/-/console/clients/budget-buddy/secrets",
     access_path="/-/console/access?client=budget-buddy",
+)
+SECRETS: Final = c.Secrets(
+    brand=ACME,
+    frame=below("APIs", c.Crumb(name="Acme Events", path="/-/console/apis/ap_05b18fb5x2xsz")),
+    form=Form(action="/-/console/apis/ap_05b18fb5x2xsz/secrets", csrf="csrf-token", step='"tag"'),
+    name="Acme Events",
+    known_as="ap_05b18fb5x2xsz",
+    secrets=EVENTS.secrets,
+    back="/-/console/apis/ap_05b18fb5x2xsz",
 )
 
 
@@ -319,8 +330,21 @@ CONSOLE: Final[dict[str, Page]] = {
         changed=CLIENT.made,
         groups=(c.FactGroup(name="Where answers go", facts=(c.Fact(name="Redirect addresses", values=(UNBROKEN, QUOTES), code=True),)),),
         secrets=(),
+        secrets_path="",
         access_path="",
     ),
+    "console-secrets": SECRETS,
+    "console-secrets-of_client": replace(SECRETS, frame=below("Clients"), secrets=CLIENT.secrets, overlaps=("7d", "1d")),
+    "console-secrets-made": replace(SECRETS, made="gwp_" + "Ab0_" * 11),
+    "console-secrets-none": replace(SECRETS, secrets=(), refusal="Two secrets are live already; end one first."),
+    "console-secrets-hostile": replace(
+        SECRETS,
+        name=SCRIPT,
+        known_as=UNBROKEN,
+        secrets=HOSTILE_API.secrets,
+        problem=c.SecretsProblem.CHANGED,
+    ),
+    "console-secrets-stale": replace(SECRETS, brand=YELLOW, problem=c.SecretsProblem.STALE),
     "console-access": c.Access(
         brand=ACME,
         frame=frame("Access"),

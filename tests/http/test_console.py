@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,7 @@ from tests.http.talk import BUDDY, FORM, exchange
 from tests.http.window import Window
 from tests.support.approving import user
 from tests.support.clock import NOON
-from tests.support.house import ENVIRON, GLOBEX, Answer, Node, NodeClock, Time, bearer, loaded, open_nodes
+from tests.support.house import ENVIRON, GLOBEX, Answer, Node, NodeClock, Time, basic, bearer, loaded, open_nodes
 from tests.support.visitor import Form, Page
 
 DAY: Final = 86_400
@@ -189,7 +190,7 @@ async def test_the_front_door_leads_to_the_console_who_may_open_it_and_nobody_el
 
 
 async def test_the_first_administrator_opens_every_room(tmp_path: Path) -> None:
-    url, lines = f"sqlite://{tmp_path / 'first.sqlite3'}", []
+    url, lines = f"sqlite://{tmp_path / 'first.sqlite3'}", list[str]()
     clock = NodeClock(Time(), "first")
     log = Log(clock, write=lines.append)
     await prepare(loaded(url), clock, log, ENVIRON)
@@ -511,6 +512,120 @@ async def test_looking_needs_the_right_to_look_and_ending_the_right_to_end(staff
     assert (await post(both, f"{START}/access/{grant}/end", form)).status == 403, "the form was shown while the role was there"
 
 
+# ---------------------------------------------------------------- secrets
+
+MADE: Final = re.compile(r'<p class="made"><span class="code pick">(gw[a-z]_[A-Za-z0-9_-]+)</span>')
+
+
+@pytest.mark.parametrize("kind", ["api", "client"])
+async def test_a_secret_is_made_shown_once_and_good_and_another_is_ended(staffed: Node, kind: str) -> None:
+    window = await at_console(staffed)
+    bank = await api_id(staffed, "https://bank.acme.test")
+    path, name = (f"{START}/apis/{bank}/secrets", bank) if kind == "api" else (f"{START}/clients/image-copier/secrets", "image-copier")
+    first = await window.open(path)
+    assert MADE.search(first.text) is None
+    made = await post(window, path, {**filled(first, "continue"), "label": "server in Oslo"})
+    assert made.status == 200
+    found = MADE.search(made.text)
+    assert found
+    await staffed.hear()
+    assert await proves(staffed, kind, name, found[1])
+    assert await proves(staffed, kind, name, ENVIRON["BANK_SECRET" if kind == "api" else "CLIENT_SECRET"]), "the present one goes on"
+    again = await window.open(path)
+    assert found[1] not in again.text
+    assert "server in Oslo" in again.text
+    old = next(form for form in Page(again.text).forms if form.has("secret"))
+    done = await post(window, path, dict(old.filled({"choice": "end"})))
+    assert (done.status, done.header("location")) == (303, path)
+    await staffed.hear()
+    assert await proves(staffed, kind, name, found[1])
+    assert not await proves(staffed, kind, name, ENVIRON["BANK_SECRET" if kind == "api" else "CLIENT_SECRET"])
+    log = text_of(await (await at_console(staffed, "gw:audit:read")).open(f"{START}/log?act=secret.added"))
+    manager = ids.show(ids.USER, (await user(staffed, email_of("everything"))).id)
+    assert f"by {manager} from 203.0.113.7" in log
+    assert found[1] not in log
+
+
+async def test_a_form_that_is_sent_twice_makes_one_secret(staffed: Node) -> None:
+    window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
+    form = filled(await window.open(path), "continue")
+    one, other = await asyncio.gather(post(window, path, form), post(window, path, form))
+    shown = {found[1] for answer in (one, other) if (found := MADE.search(answer.text))}
+    assert len(shown) == 1, "whichever answer the browser keeps, its secret is the one that is live"
+    later = await post(window, path, form)
+    assert later.status == 412
+    assert MADE.search(later.text) is None
+    assert "this form was sent before" in text_of(later)
+    live = "SELECT count(*) FROM credential WHERE tenant = :tenant AND label = 'console' AND ended_at IS NULL"
+    assert await staffed.number(live, tenant=await staffed.tenant()) == 1
+
+
+async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node) -> None:
+    window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
+    await post(window, path, {**filled(await window.open(path), "continue"), "old": "7d"})
+    assert "Ends on 22 January 2027" in text_of(await window.open(path))
+    crowded = await post(window, path, filled(await window.open(path), "continue"))
+    assert crowded.status == 409, "two are live"
+    ended = await post(window, path, {**filled(await window.open(path), "continue"), "old": "now"})
+    assert MADE.search(ended.text)
+    assert "No other one." in text_of(ended)
+
+
+async def test_secrets_are_for_whoever_has_just_signed_in(staffed: Node) -> None:
+    path = f"{START}/clients/image-copier/secrets"
+    window = await at_console(staffed)
+    form = filled(await window.open(path), "continue")
+    staffed.time.pass_(301)
+    asked = await window.open(path)
+    assert Page(asked.text).heading != "Secrets of Image Copier"
+    assert Page(asked.text).forms[0].has("password")
+    answer = await post(window, path, form)
+    assert answer.status == 303
+    assert (await window.open(f"{START}/clients/image-copier")).status == 200, "to look needs none of it"
+    back = await window.sign_in(asked, email_of("everything"))
+    assert back.status == 200
+    assert "Make a new secret" in text_of(back)
+
+
+async def test_a_secret_of_what_holds_more_than_its_maker_is_not_made(staffed: Node) -> None:
+    await staffed.apply(
+        staff()
+        + '[[clients]]\nclient_id = "ops"\nclient_name = "Ops"\ntype = "service"\nparty = "first"\nscopes = ["gw:keys:write"]\n'
+        + 'secret = { env = "CLIENT_SECRET" }\n'
+    )
+    window, path = await at_console(staffed, "not gw:keys:write"), f"{START}/clients/ops/secrets"
+    answer = await post(window, path, filled(await window.open(path), "continue"))
+    assert answer.status == 409
+    assert "Nobody gives what he does not hold, and you do not hold gw:keys:write." in text_of(answer)
+    assert MADE.search(answer.text) is None
+
+
+async def test_a_client_without_a_secret_is_refused_one_in_words(staffed: Node) -> None:
+    window, path = await at_console(staffed), f"{START}/clients/phone-app/secrets"
+    answer = await post(window, path, filled(await window.open(path), "continue"))
+    assert answer.status == 409
+    assert "proves itself without a secret" in text_of(answer)
+
+
+async def test_a_form_about_secrets_without_its_proof_does_nothing(staffed: Node) -> None:
+    window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
+    good = filled(await window.open(path), "continue")
+    other = filled(await window.open(f"{START}/clients/night-job/secrets"), "continue")
+    for form in ({}, {**good, "csrf": "x"}, {**good, "step": "x"}, other):
+        answer = await post(window, path, form)
+        assert answer.status == 400
+        assert MADE.search(answer.text) is None
+
+
+async def proves(node: Node, kind: str, name: str, secret: str) -> bool:
+    """Whether an API or a client proves itself with a secret."""
+    if kind == "api":
+        answer = await node.post("/introspect", {"token": "x"}, basic(name, secret))
+    else:
+        answer = await node.post("/token", {"grant_type": "client_credentials", "scope": "read:images"}, basic(name, secret))
+    return answer.status == 200
+
+
 # ---------------------------------------------------------------- the log, and refusals
 
 
@@ -551,14 +666,14 @@ async def press(window: Window, page: Answer) -> Answer:
     return await window.open(answer.header("location") or "") if answer.status == 303 else answer
 
 
-def asking(page: Answer) -> Form:
-    """The form of a page that asks whether something is to be done."""
-    return next(form for form in Page(page.text).forms if form.has("choice"))
+def asking(page: Answer, choice: str = "end") -> Form:
+    """The form of a page that has this button."""
+    return next(form for form in Page(page.text).forms if form.has("choice", choice))
 
 
-def filled(page: Answer) -> dict[str, str]:
-    """What the browser sends when its button is pressed."""
-    return dict(asking(page).filled({"choice": "end"}))
+def filled(page: Answer, choice: str = "end") -> dict[str, str]:
+    """What the browser sends when that button is pressed."""
+    return dict(asking(page, choice).filled({"choice": choice}))
 
 
 def without(answer: Answer, path: str) -> str:

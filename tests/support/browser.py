@@ -16,6 +16,7 @@ from gatewright.consents.front import RoomConsents
 from gatewright.keys.sealer import Wrapper
 from gatewright.ledger.grants import Grants
 from gatewright.management.errand import Tools
+from gatewright.management.perform import Vault
 from gatewright.oauth.client import Client, ClientSettings
 from gatewright.oauth.errors import OAuthError, PageError
 from gatewright.oauth.issuer import Issuer
@@ -70,6 +71,11 @@ class Rooms:
     @property
     def tools(self) -> Tools:
         """Only the console asks for them, which is tested over a whole node."""
+        raise NotImplementedError
+
+    @property
+    def vault(self) -> Vault:
+        """As above."""
         raise NotImplementedError
 
 

@@ -184,7 +184,9 @@ class RouteLine(Struct, frozen=True, kw_only=True):
 
 
 class Api(Page, frozen=True, kw_only=True):
-    """One API, with how soon a revocation bites. `kept_for` is how long a proxy may keep an answer."""
+    """One API, with how soon a revocation bites. `kept_for` is how long a proxy may keep an answer; `secrets_path` leads to where secrets
+    are made and ended, "" for who may not.
+    """
 
     frame: Frame
     id: str
@@ -200,6 +202,7 @@ class Api(Page, frozen=True, kw_only=True):
     scopes: tuple[ApiScope, ...]
     paging: Paging
     secrets: tuple[KeptSecret, ...]
+    secrets_path: str
     routes: tuple[RouteLine, ...]
 
 
@@ -267,7 +270,32 @@ class Client(Page, frozen=True, kw_only=True):
     groups: tuple[FactGroup, ...]
     has_secrets: bool
     secrets: tuple[KeptSecret, ...]
+    secrets_path: str
     access_path: str
+
+
+class SecretsProblem(StrEnum):
+    """Why nothing was done about secrets; its sentences stand in the template."""
+
+    STALE = "stale"
+    CHANGED = "changed"
+
+
+class Secrets(Page, frozen=True, kw_only=True):
+    """The secrets of an API or a client; `made` is one that was made just now. Fields: `label`, `old` (keep, now, or one of `overlaps`),
+    `secret`. Choices: continue (make one), end.
+    """
+
+    frame: Frame
+    form: Form
+    name: str
+    known_as: str
+    secrets: tuple[KeptSecret, ...]
+    back: str
+    made: str = ""
+    overlaps: tuple[str, ...] = ()
+    problem: SecretsProblem | None = None
+    refusal: str = ""
 
 
 # ---------------------------------------------------------------- who has access

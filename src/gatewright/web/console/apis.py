@@ -58,6 +58,7 @@ async def show_one(desk: Desk) -> PageReply:
         scopes=tuple([_scope(one) for one in scopes]),
         paging=desk.paging(following, filters),
         secrets=tuple([kept(one) for one in secrets]),
+        secrets_path=f"{APIS}/{api.id}/secrets" if desk.may("apis.secrets.create") else "",
         routes=tuple([_route(one) for one in api.routes]),
     )
     return pages.show(view)

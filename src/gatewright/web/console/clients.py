@@ -130,6 +130,7 @@ async def show_one(desk: Desk) -> PageReply:
         groups=tuple([FactGroup(name=name, facts=_facts(client, rows)) for name, rows in _GROUPS] + [_lasting(client)]),
         has_secrets=client.token_endpoint_auth_method not in WITHOUT_SECRET,
         secrets=tuple([kept(one) for one in secrets]),
+        secrets_path=f"{CLIENTS}/{quote(client.client_id, safe='')}/secrets" if desk.may("clients.secrets.create") else "",
         access_path=f"{ACCESS}?{urlencode({'client': client.client_id})}" if desk.may("grants.list") else "",
     )
     return pages.show(view)
@@ -194,7 +195,7 @@ PAGES: Final = (
     ConsolePage(room=CLIENTS, show=show_list, asks=("clients.list", "clients.last_used")),
     ConsolePage(
         room=CLIENTS,
-        tail=r"/(?P<name>.{1,200})",
+        tail=r"/(?P<name>[^/]{1,200})",
         show=show_one,
         asks=("clients.show", "clients.secrets.list", "clients.last_used"),
     ),

@@ -6,14 +6,14 @@ The console refuses what speaks with an access token, as the management API refu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from gatewright.audit.deed import Refused
 from gatewright.base import ids
 from gatewright.base.check import Fault, Faults
-from gatewright.management.errand import Caller, NotThere
+from gatewright.management.errand import Caller, NotHeld, NotThere
 from gatewright.management.perform import Asked, Office, Outcome, perform
 from gatewright.management.table import BY_NAME
 from gatewright.oauth.catalogue import MANAGEMENT_SCOPES
@@ -23,7 +23,7 @@ from gatewright.web.console.rows import ROOM_AT, ROOMS, ConsolePage
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.own import SIGN_OUT, own_token
 from gatewright.web.pages.page import House, PageAsk, PageReply, brand_of, failed, visitor_of
-from gatewright.web.pages.sign_in import visiting_to
+from gatewright.web.pages.sign_in import visit_fresh, visiting_to
 
 if TYPE_CHECKING:
     from gatewright.base.operation import Operation
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gatewright.oauth.visit import Seat, Visitor
 
 AT_ONCE: Final = 50  # lines of a list on one page
+FRESH_SECONDS: Final = 300  # since the sign-in, for what is done with secrets
 _PURPOSE: Final = "console"
 _TENANT_WIDE: Final = tuple([scope for scope in MANAGEMENT_SCOPES if scope.reach == "tenant"])
 
@@ -98,7 +99,7 @@ class Desk:
             raise Lacking(operation.scope)
         page, house = self.page, self.house
         caller = Caller(actor=ids.show(ids.USER, self.visitor.person), address=page.address, held=self.held)
-        return await perform(operation, asked, Office(house.store, page.at, page.issuer.tenant, caller, house.tools))
+        return await perform(operation, asked, Office(house.store, page.at, page.issuer.tenant, caller, house.tools, house.vault))
 
     def form(self, action: str, seen: str) -> views.Form:
         """Return the hidden fields of a form: good for this session, this address and the state of the record that was `seen`."""
@@ -152,6 +153,8 @@ async def opened(row: ConsolePage, page: PageAsk, house: House) -> PageReply:
     if not desk.held or (needed and needed not in desk.held):
         # Before anything is looked at, so that whoever may not learns nothing of what there is.
         return await _closed(desk, needed)
+    if row.fresh and page.at.now - visitor.auth_time > FRESH_SECONDS:
+        return await visit_fresh(replace(page, path=quote(page.path)), house)
     show = row.act if page.posted and row.act is not None else row.show
     try:
         return await show(desk)
@@ -161,6 +164,8 @@ async def opened(row: ConsolePage, page: PageAsk, house: House) -> PageReply:
         return await refused(desk, "Something in the address is wrong", *map(str, wrong.faults), status=400)
     except NotThere as refusal:
         return await refused(desk, "There is no such thing here", str(refusal), status=404)
+    except NotHeld as refusal:
+        return await refused(desk, "That is not yours to give", str(refusal), status=403)
     except Refused as refusal:
         return await refused(desk, "That cannot be done now", str(refusal), status=409)
 

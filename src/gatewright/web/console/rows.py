@@ -54,6 +54,8 @@ class ConsolePage:
     asks: tuple[str, ...] = ()
     tail: str = ""
     act: Show | None = None
+    fresh: bool = False
+    """Whether it is for somebody who has just signed in, whatever the session is good for elsewhere (`security-rules` 46)."""
 
     @property
     def pattern(self) -> re.Pattern[str]:

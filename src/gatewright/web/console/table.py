@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from gatewright.web.console import access, apis, clients, log, refusals, start
+from gatewright.web.console import access, apis, clients, log, refusals, secrets, start
 from gatewright.web.console.desk import opened
 from gatewright.web.console.rows import ConsolePage
 
@@ -19,6 +19,7 @@ PAGES: Final[tuple[ConsolePage, ...]] = (
     *access.PAGES,
     *refusals.PAGES,
     *log.PAGES,
+    *secrets.PAGES,
 )
 
 WHOLE: Final = tuple([(row, partial(opened, row)) for row in PAGES if not row.tail])

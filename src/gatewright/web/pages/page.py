@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatewright.keys.sealer import Wrapper
     from gatewright.ledger.grants import Grants
     from gatewright.management.errand import Tools
+    from gatewright.management.perform import Vault
     from gatewright.market.room import Market
     from gatewright.oauth.answer import Sent
     from gatewright.oauth.issuer import Issuer
@@ -89,6 +90,8 @@ class House(Protocol):
     def wrapper(self) -> Wrapper: ...
     @property
     def tools(self) -> Tools: ...
+    @property
+    def vault(self) -> Vault: ...
 
 
 @dataclass(frozen=True, slots=True)
