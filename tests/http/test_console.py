@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from gatewright.accounts.book import MEMBERSHIPS_OF, account_named, set_roles
+from gatewright.apis.book import retire_role, roles_of
 from gatewright.app import open_house, prepare
 from gatewright.base import ids
 from gatewright.base.calendar import day, stamp
@@ -132,6 +133,14 @@ async def test_a_role_that_loses_the_scope_opens_the_room_no_more(staffed: Node)
     await staffed.apply(
         staff().replace('name = "gw:apis:read"\nscopes = ["gw:apis:read"]', 'name = "gw:apis:read"\nscopes = ["gw:keys:read"]')
     )
+    assert (await window.open(f"{START}/apis")).status == 403
+
+
+async def test_a_role_that_is_retired_opens_nothing(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:apis:read")
+    tenant = await staffed.tenant()
+    row = next(role for role in await roles_of(staffed.house.store, tenant) if role.name == "gw:apis:read")
+    await staffed.manage(tenant, retire_role, row)
     assert (await window.open(f"{START}/apis")).status == 403
 
 
@@ -549,15 +558,37 @@ async def test_a_secret_is_made_shown_once_and_good_and_another_is_ended(staffed
 async def test_a_form_that_is_sent_twice_makes_one_secret(staffed: Node) -> None:
     window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
     form = filled(await window.open(path), "continue")
-    one, other = await asyncio.gather(post(window, path, form), post(window, path, form))
-    shown = {found[1] for answer in (one, other) if (found := MADE.search(answer.text))}
+    answers = [*await asyncio.gather(*[post(window, path, form) for _ in range(4)]), await post(window, path, form)]
+    shown = {found[1] if (found := MADE.search(answer.text)) else "" for answer in answers}
     assert len(shown) == 1, "whichever answer the browser keeps, its secret is the one that is live"
-    later = await post(window, path, form)
-    assert later.status == 412
-    assert MADE.search(later.text) is None
-    assert "this form was sent before" in text_of(later)
+    assert "" not in shown
     live = "SELECT count(*) FROM credential WHERE tenant = :tenant AND label = 'console' AND ended_at IS NULL"
     assert await staffed.number(live, tenant=await staffed.tenant()) == 1
+    colleague = await at_console(staffed)
+    assert MADE.search((await post(colleague, path, form)).text) is None, "nobody else is shown it"
+    page = await window.open(path)
+    ended = [form for form in Page(page.text).forms if form.has("secret")][-1]
+    await post(window, path, dict(ended.filled({"choice": "end"})))
+    another = MADE.search((await post(window, path, filled(await window.open(path), "continue"))).text)
+    assert another, "a form that was shown anew makes another one, though the same secrets are live as before"
+    assert another[1] not in shown
+
+
+async def test_a_form_that_ends_other_secrets_ends_those_alone_that_were_shown(staffed: Node) -> None:
+    window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
+    form = {**filled(await window.open(path), "continue"), "old": "now"}
+    ending = filled(await window.open(path))
+    await post(window, path, filled(await window.open(path), "continue"))
+    for sent in (form, ending):
+        answer = await post(window, path, sent)
+        assert answer.status == 412
+        assert MADE.search(answer.text) is None
+        assert "changed since you looked" in text_of(answer)
+    live = (
+        "SELECT count(*) FROM credential JOIN client ON client.id = credential.holder"
+        " WHERE client.tenant = :tenant AND client.client_id = 'image-copier' AND credential.ended_at IS NULL"
+    )
+    assert await staffed.number(live, tenant=await staffed.tenant()) == 2
 
 
 async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node) -> None:

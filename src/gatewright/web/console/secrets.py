@@ -68,15 +68,16 @@ async def act(holder: Holder, desk: Desk) -> PageReply:
     page, where = desk.page, {holder.place: desk.name}
     if not desk.came_back():
         return await _page(holder, desk, problem=SecretsProblem.STALE)
-    if page.field("step") != _seen(await _live(holder, desk)):
-        # A page that is loaded again sends its form again, and would make a second one.
+    ends, wish = page.field("choice") == Choice.END, _wish(holder, desk)
+    # What ends something is done to what was looked at. One more beside it harms nothing, whatever is live by now.
+    if (ends or wish.keys() != {"label"}) and page.field("step").partition(".")[0] != _seen(await _live(holder, desk)):
         return await _page(holder, desk, problem=SecretsProblem.CHANGED)
     try:
-        if page.field("choice") == Choice.END:
+        if ends:
             await desk.do(holder.does("end"), Asked(where={**where, "secret_id": page.field("secret")}))
             return go(quote(page.path))
-        # A second click before the first is answered gets the same secret and makes none.
-        made = (await desk.do(holder.does("create"), Asked(where=where, body=_wish(holder, desk), key=page.field("csrf")))).value
+        # The same form sent twice, by a second click or a page that is loaded again, gets the same secret and makes none.
+        made = (await desk.do(holder.does("create"), Asked(where=where, body=wish, key=page.field("csrf")))).value
     except NotThere:
         raise
     except (Faults, Refused) as refusal:
@@ -111,7 +112,7 @@ async def _page(
     view = console_views.Secrets(
         brand=await desk.brand(),
         frame=desk.frame(Crumb(name=name, path=here)),
-        form=desk.form(desk.page.path, _seen(secrets)),
+        form=desk.form(desk.page.path, f"{_seen(secrets)}.{desk.page.at.text(12)}"),
         name=name,
         known_as=desk.name,
         secrets=tuple([kept(one) for one in secrets if one.id != made.get("id")]),
