@@ -26,7 +26,7 @@ MAY_IMPORT = (
     "gatewright_guard",
 )
 # What only a room below may do.
-FORBIDDEN = {"store": ("run", "verb", "do", "one", "all"), "house": ("grants", "market", "sessions", "vault", "wrapper")}
+FORBIDDEN = {"store": ("run", "verb", "do", "one", "all"), "house": ("grants", "market", "sessions", "wrapper")}
 
 
 def imported(path: Path) -> set[str]:
