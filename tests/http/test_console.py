@@ -300,7 +300,7 @@ async def test_a_guard_that_follows_is_seen_and_one_that_stopped_is_too(staffed:
     staffed.house.usage.count("feed_followed", tenant, number)
     await staffed.house.usage.flush(staffed.house.store, staffed.time.now)
     followed = text_of(await window.open(f"{START}/apis/{events}"))
-    assert "At worst after 15 seconds" in followed
+    assert "Where its guard follows, at worst after 15 seconds" in followed
     assert "A guard of it follows now." in followed
     assert "one that does not accepts what was revoked for up to 15 minutes 10 seconds" in followed
     staffed.time.pass_(61)

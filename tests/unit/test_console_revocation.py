@@ -53,7 +53,9 @@ def test_whatever_is_followed_jwts_say_that_a_lost_role_is_not_told(followed: in
 
 
 def test_one_guard_that_follows_is_not_taken_for_all_of_them() -> None:
-    said = shown(told(alone="15m", followed=1), "jwt", NOW).says
+    found = shown(told(alone="15m", followed=1), "jwt", NOW)
+    said = found.says
+    assert found.label == "Where its guard follows, at worst after"
     assert "Whether every process of it does cannot be seen from here" in said
     assert "15 minutes 10 seconds" in said
 

@@ -108,11 +108,12 @@ class Way(Struct, frozen=True, kw_only=True):
 
 
 class Revocation(Struct, frozen=True, kw_only=True):
-    """How soon an API refuses what was revoked: the `worst` that is known, in words, and each way by itself.
+    """How soon an API refuses what was revoked: the `worst` that is known, in words behind `label`, and each way by itself.
 
     `alone` warns of JWTs that are verified without asking anybody, `cure` says what to do about it.
     """
 
+    label: str
     worst: str
     says: str
     alone: bool

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RECENT: Final = 60  # seconds: a guard that follows is counted every 2 s, and the counters reach the store every 10 s
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
+AT_WORST: Final = "At worst after"
 MEASURED: Final = (
     "Counted from the moment when whoever revokes is told that it is done. The times of a guard are its defaults: what its code sets"
     " instead (`max_stale`, `max_away`, `leeway`) is not known here."
@@ -41,6 +42,7 @@ def shown(record: RevocationRecord, token_format: str, now: int) -> Revocation:
     alone = words(duration.seconds(record.alone) + LEEWAY)
     worst = words(duration.seconds(record.unheard or "0s")) if follows else alone
     return Revocation(
+        label="Where its guard follows, at worst after" if follows else AT_WORST,
         worst=worst,
         says=_said_of_jwts(alone, token_format, follows=follows),
         alone=not follows,
@@ -64,6 +66,7 @@ def _asking(record: RevocationRecord) -> Revocation:
     """An API whose tokens tell nothing by themselves, so that it must ask."""
     times = [duration.seconds(time) for time in (record.introspected, record.kept) if time is not None]
     return Revocation(
+        label=AT_WORST,
         worst=words(max(times)),
         says="Its tokens tell nothing by themselves, so it asks about them, and learns of a revocation with the next question.",
         alone=False,
