@@ -1,4 +1,4 @@
-"""Every page of the console. Each asks operations of management and nothing else: which ones stands in its row (`docs/decisions/0025`).
+"""Every page of the console. Each asks operations of management and nothing else: which ones stands in its row (`docs/decisions/0027`).
 
 `web.pages` has this table among its own, and is what others import it from.
 """
