@@ -255,7 +255,7 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     directory = RoomDirectory(catalogues, registry)
     counting = RoomUsage(usage, secret_uses, log)
     market = Market(store, clock)
-    endings = Feeds(store)
+    endings = Feeds(store, clock)
     stack.push_async_callback(endings.close)
     outside = (signer, sealer, fetch, passwords, counting, guesses, uses)
     world = World(Book(store, clock, nudge=endings.nudge), directory, *outside, people, consents, market, Devices(store))

@@ -42,9 +42,9 @@ async def ground(store: Store) -> Playground:
 
 
 @pytest.fixture
-async def feeds(store: Store) -> AsyncIterator[Feeds]:
+async def feeds(store: Store, ground: Playground) -> AsyncIterator[Feeds]:
     """The feeds of one node."""
-    opened = Feeds(store)
+    opened = Feeds(store, ground.clock)
     yield opened
     await opened.close()
 
@@ -132,7 +132,7 @@ async def test_many_authorizations_are_named_in_several_rows(ground: Playground,
 
 async def test_every_node_hears_everything_once_and_in_the_same_order(ground: Playground, store: Store, nodes: Nodes) -> None:
     other = await nodes()
-    all_feeds = [Feeds(store), Feeds(other)]
+    all_feeds = [Feeds(store, ground.clock), Feeds(other, ground.clock)]
     with all_feeds[0].listening(1), all_feeds[1].listening(1):
         await asyncio.gather(*[(store, other)[n % 2].run(end, ground, n) for n in range(10, 60)])
         first, second = [await heard(feeds, 50) for feeds in all_feeds]
@@ -196,7 +196,7 @@ async def test_a_database_that_went_back_in_time_ends_every_feed(ground: Playgro
 
 async def test_a_store_that_does_not_answer_is_not_said_to_be_heard(ground: Playground, nodes: Nodes) -> None:
     other = await nodes()
-    feeds = Feeds(other)
+    feeds = Feeds(other, ground.clock)
 
     def fresh() -> bool:
         return feeds.fresh
@@ -271,7 +271,7 @@ async def test_numbers_are_given_one_node_after_the_other(ground: Playground, st
 
 @pytest.mark.parametrize("engine", ["postgres"])
 async def test_the_line_that_listens_may_be_cut(ground: Playground, store: Store, url: str, nodes: Nodes) -> None:
-    feeds, loop, seq = Feeds(await nodes()), asyncio.get_running_loop(), 0
+    feeds, loop, seq = Feeds(await nodes(), ground.clock), asyncio.get_running_loop(), 0
     cutter = await asyncpg.connect(url)
     cut = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
               WHERE datname = current_database() AND application_name LIKE '% listen'"""

@@ -9,8 +9,8 @@ from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
 from gatewright.base.change import sides
-from gatewright.endings.book import all_ended, ended
-from gatewright.endings.records import Ending
+from gatewright.endings.book import all_ended, ended, narrowed
+from gatewright.endings.records import Ending, Narrowing
 from gatewright.oauth.catalogue import text_of
 from gatewright.store import Query
 from gatewright.webhooks.outbox import record_mass
@@ -158,6 +158,9 @@ async def set_roles(deed: Deed, membership: MembershipRow, roles: frozenset[int]
     """Set the roles that a member holds; what a lost role gave is refused at the next check."""
     await deed.tx.do(_SET_ROLES, id=membership.id, tenant=deed.tenant, roles=text_of(roles))
     gained, lost = roles - membership.role_ids, membership.role_ids - roles
+    if lost:
+        # What a role gave the others may give too, and a client may be for those who have it: the row says what is left.
+        await narrowed(deed.tx, deed.at, Narrowing(tenant=deed.tenant, person=membership.person, account=membership.account))
     await deed.note(
         Act.MEMBERSHIP_ROLES_SET,
         ids.show(ids.MEMBERSHIP, membership.id),

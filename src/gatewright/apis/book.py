@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from gatewright.apis import losing
 from gatewright.audit.book import Act
 from gatewright.audit.deed import CATALOGUE_KIND, Deed
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.base.change import sides
-from gatewright.ledger import scope_use
+from gatewright.endings.book import narrowed
+from gatewright.endings.records import Lost, Narrowing
+from gatewright.ledger import narrowing, scope_use
 from gatewright.oauth.catalogue import Route, ids_of, text_of
 from gatewright.store import Query
 
@@ -230,7 +233,7 @@ async def make_api(deed: Deed, audience: str, terms: ApiTerms) -> int:
 
 
 async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
-    """Set what may change of an API; tokens that are out keep what they have until they expire."""
+    """Set what may change of an API. Where it asks for roles from now on, tokens of those who have none are asked about."""
     await deed.tx.do(
         _CHANGE_API,
         id=api.id,
@@ -247,6 +250,8 @@ async def change_api(deed: Deed, api: ApiRow, terms: ApiTerms) -> None:
     )
     if terms.usage != bool(api.usage):
         await scope_use.begin_anew(deed.tx, deed.tenant, api.id)
+    if (terms.roles == "required" and api.roles != "required") or (api.names_roles and not terms.names_roles):
+        await narrowed(deed.tx, deed.at, Narrowing(tenant=deed.tenant, api=api.id))
     changed = sides(*({name: getattr(one, name) for name in ApiTerms.__struct_fields__} for one in (terms_of(api), terms)))
     await deed.note(Act.API_CHANGED, ids.show(ids.API, api.id), audience=api.audience, **changed)
     await deed.announce(CATALOGUE_KIND)
@@ -334,6 +339,8 @@ async def change_scope(deed: Deed, scope: int, name: str, terms: ScopeTerms, imp
         texts=_document(terms.texts),
         retires_at=terms.retires_at,
     )
+    if row is not None:
+        await losing.with_scope(deed, row, terms, await scopes_of(deed.tx, deed.tenant))
     await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
     await deed.announce(CATALOGUE_KIND)
 
@@ -378,6 +385,10 @@ async def set_aliases(deed: Deed, scope: int, name: str, aliases: frozenset[str]
         await _understand(deed, scope, alias, known)
     for alias in sorted(present - aliases):
         await deed.tx.do(_END_NAME, tenant=deed.tenant, scope=scope, name=alias, now=deed.at.now)
+    row = await deed.tx.one(_SCOPE, id=scope, tenant=deed.tenant)
+    if row is not None and present - aliases:
+        lost = Lost(scopes=tuple(sorted(present - aliases)))
+        await narrowed(deed.tx, deed.at, Narrowing(tenant=deed.tenant, api=row.api, lost=lost))
     if present != aliases:
         changed = sides({"aliases": sorted(present)}, {"aliases": sorted(aliases)})
         await deed.note(Act.SCOPE_CHANGED, ids.show(ids.SCOPE, scope), name=name, **changed)
@@ -401,8 +412,10 @@ def _document(texts: dict[str, str]) -> str:
 
 async def retire_scope(deed: Deed, scope: ScopeRow) -> bool:
     """Give a scope to nobody any more; its name is never used again. Tell whether it was live until now."""
+    lost = losing.implied(await scopes_of(deed.tx, deed.tenant), frozenset([scope.id]), deed.at.now)
     if not await deed.tx.do(_RETIRE_SCOPE, id=scope.id, tenant=deed.tenant, now=deed.at.now):
         return False
+    await narrowing.of_parties(deed.tx, deed.at, deed.tenant, lost)
     await deed.note(Act.SCOPE_RETIRED, ids.show(ids.SCOPE, scope.id), name=scope.name)
     await deed.announce(CATALOGUE_KIND)
     return True
@@ -421,6 +434,10 @@ async def change_role(deed: Deed, role: RoleRow, scopes: frozenset[int]) -> None
     """Set the scopes that a role holds; a retired role comes back, held by nobody."""
     query = _CHANGE_ROLE if role.retired_at is None else _REVIVE_ROLE
     await deed.tx.do(query, id=role.id, tenant=deed.tenant, scopes=text_of(scopes))
+    if role.retired_at is None:
+        rows, now = await scopes_of(deed.tx, deed.tenant), deed.at.now
+        lost = losing.implied(rows, ids_of(role.scopes), now) - losing.implied(rows, scopes, now)
+        await narrowing.of_parties(deed.tx, deed.at, deed.tenant, lost)
     changed = sides({"scopes": _shown(ids_of(role.scopes))}, {"scopes": _shown(scopes)})
     await deed.note(Act.ROLE_CHANGED, ids.show(ids.ROLE, role.id), name=role.name, **changed)
     await deed.announce(CATALOGUE_KIND)
@@ -431,6 +448,7 @@ async def retire_role(deed: Deed, role: RoleRow) -> bool:
     if not await deed.tx.do(_RETIRE_ROLE, id=role.id, tenant=deed.tenant, now=deed.at.now):
         return False
     holders = await deed.tx.do(_STRIP_ROLE, tenant=deed.tenant, padded=f" {role.id} ")
+    await losing.with_role(deed, role, await scopes_of(deed.tx, deed.tenant))
     await deed.note(Act.ROLE_RETIRED, ids.show(ids.ROLE, role.id), name=role.name, holders=holders)
     await deed.announce(CATALOGUE_KIND)
     return True

@@ -13,8 +13,9 @@ from gatewright.base import ids
 from gatewright.base.change import sides
 from gatewright.clients.rules import weaknesses
 from gatewright.clients.watching import watch
-from gatewright.endings.book import ended
-from gatewright.endings.records import Ending
+from gatewright.endings.book import ended, narrowed
+from gatewright.endings.records import Ending, Narrowing
+from gatewright.ledger import narrowing
 from gatewright.oauth.client import ClientSettings
 from gatewright.store import Query
 from gatewright.tenants import credentials
@@ -117,8 +118,25 @@ async def change_client(deed: Deed, client: ClientRow, settings: ClientSettings)
     if client.terms.secret_readable and not settings.secret_readable:
         await credentials.forget_texts(deed, client.id)  # what may not be read any more is not kept
     await deed.note(Act.CLIENT_CHANGED, client.client_id, changed=sorted(changed["after"]), **changed, weaknesses=weaknesses(settings))
+    await _tell_less(deed, client, settings)
     await watch(deed, client.id, client.terms, settings)
     await deed.announce(CLIENT_KIND, client.id)
+
+
+async def _tell_less(deed: Deed, client: ClientRow, after: ClientSettings) -> None:
+    """Tell APIs of what a client may not have any more."""
+    before = client.terms
+    # Without roles it is for everybody.
+    for_fewer = bool(after.roles) and (not before.roles or not set(before.roles) <= set(after.roles))
+    if for_fewer or (_published(after) and not _published(before)):
+        await narrowed(deed.tx, deed.at, Narrowing(tenant=deed.tenant, client=client.id))
+    else:
+        await narrowing.of_parties(deed.tx, deed.at, deed.tenant, set(before.scopes) - set(after.scopes), client=client.id)
+
+
+def _published(settings: ClientSettings) -> bool:
+    """Tell whether only what is marked for clients with published credentials is given to it."""
+    return settings.type == "demo" and settings.demo_scopes == "marked"
 
 
 def _told(settings: ClientSettings) -> dict[str, Any]:

@@ -6,27 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from gatewright.base.moment import Moment
-from gatewright.endings.records import KEPT, Ended, Ending
+from gatewright.endings.records import ENCODE, KEPT, MARGIN, Ended, Ending, Narrowing
 from gatewright.store.errors import StoreError
 from gatewright.store.following import Then
 from gatewright.store.query import Query, Value
 
 if TYPE_CHECKING:
+    from gatewright.base.moment import Clock
     from gatewright.store.port import Store, Tx
 
 LISTED: Final = 500  # authorizations in one row
 NUMBERED: Final = 1000  # rows that get their numbers in one transaction
 PAGE: Final = 500
 
-_COLUMNS: Final = "id, tenant, at, until, authorizations, jti, api, client, person, account, upto, scopes, resources"
+_COLUMNS: Final = "id, tenant, at, until, authorizations, jti, api, client, person, account, upto, scopes, resources, lost"
 ADD: Final = Query(
     None,
     f"""INSERT INTO ending ({_COLUMNS})
-       SELECT :id, :tenant, :at, :until, :authorizations, :jti, :api, :client, :person, :account, 0, :scopes, :resources
+       SELECT :id, :tenant, :at, :until, :authorizations, :jti, :api, :client, :person, :account, 0, :scopes, :resources, :lost
          {{each}} WHERE true""",
     each={
         "id": int, "tenant": int, "at": int, "until": int, "authorizations": str, "jti": str, "api": int, "client": int,
-        "person": int, "account": int, "scopes": str, "resources": str,
+        "person": int, "account": int, "scopes": str, "resources": str, "lost": str,
     },
 )  # fmt: skip
 # Whatever the clock of the node that opened it says: no authorization that there is by now is younger than the youngest.
@@ -35,7 +36,7 @@ ADD_PARTIES: Final = Query(
     f"""INSERT INTO ending ({_COLUMNS})
        SELECT CAST(:id AS BIGINT), CAST(:tenant AS BIGINT), CAST(:at AS BIGINT), CAST(:until AS BIGINT), '', '', 0,
               CAST(:client AS BIGINT), CAST(:person AS BIGINT), CAST(:account AS BIGINT),
-              COALESCE((SELECT MAX(a.id) FROM authorization_row AS a WHERE a.id > :id), CAST(:id AS BIGINT)), '', ''""",  # noqa: S608 - our own columns
+              COALESCE((SELECT MAX(a.id) FROM authorization_row AS a WHERE a.id > :id), CAST(:id AS BIGINT)), '', '', ''""",  # noqa: S608 - our own columns
 )
 
 WAITING: Final = Query(int, "SELECT id FROM ending WHERE seq IS NULL AND id > 0 LIMIT 1")
@@ -43,14 +44,14 @@ HEAD: Final = Query(int, "SELECT e.head FROM {each} ending_head AS e WHERE e.id 
 _LOCK: Final = Query(int, "UPDATE ending_head SET head = head WHERE id = 1 RETURNING head")
 _NUMBER: Final = Query(
     None,
-    f"""UPDATE ending SET seq = CAST(:head AS BIGINT) + n.nth
+    f"""UPDATE ending SET seq = CAST(:head AS BIGINT) + n.nth, numbered_at = :now
          FROM (SELECT w.id AS waiting, row_number() OVER (ORDER BY w.id) AS nth FROM ending AS w
                 WHERE w.seq IS NULL AND w.id > 0 ORDER BY w.id LIMIT {NUMBERED}) AS n
         WHERE ending.id = n.waiting""",  # noqa: S608 - our own number
 )
 _MOVE: Final = Query(None, "UPDATE ending_head SET head = :head WHERE id = 1")
 
-_READ: Final = f"SELECT seq, {_COLUMNS} FROM ending"  # noqa: S608 - our own columns
+_READ: Final = f"SELECT seq, {_COLUMNS}, numbered_at FROM ending"  # noqa: S608 - our own columns
 AFTER: Final = Query(Ended, f"{_READ} WHERE seq > :seq ORDER BY seq LIMIT {PAGE}")
 OF_TENANT: Final = Query(Ended, f"{_READ} WHERE tenant = :tenant AND seq > :seq ORDER BY seq LIMIT {PAGE}")
 SEQ_OF: Final = Query(int, "SELECT seq FROM ending WHERE id = :id AND tenant = :tenant AND seq IS NOT NULL")
@@ -72,23 +73,41 @@ async def all_ended(tx: Tx, at: Moment, tenant: int, authorizations: Sequence[in
         await ended(tx, at, Ending(tenant=tenant, authorizations=tuple(authorizations)))
 
 
+async def narrowed(tx: Tx, at: Moment, narrowing: Narrowing) -> None:
+    """Have the feeds tell of what became less and goes on, if this transaction is committed. A part of a unit of work."""
+    members = narrowing.authorizations
+    chunks = [members[start : start + LISTED] for start in range(0, len(members), LISTED)] or [()]
+    for chunk in chunks:
+        of = Ending(
+            tenant=narrowing.tenant,
+            authorizations=chunk,
+            until=at.now + MARGIN + KEPT,
+            api=narrowing.api,
+            client=narrowing.client,
+            person=narrowing.person,
+            account=narrowing.account,
+        )
+        await tx.do(ADD, **(_row(at, of) | {"lost": ENCODE(narrowing.lost).decode()}))
+    await tx.wake()
+
+
 def beside(at: Moment, ending: Ending) -> Then:
     """Return the row of one authorization or token that ends, to be written beside the verb that ends it."""
     return Then(ADD, _row(at, ending))
 
 
-async def number(store: Store) -> None:
+async def number(store: Store, clock: Clock) -> None:
     """Give numbers to what is committed and has none yet; any number of processes may."""
-    while await store.run(_number) == NUMBERED:
+    while await store.run(_number, clock.moment().now) == NUMBERED:
         pass
 
 
-async def _number(tx: Tx) -> int:
+async def _number(tx: Tx, now: int) -> int:
     # Whoever waited for this lock sees what was numbered meanwhile: each statement reads what is committed when it begins.
     head = await tx.one(_LOCK)
     if head is None:
         raise StoreError("endings have no head: the database was not set up by `gatewright migrate`")
-    count = await tx.do(_NUMBER, head=head)
+    count = await tx.do(_NUMBER, head=head, now=now)
     if count:
         await tx.do(_MOVE, head=head + count)
         await tx.wake()
@@ -122,4 +141,5 @@ def _row(at: Moment, ending: Ending) -> dict[str, Value]:
         "account": ending.account,
         "scopes": ending.scopes,
         "resources": ending.resources,
+        "lost": "",
     }

@@ -13,6 +13,7 @@ from gatewright.endings.records import Ended
 from gatewright.oauth.errors import TemporarilyUnavailable
 
 if TYPE_CHECKING:
+    from gatewright.base.moment import Clock
     from gatewright.store.port import Store
 
 POLL: Final = 0.1  # seconds between two looks where nobody tells of a commit, and the line that tells may be cut
@@ -25,8 +26,9 @@ OF_PROCESS: Final = 2048
 class Feeds:
     """Reads what ended as long as somebody listens. It costs nothing while nobody does."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._listening: Counter[int] = Counter()
         self._recent: deque[Ended] = deque(maxlen=REMEMBERED)
         self._before = 0  # the number before the first of `_recent`
@@ -102,7 +104,7 @@ class Feeds:
         """Read everything that is committed by now."""
         asked_at = asyncio.get_running_loop().time()
         if await self._store.one(book.WAITING) is not None:
-            await book.number(self._store)
+            await book.number(self._store, self._clock)
         head = await self._store.one(book.HEAD, id=1) or 0
         if head < self._head:
             # Another database than before (restored from a backup): numbers are given again, so nobody goes on with those of before.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
-from gatewright.ledger import dying, telling
+from gatewright.ledger import dying, narrowing, telling
 from gatewright.ledger.standing import HELD, Held
 from gatewright.ledger.telling import Ended
 from gatewright.oauth.catalogue import ids_of, text_of
@@ -216,10 +216,20 @@ async def give(tx: Tx, at: Moment, giving: Giving) -> Grant:
         if await _written(tx, old, new, at):
             act = Act.GRANT_MADE if old is None else Act.GRANT_CHANGED
             await record(tx, at, tenant=new.tenant, actor=giving.actor, act=act, subject=ids.show(ids.GRANT, new.id), detail=_told(new))
+            if old is not None:
+                await _less(tx, at, old, new)
             if giving.told and old is not None and not old.says_like(new):
                 await telling.changed(tx, at, new)
             return new
     raise StoreBusy("a grant was changed by others again and again")
+
+
+async def _less(tx: Tx, at: Moment, old: Grant, new: Grant) -> None:
+    """Tell APIs of what a grant gives no more, or gives for a shorter time than tokens know of."""
+    if old.scopes - new.scopes:
+        await narrowing.of_grant(tx, at, new.tenant, new.id, old.scopes - new.scopes)
+    if new.expires_at is not None and (old.expires_at is None or new.expires_at < old.expires_at):
+        await narrowing.of_ending_sooner(tx, at, new.tenant, new.id)
 
 
 def _merged(old: Grant | None, giving: Giving, at: Moment) -> Grant:

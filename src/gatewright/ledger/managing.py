@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
-from gatewright.ledger import dying, grants
+from gatewright.ledger import dying, grants, narrowing
 from gatewright.ledger.listing import WALK
 from gatewright.ledger.target import MEANT, Target, Way
 from gatewright.store import Query
@@ -134,7 +134,8 @@ async def end_grants(store: Store, at: Moment, target: Target, *, because: Ended
 
 
 async def narrow_grants(store: Store, at: Moment, target: Target, scopes: frozenset[int], *, actor: Actor) -> Narrowed:
-    """Take scopes from every grant that is meant. Tokens show it at their next introspection and refresh, a JWT when it expires.
+    """Take scopes from every grant that is meant. Tokens show it at their next introspection and refresh, a JWT where its API's guard
+    follows the feed.
 
     Raises:
         ValueError: nobody is named, which would be everybody.
@@ -179,6 +180,7 @@ async def _narrow_part(tx: Tx, at: Moment, target: Target, scopes: frozenset[int
     shown = [ids.show(ids.SCOPE, scope) for scope in sorted(scopes)]
     await _note(tx, at, target, Act.GRANT_NARROWED, actor, sorted(hit), scopes=shown, ended=len(ended))
     await dying.of_grants(tx, at, target.tenant, ended)
+    await narrowing.of_target(tx, at, target, scopes)
     await _tell(tx, at, target, narrowed=len(hit) > len(ended), ended=bool(ended))
     return Narrowed(len(hit), len(ended)), upto
 

@@ -22,7 +22,7 @@ _COLUMNS: Final = """a.id, a.tenant, a.issuer, a.consent_grant, a.client, a.pers
               COALESCE(p.deleted_at, p.disabled_at), p.epoch - a.person_epoch, p.email, p.email_verified_at, p.name, p.profile,
               m.roles, m.ended_at,
               t.slug, COALESCE(t.deleted_at, t.disabled_at), t.epoch - a.account_epoch,
-              s.ended_at, s.until"""
+              s.ended_at, CASE WHEN s.idle_until < s.until THEN s.idle_until ELSE s.until END"""
 _JOINED: Final = """{each} authorization_row AS a
               LEFT JOIN consent_grant AS g ON g.id = a.consent_grant AND g.tenant = a.tenant
               LEFT JOIN client AS c ON c.id = a.client AND c.tenant = a.tenant
@@ -290,6 +290,31 @@ class ScopeName(Struct, frozen=True):
 
 
 SCOPE_NAMES: Final = Query(ScopeName, "SELECT s.id, s.name FROM scope AS s WHERE s.tenant = :tenant ORDER BY s.id")
+
+
+class Naming(Struct, frozen=True):
+    """A name under which a scope is said, with its API."""
+
+    scope: int
+    api: int
+    name: str
+
+
+NAMES: Final = Query(
+    Naming,
+    """SELECT n.scope, s.api, n.name FROM scope_naming AS n JOIN scope AS s ON s.id = n.scope
+        WHERE n.tenant = :tenant AND n.ended_at IS NULL ORDER BY n.id""",
+)
+
+
+class ForRoles(Struct, frozen=True):
+    """A client that may be for users with some roles alone; `settings` is its document."""
+
+    id: int
+    settings: str
+
+
+FOR_ROLES: Final = Query(ForRoles, """SELECT id, settings FROM client WHERE tenant = :tenant AND settings LIKE '%"roles":[%' ORDER BY id""")
 
 # What an app has for cleaning up after itself is nothing that its user still gives.
 HELD: Final = Query(

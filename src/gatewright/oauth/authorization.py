@@ -34,6 +34,7 @@ class Standing(Struct, frozen=True):
 
     Columns come in the order of `ledger.standing`. Lists of ids are stored texts; `*_drift` is the present epoch less the one
     copied when the row was opened, so that anything but 0 means "ended meanwhile"; it is None where there is no such party.
+    `session_until` is when its session lapses if its browser does not come again.
     """
 
     id: int

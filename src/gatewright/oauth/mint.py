@@ -93,7 +93,9 @@ def _says_who(approval: Approval) -> bool:
 def _end(approval: Approval, issuer: Issuer, now: int) -> int:
     """Return the last second of an access token: its lifetime, or less where what it rests on ends before."""
     exp = now + approval.target.lifetime(issuer.policy)
-    for limit in (approval.not_after, approval.standing.grant_expires_at):
+    standing = approval.standing
+    session = standing.session_until if standing.session_bound else None
+    for limit in (approval.not_after, standing.grant_expires_at, session):
         if limit is not None and limit < exp:
             exp = max(limit, now)
     return exp

@@ -11,6 +11,8 @@ from gatewright.audit.deed import TENANT_KIND, Deed, Refused
 from gatewright.base import ids
 from gatewright.base.calendar import day
 from gatewright.base.change import sides
+from gatewright.endings.book import narrowed
+from gatewright.endings.records import Lost, Narrowing
 from gatewright.oauth.issuer import PathPreset, Policy
 from gatewright.store import Query
 from gatewright.tenants.records import DomainKind, DomainRow, Look, ReleasedRow, TenantRow
@@ -136,6 +138,7 @@ async def remove_domain(deed: Deed, domain: DomainRow) -> None:
     await deed.tx.do(_REMOVE_DOMAIN, id=domain.id, tenant=deed.tenant)
     if held_when_released(domain.host):
         await deed.tx.do(_RELEASE, host=domain.host, tenant=deed.tenant, origin=domain.origin, now=deed.at.now)
+    await narrowed(deed.tx, deed.at, Narrowing(tenant=deed.tenant, lost=Lost(iss=domain.origin)))
     await deed.note(Act.DOMAIN_REMOVED, domain.origin)
     await deed.announce(TENANT_KIND)
 
