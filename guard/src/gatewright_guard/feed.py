@@ -13,6 +13,7 @@ import msgspec
 from gatewright_guard.address import secure_url
 from gatewright_guard.fetch import Unavailable
 from gatewright_guard.introspect import Credentials
+from gatewright_guard.narrowed import SETTLED, Narrowed, read_narrowing
 from gatewright_guard.revoked import LIMIT, Revoked, read_ending
 from gatewright_guard.verify import LEEWAY, Claims
 
@@ -82,7 +83,7 @@ _decode_current: Final = msgspec.json.Decoder(_Current).decode
 
 
 class Follower:
-    """Knows what has ended, and whether it knows everything. One task on the loop on which it was started.
+    """Knows what has ended or become less, and whether it knows everything. One task on the loop on which it was started.
 
     `url` is the feed's address; the clock gives epoch seconds. After a gap the server tells what was missed, from the last event
     that was heard; until then, and whenever nothing was heard for `max_away` seconds, `is_current` says no.
@@ -108,6 +109,7 @@ class Follower:
         self._clock = clock
         self._dice = dice
         self._memory = Revoked(limit)
+        self._less = Narrowed(limit)
         self._last: str | None = None
         self._heard_at: float | None = None
         self._tries = 0
@@ -119,8 +121,8 @@ class Follower:
 
     @property
     def remembered(self) -> int:
-        """How many endings are in memory."""
-        return len(self._memory)
+        """How many endings and narrowings are in memory."""
+        return len(self._memory) + len(self._less)
 
     def start(self) -> None:
         """Begin to follow, on the running loop."""
@@ -137,11 +139,23 @@ class Follower:
         """Whether the feed told that what a token stands for has ended."""
         return self._memory.hits(claims)
 
+    def narrowed(self, claims: Claims) -> bool:
+        """Whether the feed told that a token may say more than is so, so that the server is to be asked what is left."""
+        return self._less.since(claims) is not None
+
+    def overtaken(self, claims: Claims, asked_at: float) -> bool:
+        """Whether an answer of the server, asked for at that time, may say more than is so by what was heard since."""
+        since = self._less.since(claims)
+        if since is None:
+            return False
+        # For a moment the server itself may answer as before; what it said then is believed no longer than that.
+        return asked_at < (since if self._clock() < since + SETTLED else since + SETTLED)
+
     def is_current(self, now: float) -> bool:
         """Whether all that ended is known, but for the last seconds; `now` is the clock's."""
         heard = self._heard_at
         # A clock that was set back makes no silence young again.
-        return heard is not None and 0 <= now - heard < self._max_away and self._memory.whole(now)
+        return heard is not None and 0 <= now - heard < self._max_away and self._memory.whole(now) and self._less.whole(now)
 
     async def until_current(self, seconds: float) -> bool:
         """Wait until everything is known, so long at most; tell whether it is."""
@@ -201,10 +215,11 @@ class Follower:
     def _take(self, event: Event) -> None:
         now = self._clock()
         match event.name:
-            case "ended":
-                self._ended(event, now)
+            case "ended" | "narrowed":
+                self._told(event, now)
             case "current":
                 self._memory.expire(now)
+                self._less.expire(now)
                 # What was long under way, or slept with this machine, says nothing of the present.
                 if now - _decode_current(event.data).at <= self._max_away + LEEWAY:
                     self._heard(now)
@@ -214,9 +229,12 @@ class Follower:
         if event.id is not None:
             self._last = event.id
 
-    def _ended(self, event: Event, now: float) -> None:
+    def _told(self, event: Event, now: float) -> None:
         try:
-            self._memory.apply(read_ending(event.data), now)
+            if event.name == "ended":
+                self._memory.apply(read_ending(event.data), now)
+            else:
+                self._less.apply(read_narrowing(event.data), now)
         except (ValueError, msgspec.MsgspecError) as fault:
             # Asked for again it would be no clearer. What it was may matter as long as a token lives.
             self._memory.miss(now + _MATTERS)

@@ -65,9 +65,10 @@ class Guard:
     proofs of keys (DPoP): the audience's own, if none is named. `http` is closed by whoever made it; the
     clock gives epoch seconds.
 
-    With `follow` the server's revocation feed is followed, and a JWT whose grant, user or session has ended is refused within a
-    second. Where nothing was heard of the feed for `max_away` seconds, `when_away` decides: the server is asked about each JWT, or
-    each is answered with 503. With `usage` the guard reports which scopes decided calls.
+    With `follow` the server's revocation feed is followed: a JWT whose grant, user or session has ended is refused within a second,
+    and of one that may have fewer scopes or roles than it says the server is asked what is left. Where nothing was heard of the feed
+    for `max_away` seconds, `when_away` decides: the server is asked about each JWT, or each is answered with 503. With `usage` the
+    guard reports which scopes decided calls.
     """
 
     def __init__(  # noqa: PLR0913 - all that an API sets, each by its name
@@ -120,11 +121,11 @@ class Guard:
         self._gave_up = False
         if credentials is not None:
             proof, base = Credentials(*credentials), self.issuer.rstrip("/")
+            if follow:
+                self._follower = Follower(self._http, proof, endpoints.feed or f"{base}/-/feed", max_away=max_away, clock=clock)
             self._be_known(proof, endpoints, max_stale)
             if usage:
                 self._usage = Usage(self._http, clock, proof, endpoints.usage or f"{base}/-/usage", implies=self._implies)
-            if follow:
-                self._follower = Follower(self._http, proof, endpoints.feed or f"{base}/-/feed", max_away=max_away, clock=clock)
 
     def _described(self, description: Description | None) -> Resource | None:
         if description is None:
@@ -140,6 +141,7 @@ class Guard:
             proof,
             self._terms,
             metadata=self._metadata,
+            overtaken=None if self._follower is None else self._follower.overtaken,
             endpoint=endpoints.introspection,
             max_stale=max_stale,
         )
@@ -227,9 +229,12 @@ class Guard:
         if claims is None or self._is_away():
             return None
         self._gave_up = False
-        return self._asked(sent.token).at_hand(caller) if self._says_too_little(claims, weighing.requirement) else claims
+        return self._asked(sent.token).at_hand(caller) if self._is_asked_about(claims, weighing.requirement) else claims
 
-    def _says_too_little(self, claims: Claims, requirement: Requirement) -> bool:
+    def _is_asked_about(self, claims: Claims, requirement: Requirement) -> bool:
+        """Whether a good JWT alone does not say what its holder may: it may say too much, since the feed told of less, or too little."""
+        if self._follower is not None and self._follower.narrowed(claims):
+            return True
         # Another company's app can read its tokens, so they do not name roles; the server names them to the API.
         return bool(requirement.roles) and "roles" not in claims.members and self._introspector is not None
 
@@ -330,7 +335,7 @@ class Guard:
             claims = await self._verified(caller.token)
             if await self._hears():
                 self._not_ended(claims)
-                if not self._says_too_little(claims, requirement):
+                if not self._is_asked_about(claims, requirement):
                     return claims
             elif self._when_away == "refuse":
                 raise Unavailable("the revocation feed was not heard for too long")

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus
 
@@ -85,6 +86,7 @@ class Introspector:
         terms: Terms,
         *,
         metadata: Kept[Metadata],
+        overtaken: Callable[[Claims, float], bool] | None = None,
         endpoint: str | None = None,
         max_stale: float = MAX_STALE,
     ) -> None:
@@ -97,8 +99,9 @@ class Introspector:
         self._metadata = metadata
         self._endpoint = None if endpoint is None else secure_url(endpoint)
         self._max_stale = max_stale
+        self._overtaken = overtaken
         # Apart, so that a stranger's inventions push no good token out.
-        self._active = Recent[Claims](_KEPT)
+        self._active = Recent[tuple[Claims, float]](_KEPT)
         self._inactive = Recent[tuple[Cause, str]](_KEPT)
         self._asking: dict[bytes, asyncio.Task[Claims]] = {}
         self._away = False
@@ -110,7 +113,8 @@ class Introspector:
     def _at_hand(self, key: bytes) -> Claims | None:
         now = self._clock()
         if (hit := self._active.get(key, now)) is not None:
-            return hit[0]
+            claims, asked_at = hit[0]
+            return None if self._overtaken is not None and self._overtaken(claims, asked_at) else claims
         if (fault := self._inactive.get(key, now)) is not None:
             raise Refused(*fault[0])
         return None
@@ -135,6 +139,7 @@ class Introspector:
             await asyncio.wait(self._asking.values())
 
     async def _ask(self, key: bytes, caller: Caller) -> Claims:
+        asked_at = self._clock()
         try:
             claims = self._read(await self._answer(caller))
         except Refused as fault:
@@ -143,7 +148,7 @@ class Introspector:
         finally:
             self._asking.pop(key, None)
         until = self._clock() + self._max_stale
-        self._active.put(key, claims, until if claims.exp is None else min(until, claims.exp))
+        self._active.put(key, (claims, asked_at), until if claims.exp is None else min(until, claims.exp))
         return claims
 
     async def _answer(self, caller: Caller) -> dict[str, object]:

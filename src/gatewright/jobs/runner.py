@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from gatewright.apis.retiring import retire_due
 from gatewright.app import House
 from gatewright.base.log import Event
 from gatewright.jobs.domains import check_domains
@@ -55,8 +56,9 @@ async def _settle(house: House) -> object:
 
 
 async def _tell(house: House) -> object:
-    """Write down what is still to be told: of acts that concerned many, and of installations whose minutes are over."""
-    return await fan_out(house.store, house.clock) + await CleanUps(house.store).end_due(house.clock)
+    """Write down what is still to be told: of acts that concerned many, of installations whose minutes are over, of scopes that went."""
+    told = await fan_out(house.store, house.clock) + await CleanUps(house.store).end_due(house.clock)
+    return told + await retire_due(house.store, house.clock)
 
 
 async def _deliver(house: House) -> object:

@@ -1,0 +1,168 @@
+"""What of the tokens that a signature still vouches for has become less, so that the server is asked what is left: a bounded memory. Pure.
+
+A grant, a role or an app that loses a scope goes on, and so do its tokens; which of their scopes they still have, only the server knows.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from gatewright_guard.revoked import KEEP, LIMIT, Key
+from gatewright_guard.verify import Claims
+
+SETTLED: Final = 3.0
+"""Seconds after hearing of a narrowing in which another of the server's processes may still answer as before."""
+
+_MOST: Final = 4096  # authorizations, scopes and roles in one event
+_ROWS: Final = "authorization"
+Kind = tuple[bool, bool, bool] | str
+Mark = tuple[frozenset[str], frozenset[str], str | None, Key]
+"""Which tokens are meant: those with one of these scopes, one of these roles, of this issuer, and of these parties; nothing is any."""
+
+
+class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
+    """What became less, as the event `narrowed` says it. A token is meant that has all that is named, of a list one, and is old enough.
+
+    `issued_until` is the last second in which a token was issued that may say too much, `until` when the last such token has expired.
+    """
+
+    until: int
+    issued_until: int
+    authorizations: tuple[str, ...] = ()
+    client_id: str | None = None
+    sub: str | None = None
+    account_id: str | None = None
+    scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    iss: str | None = None
+
+
+_decode: Final = msgspec.json.Decoder(Narrowing).decode
+
+
+def read_narrowing(data: bytes | str) -> Narrowing:
+    """The narrowing that an event's data says; `ValueError` if it names too much or is of another form."""
+    found = _decode(data)
+    if max(len(found.authorizations), len(found.scopes), len(found.roles)) > _MOST:
+        raise ValueError("a narrowing names too much")
+    return found
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """Until which second of issue tokens are meant, until when it matters, and when it was heard."""
+
+    issued_until: int
+    until: int
+    heard_at: float
+
+
+class Narrowed:
+    """Narrowings until they can concern no living token. It forgets none before its time: when it is full it says so instead.
+
+    One thread tells it of narrowings; any number may ask it at the same time.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        # Under what a token names: its authorization, or parties. What is asked is never changed while it is looked through.
+        self._kinds: dict[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]] = {}
+        self._places: tuple[tuple[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]], ...] = ()
+        self._ends: list[tuple[int, int, Kind, Key, Mark]] = []
+        self._count = 0
+        self._size = 0
+        self._lost_until = 0.0
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return self._size
+
+    def whole(self, now: float) -> bool:
+        """Whether everything that was told and still matters is remembered."""
+        return now >= self._lost_until
+
+    def apply(self, narrowing: Narrowing, now: float) -> None:
+        """Remember a narrowing; of what was told before, the later time counts."""
+        self.expire(now)
+        if narrowing.until + KEEP <= now:
+            return
+        told = _Told(narrowing.issued_until, narrowing.until, now)
+        client, sub, account = parties = (narrowing.client_id, narrowing.sub, narrowing.account_id)
+        mark = (frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss, parties)
+        if narrowing.authorizations:
+            self._put(_ROWS, [(name, None, None) for name in narrowing.authorizations], mark, told)
+        else:
+            self._put((client is not None, sub is not None, account is not None), [parties], mark, told)
+
+    def expire(self, now: float) -> None:
+        """Forget what concerns no living token any more."""
+        while self._ends and self._ends[0][0] <= now:
+            _, _, kind, key, mark = heapq.heappop(self._ends)
+            self._forget(kind, key, mark, now)
+
+    def since(self, claims: Claims) -> float | None:
+        """When it was last heard that a token may say more than is so; None if it never was."""
+        latest: float | None = None
+        for kind, keys in self._places:
+            found = keys.get(_key(kind, claims))
+            if found is None:
+                continue
+            for mark, told in found:
+                if (latest is None or told.heard_at > latest) and _fits(mark, told, claims):
+                    latest = told.heard_at
+        return latest
+
+    def _put(self, kind: Kind, keys: Iterable[Key], mark: Mark, told: _Told) -> None:
+        place = self._kinds.setdefault(kind, {})
+        for key in keys:
+            entries = dict(place.get(key, ()))
+            before = entries.get(mark)
+            if before is None:
+                if self._size >= self._limit:
+                    self._lost_until = max(self._lost_until, told.until + KEEP)
+                    break
+                self._size += 1
+            if before is not None and before.issued_until >= told.issued_until and before.until >= told.until:
+                continue  # told again, after a break
+            entries[mark] = told
+            place[key] = tuple(entries.items())
+            self._count += 1
+            heapq.heappush(self._ends, (told.until + KEEP, self._count, kind, key, mark))
+        self._places = tuple(self._kinds.items())
+
+    def _forget(self, kind: Kind, key: Key, mark: Mark, now: float) -> None:
+        place = self._kinds[kind]
+        entries = dict(place.get(key, ()))
+        told = entries.get(mark)
+        if told is None or told.until + KEEP > now:
+            return  # it was told once more since
+        del entries[mark]
+        self._size -= 1
+        if entries:
+            place[key] = tuple(entries.items())
+            return
+        del place[key]
+        if not place:
+            del self._kinds[kind]
+            self._places = tuple(self._kinds.items())
+
+
+def _key(kind: Kind, claims: Claims) -> Key:
+    if isinstance(kind, str):
+        return (claims.authorization_id, None, None)
+    client, sub, account = kind
+    return (claims.client_id if client else None, claims.sub if sub else None, claims.account_id if account else None)
+
+
+def _fits(mark: Mark, told: _Told, claims: Claims) -> bool:
+    scopes, roles, iss, (client, sub, account) = mark
+    return (
+        (claims.iat is None or claims.iat <= told.issued_until)
+        and (not scopes or not scopes.isdisjoint(claims.scopes))
+        and (not roles or not roles.isdisjoint(claims.roles))
+        and (iss is None or iss == claims.iss)
+        and (client is None or client == claims.client_id)
+        and (sub is None or sub == claims.sub)
+        and (account is None or account == claims.account_id)
+    )

@@ -1,0 +1,151 @@
+"""A guard that hears of less: it asks the server about the tokens that may say too much, once in a while, and believes all others."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
+from gatewright_guard.guard import Request
+from gatewright_guard.narrowed import SETTLED
+from gatewright_guard.reasons import Reason
+from tests.guard.makers import NOW, a_token, some_claims
+from tests.guard.test_guard_follow import CURRENT, Bank
+
+OLD = a_token(jti="old", iat=NOW - 1)
+
+
+def narrowed(number: int = 1, **named: object) -> str:
+    data = {"at": NOW, "until": NOW + 960, "issued_until": NOW + 60} | named
+    return f"event: narrowed\nid: ev_{number}\ndata: {json.dumps(data)}\n\n"
+
+
+class Told(Bank):
+    """A bank whose guard heard what was said."""
+
+    async def hears_of_less(self, count: int = 1) -> None:
+        """Return once the guard remembers so many narrowings."""
+        follower = self.guard._follower
+        assert follower is not None
+        async with asyncio.timeout(5):
+            while len(follower._less) < count:  # noqa: ASYNC110 - the follower tells only of being current
+                await asyncio.sleep(0)
+
+    def says(self, token: str, scope: str) -> None:
+        """Have the server say this of a token."""
+        self.server.tokens[token] = some_claims(jti="old", iat=NOW - 1, scope=scope)
+
+    async def may(self, requirement: Requirement, token: str = OLD) -> Allowed | Refusal:
+        return await self.guard.check(Request(authorization=(f"Bearer {token}",)), requirement)
+
+    @property
+    def asked_server(self) -> int:
+        return self.server.asked["/introspect"]
+
+
+async def told(*said: str, **settings: Any) -> Told:  # noqa: ANN401 - the guard's own
+    bank = Told(CURRENT, *said, **settings)
+    bank.guard.start()
+    await bank.hears_of_less(len(said))
+    return bank
+
+
+async def test_a_jwt_that_may_say_too_much_is_asked_about_and_all_others_are_verified_here() -> None:
+    bank = await told(narrowed(scopes=["read:balance"]), max_away=100)
+    bank.says(OLD, "openid")
+    refusal = await bank.may(needs("read:balance"))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.error, refusal.missing) == (403, "insufficient_scope", ("read:balance",))
+    assert bank.asked_server == 1
+    fresh = a_token(jti="new", iat=NOW + 61)
+    bank.clock.now += 61
+    assert isinstance(await bank.may(needs("read:balance"), fresh), Allowed)
+    assert isinstance(await bank.may(needs(), a_token(jti="other", iat=NOW - 1, scope="openid")), Allowed)
+    assert bank.asked_server == 1
+    await bank.close()
+
+
+async def test_what_it_still_has_it_still_has() -> None:
+    bank = await told(narrowed(sub=str(some_claims()["sub"])))
+    bank.says(OLD, "read:balance")
+    assert isinstance(await bank.may(needs("read:balance")), Allowed)
+    await bank.close()
+
+
+async def test_the_server_tells_why_a_scope_is_gone() -> None:
+    bank = await told(narrowed(scopes=["read:balance"]))
+    bank.says(OLD, "openid")
+    bank.server.whys[OLD] = {"cause": "role_lacks_scope", "detail": "", "decision": "de_1"}
+    refusal = await bank.may(needs("read:balance"))
+    assert isinstance(refusal, Refusal)
+    assert json.loads(refusal.body())["cause"] == "role_lacks_scope"
+    await bank.close()
+
+
+async def test_one_that_is_good_no_more_at_all_is_refused() -> None:
+    bank = await told(narrowed())
+    refusal = await bank.may(needs("read:balance"))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.reason) == (401, Reason.INVALID_TOKEN)
+    await bank.close()
+
+
+async def test_it_is_asked_about_once_in_max_stale() -> None:
+    bank = await told(narrowed(), max_stale=5)
+    bank.says(OLD, "read:balance")
+    bank.clock.now += SETTLED
+    for _ in range(5):
+        await bank.may(needs("read:balance"))
+    assert bank.asked_server == 1
+    bank.clock.now += 5
+    bank.line.say(CURRENT)
+    await bank.may(needs("read:balance"))
+    assert bank.asked_server == 2
+    await bank.close()
+
+
+async def test_what_was_said_while_another_process_might_not_know_is_not_believed_for_longer() -> None:
+    bank = await told(narrowed(), max_stale=60)
+    bank.says(OLD, "read:balance")
+    assert isinstance(await bank.may(needs("read:balance")), Allowed)
+    bank.says(OLD, "openid")
+    bank.clock.now += SETTLED - 1
+    assert isinstance(await bank.may(needs("read:balance")), Allowed), "once is enough for now"
+    bank.clock.now += 1
+    assert isinstance(await bank.may(needs("read:balance")), Refusal)
+    assert bank.asked_server == 2
+    await bank.close()
+
+
+async def test_what_was_introspected_before_is_asked_about_again() -> None:
+    bank = Told(CURRENT)
+    assert isinstance(await bank.may(needs("read:balance"), "gwa_good"), Allowed)
+    bank.server.tokens["gwa_good"] = some_claims(scope="openid")
+    bank.clock.now += 1
+    bank.line.say(narrowed(scopes=["read:balance"]))
+    await bank.hears_of_less()
+    assert isinstance(await bank.may(needs("read:balance"), "gwa_good"), Refusal)
+    await bank.close()
+
+
+@pytest.mark.parametrize("when_away", ["introspect", "refuse"])
+async def test_where_the_server_cannot_be_asked_nobody_is_let_in_by_it(when_away: str) -> None:
+    bank = await told(narrowed(), when_away=when_away)
+    bank.server.status = 503
+    refusal = await bank.may(needs("read:balance"))
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 503
+    await bank.close()
+
+
+async def test_an_event_of_another_form_is_relied_on_no_more_than_silence() -> None:
+    bank = Told(CURRENT, "event: narrowed\nid: ev_1\ndata: {}\n\n", when_away="refuse")
+    bank.guard.start()
+    follower = bank.guard._follower
+    assert follower is not None
+    async with asyncio.timeout(5):
+        while follower._memory.whole(bank.clock.now):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+    assert not follower.is_current(bank.clock.now)
+    await bank.close()
