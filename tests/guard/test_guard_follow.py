@@ -50,7 +50,7 @@ class Bank:
         follower = self.guard._follower
         assert follower is not None
         async with asyncio.timeout(5):
-            while jti not in follower._memory._jtis:  # noqa: ASYNC110 - the follower tells only of being current
+            while jti not in follower._memory._ended._jtis:  # noqa: ASYNC110 - the follower tells only of being current
                 await asyncio.sleep(0)
 
     async def close(self) -> None:

@@ -11,7 +11,8 @@ from gatewright_guard.guard import Request
 from gatewright_guard.narrowed import SETTLED
 from gatewright_guard.reasons import Reason
 from tests.guard.makers import NOW, a_token, some_claims
-from tests.guard.test_guard_follow import CURRENT, Bank
+from tests.guard.test_feed import CURRENT
+from tests.guard.test_guard_follow import Bank
 
 OLD = a_token(jti="old", iat=NOW - 1)
 
@@ -29,7 +30,7 @@ class Told(Bank):
         follower = self.guard._follower
         assert follower is not None
         async with asyncio.timeout(5):
-            while len(follower._less) < count:  # noqa: ASYNC110 - the follower tells only of being current
+            while len(follower._memory) < count:  # noqa: ASYNC110 - the follower tells only of being current
                 await asyncio.sleep(0)
 
     def says(self, token: str, scope: str) -> None:

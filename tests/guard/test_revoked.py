@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gatewright_guard.revoked import KEEP, Ending, Revoked, read_ending
+from gatewright_guard.narrowed import Narrowed
+from gatewright_guard.revoked import KEEP, UNSURE, Ending, Revoked, read_ending
 from gatewright_guard.verify import Claims, read_claims
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, some_claims
 
@@ -167,5 +168,18 @@ def test_any_thread_may_ask_while_one_is_told() -> None:
     assert len(memory) == 0
 
 
+@pytest.mark.parametrize(("issued", "sure"), [(NOW - 1, True), (NOW, False), (NOW + UNSURE, False), (NOW + UNSURE + 1, True)])
+def test_of_parties_it_is_not_sure_about_what_was_issued_when_they_ended(issued: int, sure: bool) -> None:
+    ending = ended(at=NOW, sub="us_1", before="az_9")
+    token = read_claims(some_claims(gw_az="az_5", sub="us_1", iat=issued), issuer=ISSUER, audience=AUDIENCE, now=issued)
+    assert after(ending).hits(token) is sure
+    less = Narrowed()
+    less.apply_ending(ending, NOW)
+    assert (less.since(token) is not None) is not sure, "the server is asked"
+    younger = read_claims(some_claims(gw_az="az_a", sub="us_1", iat=issued), issuer=ISSUER, audience=AUDIENCE, now=issued)
+    assert not after(ending).hits(younger)
+    assert less.since(younger) is None
+
+
 def test_members_that_are_new_to_it_do_not_matter() -> None:
-    assert read_ending('{"until":5,"jti":"j1","at":1,"more":[1]}') == Ending(until=5, jti="j1")
+    assert read_ending('{"until":5,"jti":"j1","at":1,"more":[1]}') == Ending(until=5, at=1, jti="j1")

@@ -10,6 +10,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from tests.property.model import (
     BANK,
     CLIENTS,
+    JWT,
     LIFETIMES,
     MEMBERS,
     PUBLIC,
@@ -410,6 +411,21 @@ class Deployment(TwoNodes):
                 assert set(told["scope"].split()) == {name for name in token.own & today if api_of(name) == token.api}, (chain, told)
             else:
                 assert told == {"active": False}
+
+    @invariant()
+    def what_a_jwt_says_is_so_or_its_api_was_told_otherwise(self) -> None:
+        """Nobody believes a JWT alone that may do less than it says, and none is refused by the feed that is still good."""
+        self.run(self.reader.hear())
+        for chain in self.model.chains:
+            today = self.model.today(chain)
+            for token in chain.tokens:
+                if token.api not in JWT or self.model.now >= token.expires_at:
+                    continue
+                good = self.model.active(chain, token)
+                over = self.reader.over(token.text)
+                assert not (good and over), (chain, "a good token would be refused")
+                lost = {name for name in token.own - today if api_of(name) == token.api}
+                assert over or (good and not lost) or self.reader.asked(token.text), (chain, lost)
 
     @invariant()
     def a_code_was_good_for_one_chain_alone(self) -> None:

@@ -31,6 +31,7 @@ from tests.property.model import (
 )
 from tests.support.approving import REDIRECTS, VERIFIER, authorized, sign_in, user
 from tests.support.house import ACME, ENVIRON, GLOBEX, Answer, basic, bearer, open_nodes
+from tests.support.listening import Reader
 
 T = TypeVar("T")
 SAME_TENANT = "login.acme.test"
@@ -58,6 +59,7 @@ class TwoNodes(RuleBasedStateMachine):
         self.model = Model(self.nodes[0].time.now)
         self.tenant = self.run(self.nodes[0].tenant())
         self.foreign = self.run(self._foreign())
+        self.reader = Reader(self.nodes[1], self.tenant, EVENTS)
         self.issued = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gatewright.endings.records import ENCODE
 from gatewright.web.ask import Message
 from gatewright_guard.feed import Event, Events
-from gatewright_guard.revoked import Revoked, read_ending
+from gatewright_guard.heard import EVENTS, Heard
 from gatewright_guard.verify import Claims, read_claims
 from tests.support.house import ACME, Node
 from tests.support.world import claims_of
@@ -31,7 +32,7 @@ class Ear:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.over = False
-        self.memory = Revoked()
+        self.memory = Heard()
         self._events = Events()
 
     async def receive(self) -> Message:
@@ -54,8 +55,8 @@ class Ear:
             if self.headers.get("content-type", "").startswith("text/event-stream"):
                 for event in self._events.feed(message["body"]):
                     self.heard.append(event)
-                    if event.name == "ended":
-                        self.memory.apply(read_ending(event.data), self._node.time.now)
+                    if event.name in EVENTS:
+                        self.memory.take(event.name, event.data, self._node.time.now)
         self._news.set()
 
     def be_cut(self) -> None:
@@ -67,6 +68,11 @@ class Ear:
     def told(self) -> list[Event]:
         """The endings that were heard."""
         return [event for event in self.heard if event.name == "ended"]
+
+    @property
+    def told_less(self) -> list[Event]:
+        """The narrowings that were heard."""
+        return [event for event in self.heard if event.name == "narrowed"]
 
     def names(self) -> list[str]:
         """What kinds of events were heard, in order."""
@@ -90,7 +96,51 @@ class Ear:
     async def hits(self, token: str | Claims) -> None:
         """Wait until a token is known to be over."""
         claims = read(token) if isinstance(token, str) else token
-        await self.until(lambda: self.memory.hits(claims), f"the end of {claims.sub}'s token")
+        await self.until(lambda: self.memory.over(claims), f"the end of {claims.sub}'s token")
+
+    async def asks(self, token: str) -> None:
+        """Wait until it is known that a token may say too much."""
+        await self.until(lambda: self.memory.asked_since(read(token)) is not None, "that a token lost something")
+
+    def knows(self, token: str) -> bool:
+        """Tell whether a guard would not believe a token by its signature alone."""
+        return self.memory.over(read(token)) or self.memory.asked_since(read(token)) is not None
+
+
+class Reader:
+    """What an API's guard would know that hears everything at once, read where the feed reads it; without a connection."""
+
+    def __init__(self, node: Node, tenant: int, audience: str) -> None:
+        self._node = node
+        self._tenant = tenant
+        self._audience = audience
+        self._seq = 0
+        self.memory = Heard()
+
+    async def hear(self) -> None:
+        """Hear what was committed by now."""
+        house, now = self._node.house, self._node.time.now
+        await house.endings.look()
+        catalogue = await house.world.directory.catalogue(self._tenant)
+        api = catalogue.apis_by_audience[self._audience]
+        while self._seq < house.endings.head:
+            found, self._seq = await house.endings.after(self._tenant, self._seq)
+            for one in found:
+                until = one.lives_until(api)
+                if until <= now or not one.concerns(api, catalogue):
+                    continue
+                client = await house.world.directory.client_by_row(self._tenant, one.client) if one.client else None
+                told = one.told(until, None if client is None else client.client_id)
+                self.memory.take("narrowed" if one.lost else "ended", ENCODE(told), now)
+        self.memory.expire(now)
+
+    def over(self, token: str) -> bool:
+        """Tell whether a guard would refuse a token without asking."""
+        return self.memory.over(read(token))
+
+    def asked(self, token: str) -> bool:
+        """Tell whether a guard would ask the server about a token."""
+        return self.memory.asked_since(read(token)) is not None
 
 
 def read(token: str) -> Claims:

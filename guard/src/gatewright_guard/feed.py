@@ -12,9 +12,10 @@ import msgspec
 
 from gatewright_guard.address import secure_url
 from gatewright_guard.fetch import Unavailable
+from gatewright_guard.heard import EVENTS, Heard
 from gatewright_guard.introspect import Credentials
-from gatewright_guard.narrowed import SETTLED, Narrowed, read_narrowing
-from gatewright_guard.revoked import LIMIT, Revoked, read_ending
+from gatewright_guard.narrowed import SETTLED
+from gatewright_guard.revoked import LIMIT
 from gatewright_guard.verify import LEEWAY, Claims
 
 MAX_AWAY: Final = 15.0
@@ -108,8 +109,7 @@ class Follower:
         self._max_away = max_away
         self._clock = clock
         self._dice = dice
-        self._memory = Revoked(limit)
-        self._less = Narrowed(limit)
+        self._memory = Heard(limit)
         self._last: str | None = None
         self._heard_at: float | None = None
         self._tries = 0
@@ -122,7 +122,7 @@ class Follower:
     @property
     def remembered(self) -> int:
         """How many endings and narrowings are in memory."""
-        return len(self._memory) + len(self._less)
+        return len(self._memory)
 
     def start(self) -> None:
         """Begin to follow, on the running loop."""
@@ -137,15 +137,15 @@ class Follower:
 
     def revoked(self, claims: Claims) -> bool:
         """Whether the feed told that what a token stands for has ended."""
-        return self._memory.hits(claims)
+        return self._memory.over(claims)
 
     def narrowed(self, claims: Claims) -> bool:
         """Whether the feed told that a token may say more than is so, so that the server is to be asked what is left."""
-        return self._less.since(claims) is not None
+        return self._memory.asked_since(claims) is not None
 
     def overtaken(self, claims: Claims, asked_at: float) -> bool:
         """Whether an answer of the server, asked for at that time, may say more than is so by what was heard since."""
-        since = self._less.since(claims)
+        since = self._memory.asked_since(claims)
         if since is None:
             return False
         # For a moment the server itself may answer as before; what it said then is believed no longer than that.
@@ -155,7 +155,7 @@ class Follower:
         """Whether all that ended is known, but for the last seconds; `now` is the clock's."""
         heard = self._heard_at
         # A clock that was set back makes no silence young again.
-        return heard is not None and 0 <= now - heard < self._max_away and self._memory.whole(now) and self._less.whole(now)
+        return heard is not None and 0 <= now - heard < self._max_away and self._memory.whole(now)
 
     async def until_current(self, seconds: float) -> bool:
         """Wait until everything is known, so long at most; tell whether it is."""
@@ -215,11 +215,10 @@ class Follower:
     def _take(self, event: Event) -> None:
         now = self._clock()
         match event.name:
-            case "ended" | "narrowed":
+            case name if name in EVENTS:
                 self._told(event, now)
             case "current":
                 self._memory.expire(now)
-                self._less.expire(now)
                 # What was long under way, or slept with this machine, says nothing of the present.
                 if now - _decode_current(event.data).at <= self._max_away + LEEWAY:
                     self._heard(now)
@@ -231,10 +230,7 @@ class Follower:
 
     def _told(self, event: Event, now: float) -> None:
         try:
-            if event.name == "ended":
-                self._memory.apply(read_ending(event.data), now)
-            else:
-                self._less.apply(read_narrowing(event.data), now)
+            self._memory.take(event.name, event.data, now)
         except (ValueError, msgspec.MsgspecError) as fault:
             # Asked for again it would be no clearer. What it was may matter as long as a token lives.
             self._memory.miss(now + _MATTERS)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from gatewright_guard.revoked import KEEP, LIMIT, Key
+from gatewright_guard.revoked import KEEP, LIMIT, UNSURE, Ending, Key
 from gatewright_guard.verify import Claims
 
 SETTLED: Final = 3.0
@@ -18,7 +18,7 @@ SETTLED: Final = 3.0
 _MOST: Final = 4096  # authorizations, scopes and roles in one event
 _ROWS: Final = "authorization"
 Kind = tuple[bool, bool, bool] | str
-Mark = tuple[frozenset[str], frozenset[str], str | None, Key]
+Mark = tuple[frozenset[str], frozenset[str], str | None, Key, str]
 """Which tokens are meant: those with one of these scopes, one of these roles, of this issuer, and of these parties; nothing is any."""
 
 
@@ -51,11 +51,16 @@ def read_narrowing(data: bytes | str) -> Narrowing:
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """Until which second of issue tokens are meant, until when it matters, and when it was heard."""
+    """Until which second of issue tokens are meant, until when it matters, and when it was heard.
+
+    Of an ending of parties those are meant that were issued from then on, under authorizations up to `before`.
+    """
 
     issued_until: int
     until: int
     heard_at: float
+    issued_from: int = 0
+    before: str | None = None
 
 
 class Narrowed:
@@ -87,9 +92,26 @@ class Narrowed:
         self.expire(now)
         if narrowing.until + KEEP <= now:
             return
-        told = _Told(narrowing.issued_until, narrowing.until, now)
+        self._tell(narrowing, _Told(narrowing.issued_until, narrowing.until, now), "")
+
+    def apply_ending(self, ending: Ending, now: float) -> None:
+        """Remember of which tokens an ending of parties does not say for sure whether it meant them (`revoked.UNSURE`)."""
+        self.expire(now)
+        if ending.bounded and ending.until + KEEP > now:
+            told = _Told(ending.at + UNSURE, ending.until, now, ending.at, ending.before)
+            of = Narrowing(
+                until=told.until,
+                issued_until=told.issued_until,
+                client_id=ending.client_id,
+                sub=ending.sub,
+                account_id=ending.account_id,
+            )
+            # Each by itself, since each has a bound of its own.
+            self._tell(of, told, f"{ending.at} {ending.before}")
+
+    def _tell(self, narrowing: Narrowing, told: _Told, which: str) -> None:
         client, sub, account = parties = (narrowing.client_id, narrowing.sub, narrowing.account_id)
-        mark = (frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss, parties)
+        mark = (frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss, parties, which)
         if narrowing.authorizations:
             self._put(_ROWS, [(name, None, None) for name in narrowing.authorizations], mark, told)
         else:
@@ -156,9 +178,11 @@ def _key(kind: Kind, claims: Claims) -> Key:
 
 
 def _fits(mark: Mark, told: _Told, claims: Claims) -> bool:
-    scopes, roles, iss, (client, sub, account) = mark
+    scopes, roles, iss, (client, sub, account), _ = mark
+    row = claims.authorization_id
     return (
-        (claims.iat is None or claims.iat <= told.issued_until)
+        (claims.iat is None or told.issued_from <= claims.iat <= told.issued_until)
+        and (told.before is None or row is None or row <= told.before)
         and (not scopes or not scopes.isdisjoint(claims.scopes))
         and (not roles or not roles.isdisjoint(claims.roles))
         and (iss is None or iss == claims.iss)

@@ -13,6 +13,10 @@ LIMIT: Final = 100_000
 KEEP: Final = 60
 """Seconds for which an ending is remembered longer than the server says, for what clocks differ and tokens are believed past their end."""
 
+UNSURE: Final = 60
+"""Seconds from an ending of parties on in which a token may be of an authorization that was opened after it, at a server whose clock is
+behind: the order of ids is that of clocks. The server is asked about such a token."""
+
 _MOST: Final = 4096  # authorizations in one event
 
 K = TypeVar("K")
@@ -24,16 +28,22 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """What ended, as the event `ended` says it. A token is over that has all that is named.
 
     `authorizations` names several, of which a token has one; `before` is the last authorization that is meant where only parties are
-    named: what was opened later stands. `until` is when the last token of it has expired, in epoch seconds.
+    named: what was opened later stands. It ended at `at`, and `until` is when the last token of it has expired, in epoch seconds.
     """
 
     until: int
+    at: int = 0
     jti: str | None = None
     authorizations: tuple[str, ...] = ()
     client_id: str | None = None
     sub: str | None = None
     account_id: str | None = None
     before: str | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether parties are named with the last authorization that is meant."""
+        return self.before is not None and self.jti is None and not self.authorizations
 
 
 _decode: Final = msgspec.json.Decoder(Ending).decode
@@ -123,7 +133,7 @@ class Revoked:
             key = (claims.client_id if client else None, claims.sub if sub else None, claims.account_id if account else None)
             # Ids of authorizations sort as they were opened, so what was opened under a newer grant stands. A token without one is old.
             found = keys.get(key)
-            if found is not None and any(row is None or ending.before is None or row <= ending.before for ending in found):
+            if found is not None and any(_meant(ending, row, claims.iat) for ending in found):
                 return True
         return False
 
@@ -146,6 +156,12 @@ class Revoked:
 
 
 _ANYBODY: Final[Key] = (None, None, None)
+
+
+def _meant(ending: Ending, row: str | None, iat: int | None) -> bool:
+    if row is None or ending.before is None:
+        return True
+    return row <= ending.before and not (iat is not None and ending.at <= iat <= ending.at + UNSURE)
 
 
 def _names(ending: Ending, claims: Claims) -> bool:
