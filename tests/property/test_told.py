@@ -44,6 +44,7 @@ platforms = st.builds(
     aliases=some("see:events"),
     reach=st.sampled_from(["tenant", "account"]),
     published=st.sampled_from(["all", "marked"]),
+    marked=st.booleans(),
 )
 # One thing at a time, so that nothing is told by the way of another.
 FIELDS = Platform.__struct_fields__

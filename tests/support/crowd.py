@@ -45,7 +45,9 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ("see:events",)
     reach: str = "tenant"
     published: str = "all"
-    """Which scopes a client with published credentials may have."""
+    """Which scopes a client with published credentials may have: all, or those that are marked for it."""
+    marked: bool = True
+    """Whether one is marked so."""
 
     def text(self) -> str:
         """The platform file that says it."""
@@ -59,12 +61,13 @@ paths = ["standard", "o", "oauth"]
 [[apis]]
 audience = "{EVENTS}"
 name = "Acme Events"
+usage = true
 roles = "{self.events_roles}"
 token = {{ format = "jwt", lifetime = "15m", roles = {str(self.names_roles).lower()} }}
 secret = {{ env = "EVENTS_SECRET" }}
 [apis.scopes]
 "create:events" = {{ text = "Create events", cleanup = true }}
-"view:events" = {{ text = "See events", demo = {str(self.published == "marked").lower()}, aliases = {_list(self.aliases)} }}
+"view:events" = {{ text = "See events", demo = {str(self.marked).lower()}, aliases = {_list(self.aliases)} }}
 "manage:events" = {{ text = "Manage events", implies = {_list(self.implies)} }}
 "watch:events" = "Watch events"
 
@@ -150,6 +153,9 @@ secret = {{ env = "CLIENT_SECRET" }}
 """
 
 
+START: Final = Platform()
+
+
 def _list(names: tuple[str, ...]) -> str:
     return msgspec.json.encode(names).decode()
 
@@ -165,13 +171,15 @@ class Crowd:
         self._readers = {api: Reader(node, tenant, api) for api in SECRETS}
 
     @classmethod
-    async def gathered(cls, node: Node) -> Crowd:
+    async def gathered(cls, node: Node, platform: Platform = START) -> Crowd:
         """Make the platform, and have everybody get tokens."""
         for client in ("events-reader", "day-app", "own-web", "try-it"):
             REDIRECTS[client] = REDIRECT.format(client)
-        await node.apply(Platform().text())
+        await node.apply(platform.text())
         asked: Any = [{"scope": VIEW, "reason": "To show them"}, {"scope": CREATE, "reason": "To make them"}]
         await add_app(node, event_url="https://reporter.example/events", scopes=asked)
+        await node.house.endings.look()
+        node.time.pass_(61)  # what was taken by this is behind us
         crowd = cls(node, await node.tenant())
         await crowd.more()
         return crowd
@@ -223,7 +231,8 @@ class Crowd:
             claims, said, reader = read(token), await self.said(what), self._readers[api]
             if (claims.exp or 0) <= self.node.time.now:
                 continue
-            active = said["active"]
+            # What was handed over goes on, and a token that names the user of before does not.
+            active = said["active"] and said["sub"] == claims.sub
             has = set(said.get("scope", "").split()) | {f"role {name}" for name in said.get("roles", ())}
             own = {name for name in claims.scopes if ":" in name} | {f"role {name}" for name in claims.roles}
             # In a token that names no account, these are good in every one.
@@ -235,6 +244,11 @@ class Crowd:
                 lost.add(what)
                 assert reader.over(token) or reader.asked(token), f"{what} is believed to have {own - has if active else 'anything'}"
         return lost
+
+    async def told(self, api: str) -> list[dict[str, Any]]:
+        """All that an API was told."""
+        await self._readers[api].hear()
+        return self._readers[api].said
 
     async def untouched(self) -> set[str]:
         """Those who are believed by their signatures."""

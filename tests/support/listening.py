@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from gatewright.endings.records import ENCODE
 from gatewright.web.ask import Message
 from gatewright_guard.feed import Event, Events
@@ -116,6 +118,7 @@ class Reader:
         self._audience = audience
         self._seq = 0
         self.memory = Heard()
+        self.said: list[dict[str, Any]] = []
 
     async def hear(self) -> None:
         """Hear what was committed by now."""
@@ -130,8 +133,9 @@ class Reader:
                 if until <= now or not one.concerns(api, catalogue):
                     continue
                 client = await house.world.directory.client_by_row(self._tenant, one.client) if one.client else None
-                told = one.told(until, None if client is None else client.client_id)
-                self.memory.take("narrowed" if one.lost else "ended", ENCODE(told), now)
+                told = ENCODE(one.told(until, None if client is None else client.client_id))
+                self.said.append(msgspec.json.decode(told))
+                self.memory.take("narrowed" if one.lost else "ended", told, now)
         self.memory.expire(now)
 
     def over(self, token: str) -> bool:
