@@ -194,19 +194,6 @@ async def a_role_is_retired(node: Node, _: Crowd) -> object:
 
 
 @act
-async def a_role_is_retired_that_a_client_is_for(node: Node, crowd: Crowd) -> object:
-    tenant = await node.tenant()
-    row = next(row for row in await apis.roles_of(node.house.store, tenant) if row.name == "Organizer")
-    await node.apply(replace(START, events_roles="off", for_roles=("Organizer",), organizer=(), names_roles=False).text())
-    node.time.pass_(61)
-    await crowd.more()
-    node.time.pass_(61)
-    await node.manage(tenant, apis.retire_role, row)
-    await node.hear()
-    return row
-
-
-@act
 async def unused_scopes_of_a_grant_are_taken(node: Node, _: Crowd) -> object:
     tenant, grant = await node.tenant(), await grant_of(node)
     catalogue = await node.house.world.directory.catalogue(tenant)
@@ -225,6 +212,33 @@ async def test_whatever_makes_access_less_is_told(node: Node, name: str) -> None
     await ACTS[name](node, crowd)
     assert await crowd.losers()
     assert await crowd.untouched(), "not everybody is asked about"
+
+
+async def retired(node: Node, role: str) -> None:
+    """An admin takes a role from everybody."""
+    tenant = await node.tenant()
+    row = next(row for row in await apis.roles_of(node.house.store, tenant) if row.name == role)
+    await node.manage(tenant, apis.retire_role, row)
+    await node.hear()
+
+
+async def test_a_role_that_gives_nothing_is_told_by_its_name_once_it_is_retired(node: Node) -> None:
+    crowd = await gathered(node, replace(START, participant=(), ben=("Organizer", "Participant"), robot=("Organizer",), own_for_roles=()))
+    await retired(node, "Participant")
+    lost = await crowd.losers()
+    assert {what.rpartition(" of ")[0] for what in lost} == {"our own"}, "it alone names roles"
+    assert [one.get("roles") for one in await crowd.told(EVENTS)][-1] == ["Participant"]
+
+
+async def test_with_a_role_all_goes_that_was_given_to_clients_for_those_who_have_it(node: Node) -> None:
+    only = replace(START, events_roles="off", for_roles=("Organizer",), organizer=(), names_roles=False, own_for_roles=())
+    crowd = await gathered(node, only)
+    assert "a reader of 0" in crowd.tokens
+    await retired(node, "Organizer")
+    lost = await crowd.losers()
+    assert {what.rpartition(" of ")[0] for what in lost} == {"a reader", "a reader of images"}
+    assert {one.get("client_id") for one in await crowd.told(EVENTS)} >= {"events-reader"}
+    assert await crowd.untouched()
 
 
 async def test_a_domain_that_is_given_up_is_told_by_its_name(node: Node) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from gatewright.base import ids
 from gatewright.endings import book
 from gatewright.endings.feed import OF_API, REMEMBERED, Feeds
-from gatewright.endings.records import Ended, Ending
+from gatewright.endings.records import MARGIN, Ended, Ending, Lost, Narrowing, ToldLess
 from gatewright.ledger import grants
 from gatewright.ledger.book import Book
-from gatewright.oauth.catalogue import OPENID
+from gatewright.oauth.catalogue import OPENID, Api
 from gatewright.oauth.errors import TemporarilyUnavailable
 from gatewright.store import SCHEMA, Query, Store, Tx
 from tests.support import builders as b
@@ -289,6 +291,118 @@ async def test_the_line_that_listens_may_be_cut(ground: Playground, store: Store
     finally:
         await cutter.close()
         await feeds.close()
+
+
+# ---------------------------------------------------------------- what becomes less
+
+LOST = Query(str, "SELECT lost || '|' || authorizations || '|' || client || '|' || person || '|' || account FROM ending ORDER BY id")
+
+
+async def less(tx: Tx, ground: Playground, **of: Any) -> None:  # noqa: ANN401 - whose
+    await book.narrowed(tx, ground.clock.moment(), Narrowing(tenant=b.TENANT, **of))
+
+
+SCOPE = Query(
+    None,
+    """INSERT INTO scope (id, tenant, api, name, text, risk, reach, implies, demo, created_at, place)
+       VALUES (:id, :tenant, :api, :name, '', 'normal', 'account', '', 0, 0, :place)""",
+)
+NAME = Query(None, "INSERT INTO scope_naming (id, tenant, scope, name, made_at) VALUES (:id, :tenant, :id, :name, 0)")
+
+
+async def named(store: Store) -> None:
+    """Have the store know the scopes by the names that tokens carry."""
+    for scope in (b.READ_BALANCE, b.TRANSFER):
+        await store.verb(SCOPE, id=scope.id, tenant=b.TENANT, api=scope.api, name=scope.name, place=scope.place)
+        await store.verb(NAME, id=scope.id, tenant=b.TENANT, name=scope.name)
+
+
+async def test_a_narrowing_is_in_the_order_of_endings_and_says_what_was_lost(ground: Playground, store: Store, feeds: Feeds) -> None:
+    await store.run(end, ground, 10)
+    await store.run(less, ground, person=b.PERSON, lost=Lost(scopes=("read:balance",), iss="https://x.test"))
+    await store.run(less, ground)
+    with feeds.listening(1):
+        found = await heard(feeds, 3)
+    assert [bool(one.lost) for one in found] == [False, True, True]
+    told = found[1].told(NOON, None)
+    assert isinstance(told, ToldLess)
+    assert (told.scopes, told.iss, told.sub) == (("read:balance",), "https://x.test", ids.show(ids.USER, b.PERSON))
+    assert found[2].told(NOON, None) == ToldLess(at=NOON, until=NOON, issued_until=NOON + MARGIN)
+
+
+async def test_the_bound_lies_behind_the_commit_however_long_the_act_took(ground: Playground, store: Store, feeds: Feeds) -> None:
+    async def slow(tx: Tx) -> None:
+        await less(tx, ground, person=b.PERSON)
+        ground.clock.pass_(500)  # it began at NOON, and tokens were decided by the old roles all the while
+
+    await store.run(slow)
+    with feeds.listening(1):
+        (found,) = await heard(feeds, 1)
+    assert found.at == NOON
+    assert found.issued_until == NOON + 500 + MARGIN
+    jwt = Api(id=7, audience="https://api.test", name="An API", token_lifetime=900)
+    assert found.lives_until(jwt) == NOON + 500 + MARGIN + 900
+    assert found.lives_until(replace(jwt, token_format="opaque")) == 0
+    assert found.lives_until(replace(jwt, token_format="opaque", jwt_until=NOON + 700)) == NOON + 700
+    ground.clock.pass_(1000)
+    other = Feeds(store, ground.clock)
+    with other.listening(1):
+        assert (await heard(other, 1))[0].issued_until == found.issued_until, "whoever reads it later"
+    await other.close()
+
+
+async def test_a_crash_anywhere_leaves_a_grant_as_it_was_and_nothing_told(ground: Playground, store: Store) -> None:
+    client = await ground.add()
+    await named(store)
+    await ground.code(client, OPENID, b.READ_BALANCE.id)
+    await ground.code(client, OPENID, b.READ_BALANCE.id)
+    row = await ground.row()
+    grant = await store.one(grants.OF_ID, id=row.grant, tenant=b.TENANT)
+    assert grant is not None
+    assert b.READ_BALANCE.id in grant.scopes
+
+    async def act(broken: Store) -> grants.Grant:
+        return await broken.run(grants.narrow, ground.clock.moment(), grant, frozenset([OPENID]), "us_x")
+
+    async def as_before(_: int) -> None:
+        assert await store.all(LOST) == []
+        assert await store.one(grants.OF_ID, id=row.grant, tenant=b.TENANT) == grant
+
+    _, crashes = await crash_everywhere(store, act, as_before)
+    assert crashes > 3
+    (told,) = await store.all(LOST)
+    lost, _, of = told.partition("|")
+    assert lost == '{"scopes":["read:balance"]}'
+    assert len(of.partition("|")[0].split()) == 2, "both approvals under it"
+
+
+async def test_of_two_that_narrow_a_grant_at_once_both_are_told(ground: Playground, store: Store, nodes: Nodes) -> None:
+    await named(store)
+    await ground.code(await ground.add(), OPENID, b.READ_BALANCE.id, b.TRANSFER.id)
+    row = await ground.row()
+    other = await nodes()
+
+    async def take(on: Store, scope: int) -> None:
+        async def unit(tx: Tx) -> None:
+            grant = await tx.one(grants.OF_ID, id=row.grant, tenant=b.TENANT)
+            assert grant is not None
+            await grants.narrow(tx, ground.clock.moment(), grant, grant.scopes - {scope}, "us_x")
+
+        await on.run(unit)
+
+    await asyncio.gather(take(store, b.READ_BALANCE.id), take(other, b.TRANSFER.id))
+    told = " ".join(await store.all(LOST))
+    assert "read:balance" in told
+    assert "transfer:funds" in told
+    grant = await store.one(grants.OF_ID, id=row.grant, tenant=b.TENANT)
+    assert grant is not None
+
+
+async def test_what_is_issued_or_renewed_tells_nobody_anything(ground: Playground, store: Store) -> None:
+    client = await ground.add()
+    for _ in range(2):
+        await ground.code(client, OPENID, b.READ_BALANCE.id)
+    assert await store.one(Query(int, "SELECT COUNT(*) FROM ending")) == 0
 
 
 def test_ids_of_authorizations_sort_as_they_were_opened() -> None:

@@ -8,7 +8,6 @@ from gatewright.endings.book import narrowed
 from gatewright.endings.records import ANYTHING, Lost, Narrowing
 from gatewright.ledger.dying import MOST, UNDER
 from gatewright.ledger.standing import NAMES
-from gatewright.oauth.catalogue import MANAGEMENT_API, OPENID_API
 from gatewright.store import Query
 
 if TYPE_CHECKING:
@@ -42,13 +41,13 @@ async def of_parties(
 ) -> None:
     """Tell that tokens of these parties together, 0 standing for any, lost some scopes. A part of a unit of work.
 
-    An API hears of its own. OpenID's are at no API, and the management API looks at the row.
+    An API hears of its own. Those that every tenant has are at none that verifies by itself.
     """
     lost: dict[int, list[str]] = {}
     for row in await tx.all(NAMES, tenant=tenant) if scopes else []:
         if row.scope in scopes:
             lost.setdefault(row.api, []).append(row.name)
-    for api in sorted(lost.keys() - {OPENID_API, MANAGEMENT_API}):
+    for api in sorted(lost):
         of = Narrowing(
             tenant=tenant,
             authorizations=authorizations,

@@ -42,11 +42,19 @@ WRITE: Final = "gw:apis:write"
 
 
 class RevocationRecord(Struct, frozen=True, kw_only=True):
-    """After how long at most the API refuses what was revoked, by how it checks its tokens; null where it has none to check so."""
+    """After how long at most the API refuses what was revoked, and what is lost opens nothing, by how it checks its tokens; null where
+    it has none to check so.
+    """
 
     introspected: Annotated[str, Meta(description="Where it asks about each token: what its guard reuses an answer (`max_stale`).")]
     kept: Annotated[str | None, Meta(description="Where a proxy asks about each request and may keep the answer (`verify_max_age`).")]
-    followed: Annotated[str | None, Meta(description="Where it verifies signatures and its guard follows the revocation feed.")]
+    followed: Annotated[
+        str | None,
+        Meta(
+            description="Where it verifies signatures and its guard follows the revocation feed: what ended is refused, and what became "
+            "less is asked about."
+        ),
+    ]
     unheard: Annotated[str | None, Meta(description="The same, while the line is cut unnoticed (`max_away`).")]
     alone: Annotated[
         str | None,
@@ -145,7 +153,7 @@ async def create_api(errand: Errand, where: Nowhere, body: Struct) -> Struct:
 
 
 async def change_api(errand: Errand, where: ApiAt, body: Struct) -> Struct:
-    """Change an API; tokens that are out keep what they have until they expire."""
+    """Change an API; tokens that are out keep their format and lifetime until they expire."""
     row = (await known(errand)).api(where.api)
     piece = part("apis", ApiPart, {"audience": row.audience, "name": row.name, **errand.given}, errand.given)
     await carry_out(errand, {"apis": (piece,)}, inside=("apis", 0))
