@@ -115,6 +115,12 @@ async def not_requested(ground: Playground) -> str:
     return await link(ground, pair["access_token"], scope="transfer:funds")
 
 
+async def taken(ground: Playground) -> str:
+    pair = await a_pair(ground, b.READ_BALANCE.id, b.TRANSFER.id)
+    await ground.sql("UPDATE consent_grant SET granted = :ids", ids=str(b.READ_BALANCE.id))
+    return await link(ground, pair["access_token"], scope="transfer:funds")
+
+
 async def not_allowed(ground: Playground) -> str:
     pair = await a_pair(ground, b.CREATE_EVENTS.id)
     client = ground.directory.clients[b.TENANT, "budget-buddy"]
@@ -166,6 +172,7 @@ CAUSES: Final[dict[str, tuple[str, Cause]]] = {
     "role_lacks_scope": ("role_lacks_scope", lacks_role),
     "declined_by_user": ("declined_by_user", declined),
     "scope_not_requested": ("scope_not_requested", not_requested),
+    "not_consented": ("not_consented", taken),
     "scope_not_allowed_to_client": ("scope_not_allowed_to_client", not_allowed),
     "scope_unknown": ("scope_unknown", unknown_scope),
     "wrong_account": ("wrong_account", wrong_account),

@@ -20,7 +20,7 @@ from gatewright.store import Query
 from gatewright.tenants.book import DOMAINS, remove_domain
 from tests.support.approving import VERIFIER, authorized, sign_in, user
 from tests.support.crowd import CREATE, EVENTS, IMAGING, READ, START, VIEW, WATCH, Crowd, Platform
-from tests.support.house import Node, basic, open_nodes
+from tests.support.house import ENVIRON, Node, basic, open_nodes
 from tests.support.listening import Reader
 
 CHIEF: Final = replace(START, ann=("Chief",))
@@ -239,6 +239,26 @@ async def test_with_a_role_all_goes_that_was_given_to_clients_for_those_who_have
     assert {what.rpartition(" of ")[0] for what in lost} == {"a reader", "a reader of images"}
     assert {one.get("client_id") for one in await crowd.told(EVENTS)} >= {"events-reader"}
     assert await crowd.untouched()
+
+
+async def test_the_cause_is_told_to_who_asks_about_a_jwt_that_says_more(node: Node) -> None:
+    crowd = await gathered(node)
+    token = crowd.tokens["a reader of 0"][0]
+
+    async def cause(scope: str) -> str:
+        form = {"token": token, "scope": scope}
+        return str((await node.post("/-/why", form, basic(EVENTS, ENVIRON["EVENTS_SECRET"]))).json["cause"])
+
+    assert await cause(CREATE) == "granted"
+    await node.apply(replace(START, organizer=(VIEW, WATCH), implies=(VIEW,)).text())
+    assert await cause(CREATE) == "role_lacks_scope"
+    await node.apply(replace(START, reader=(VIEW,)).text())
+    assert await cause(CREATE) == "scope_not_allowed_to_client"
+    await node.apply(START.text())
+    await one_grant_is_narrowed(node, crowd)
+    assert (await cause(CREATE), await cause(VIEW)) == ("granted", "not_consented")
+    await ACTS["a_scope_is_retired"](node, crowd)
+    assert await cause("manage:events") == "scope_unknown"
 
 
 async def test_a_domain_that_is_given_up_is_told_by_its_name(node: Node) -> None:

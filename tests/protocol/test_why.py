@@ -58,6 +58,14 @@ async def test_what_was_never_asked_for_is_told_from_what_was_declined(ground: P
     assert (await explained(ground, pair["access_token"], scope="transfer:funds"))["cause"] == "scope_not_allowed_to_client"
 
 
+async def test_what_was_given_and_taken_away_since_is_told_from_what_was_never_asked_for(ground: Playground) -> None:
+    pair = await a_pair(ground, b.READ_BALANCE.id, b.TRANSFER.id)
+    await ground.sql("UPDATE consent_grant SET granted = :ids", ids=str(b.READ_BALANCE.id))
+    found = await explained(ground, pair["access_token"], scope="read:balance transfer:funds")
+    assert found["cause"] == "not_consented"
+    assert found["scopes"] == {"read:balance": "granted", "transfer:funds": "not_consented"}
+
+
 async def test_a_scope_that_this_token_left_out_was_not_requested(ground: Playground) -> None:
     pair = await a_pair(ground, b.READ_BALANCE.id, b.TRANSFER.id)
     narrowed = await ground.renew(pair["refresh_token"], scope="read:balance")

@@ -94,7 +94,7 @@ _SENTENCES: Final = {
     Reason.SCOPE_NOT_ALLOWED_TO_CLIENT: "The app is not allowed the scope. The platform has to allow it first.",
     Reason.ROLE_LACKS_SCOPE: "The user has no role with the scope in this account. A refresh will not help; an account admin can.",
     Reason.DECLINED_BY_USER: "The user declined the scope.",
-    Reason.NOT_CONSENTED: "The user was not yet asked for the scope. Send the user to the authorization page.",
+    Reason.NOT_CONSENTED: "The scope is not, or not any more, part of what the app was given. Send the user to the authorization page.",
     Reason.BEYOND_GRANT: "The scope is beyond what was granted. Ask for it in a new authorization request.",
     Reason.RESOURCE_OF_OTHER_ACCOUNT: "The access token does not open the account of this resource.",
     Reason.MEMBERSHIP_ENDED: "The user is no longer a member of the account.",

@@ -115,7 +115,7 @@ FOUND: Final[Mapping[Verdict, str]] = {
     Verdict.SCOPE_NOT_ALLOWED_TO_CLIENT: "The app is not allowed the scope that was needed.",
     Verdict.ROLE_LACKS_SCOPE: "The user has no role with the scope that was needed.",
     Verdict.DECLINED_BY_USER: "The user said no to the scope that was needed.",
-    Verdict.NOT_CONSENTED: "The user was not asked for the scope that was needed.",
+    Verdict.NOT_CONSENTED: "The scope that was needed is not, or not any more, part of what the app was given.",
     Verdict.SCOPE_NOT_REQUESTED: "The app did not ask for the scope that was needed.",
     Verdict.BEYOND_GRANT: "The scope that was needed is beyond what was granted.",
 }

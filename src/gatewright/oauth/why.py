@@ -202,5 +202,6 @@ def today(scope: Scope, standing: Standing, catalogue: Catalogue, client: Client
     basis = (standing.person != 0, standing.membership_roles, str(scope.id), standing.granted, standing.declined)
     decision = decided((scope.name,), catalogue, client, basis)
     said = decision.refused[0][1] if decision.refused else Verdict.GRANTED
-    never = said is Verdict.NOT_CONSENTED or (said is Verdict.GRANTED and scope.id not in standing.ceiling)
+    # What is in the ceiling was given once, so without consent it was taken away since.
+    never = said in (Verdict.NOT_CONSENTED, Verdict.GRANTED) and scope.id not in standing.ceiling
     return Verdict.SCOPE_NOT_REQUESTED if never else said
