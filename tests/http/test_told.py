@@ -122,14 +122,6 @@ async def one_grant_is_narrowed(node: Node, _: Crowd) -> object:
 
 
 @act
-async def one_grant_of_very_many_sign_ins_is_narrowed(node: Node, crowd: Crowd) -> object:
-    from unittest.mock import patch
-
-    with patch("gatewright.ledger.narrowing.MOST", 0):
-        return await one_grant_is_narrowed(node, crowd)
-
-
-@act
 async def an_admin_takes_a_scope_from_all_grants_of_a_user(node: Node, _: Crowd) -> object:
     ann = await user(node, "ann@acme.test")
     target = Target(tenant=ann.tenant, person=ann.id)
@@ -212,6 +204,15 @@ async def test_whatever_makes_access_less_is_told(node: Node, name: str) -> None
     await ACTS[name](node, crowd)
     assert await crowd.losers()
     assert await crowd.untouched(), "not everybody is asked about"
+
+
+async def test_a_grant_with_more_sign_ins_than_are_named_is_told_by_its_scopes(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewright.ledger.narrowing.MOST", 0)
+    crowd = await gathered(node)
+    await one_grant_is_narrowed(node, crowd)
+    assert await crowd.losers()
+    last = (await crowd.told(EVENTS))[-1]
+    assert set(last) == {"at", "until", "issued_until", "scopes"}
 
 
 async def retired(node: Node, role: str) -> None:

@@ -298,7 +298,7 @@ async def test_the_line_that_listens_may_be_cut(ground: Playground, store: Store
 LOST = Query(str, "SELECT lost || '|' || authorizations || '|' || client || '|' || person || '|' || account FROM ending ORDER BY id")
 
 
-async def less(tx: Tx, ground: Playground, **of: Any) -> None:  # noqa: ANN401 - whose
+async def less(tx: Tx, /, ground: Playground, **of: Any) -> None:  # noqa: ANN401 - whose
     await book.narrowed(tx, ground.clock.moment(), Narrowing(tenant=b.TENANT, **of))
 
 

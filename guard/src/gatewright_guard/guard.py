@@ -41,6 +41,8 @@ OwnRule = Callable[[Allowed, Request], Verdict | Awaitable[Verdict]]
 _MAX_LEEWAY: Final = 60
 _CONNECTING: Final = 1.0
 """Seconds that requests wait for a feed that is not heard yet or no more."""
+_DOUBTS: Final = 8
+"""Tokens about whose unknown keys the server is asked at the same moment, so that a flood of inventions is no flood of questions."""
 _log: Final = logging.getLogger("gatewright_guard")
 
 
@@ -119,6 +121,7 @@ class Guard:
         self._follower: Follower | None = None
         self._when_away = when_away
         self._gave_up = False
+        self._doubts = 0
         if credentials is not None:
             proof, base = Credentials(*credentials), self.issuer.rstrip("/")
             if follow:
@@ -332,7 +335,7 @@ class Guard:
 
     async def _claims(self, caller: Caller, requirement: Requirement) -> Claims:
         if self._is_jwt(caller.token):
-            claims = await self._verified(caller.token)
+            claims = await self._verified(caller)
             if await self._hears():
                 self._not_ended(claims)
                 if not self._is_asked_about(claims, requirement):
@@ -341,8 +344,8 @@ class Guard:
                 raise Unavailable("the revocation feed was not heard for too long")
         return await self._asked(caller.token).claims(caller)
 
-    async def _verified(self, token: str) -> Claims:
-        keys = await self._keys.current()
+    async def _verified(self, caller: Caller) -> Claims:
+        token, keys = caller.token, await self._keys.current()
         try:
             return self._known.claims(token, keys)
         except Refused as fault:
@@ -351,8 +354,23 @@ class Guard:
             # The issuer may have begun to sign with a key that is younger than our copy of its keys.
             newer = await self._keys.newer_than(keys)
             if newer is keys:
-                raise
+                return await self._vouched_for(caller, fault)
         return self._known.claims(token, newer)
+
+    async def _vouched_for(self, caller: Caller, fault: Refused) -> Claims:
+        """What the server says of a token whose key is not in our copy of the keys, which was fetched too short a while ago to be again.
+
+        After an emergency its key may be younger. A stranger's invention is told nothing else than always.
+        """
+        if self._introspector is None or self._doubts >= _DOUBTS:
+            raise Unavailable("the token names a key that is not known yet, and the keys were asked for a moment ago")
+        self._doubts += 1
+        try:
+            return await self._introspector.claims(caller)
+        except Refused:
+            raise fault from None
+        finally:
+            self._doubts -= 1
 
     async def _explained(self, weighing: "Weighing", refusal: Refusal, sent: Presented) -> Refusal:
         if self._explainer is None:
