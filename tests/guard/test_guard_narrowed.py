@@ -10,7 +10,7 @@ from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Request
 from gatewright_guard.narrowed import SETTLED
 from gatewright_guard.reasons import Reason
-from tests.guard.makers import NOW, a_token, some_claims
+from tests.guard.makers import NOW, a_jwk, a_token, some_claims
 from tests.guard.test_feed import CURRENT
 from tests.guard.test_guard_follow import Bank
 
@@ -149,4 +149,29 @@ async def test_an_event_of_another_form_is_relied_on_no_more_than_silence() -> N
         while follower._memory.whole(bank.clock.now):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
     assert not follower.is_current(bank.clock.now)
+    await bank.close()
+
+
+async def test_what_a_withdrawn_key_signed_is_nobodys_however_fresh_the_keys_are() -> None:
+    bank, forged = Told(CURRENT), a_token(jti="forged")
+    assert isinstance(await bank.may(needs("read:balance"), forged), Allowed)
+    bank.line.say(f'event: key_withdrawn\nid: ev_1\ndata: {{"at":{NOW},"until":{NOW + 86460},"kid":"k1"}}\n\n')
+    await bank.hears_of_less()
+    bank.server.jwks.append(a_jwk(kid="k2"))
+    refusal = await bank.may(needs("read:balance"), forged)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.error) == (401, "invalid_token")
+    # The keys were fetched a moment ago: the server vouches for what its next key signed.
+    fresh = a_token(jti="fresh", kid="k2")
+    bank.says(fresh, "read:balance")
+    assert isinstance(await bank.may(needs("read:balance"), fresh), Allowed)
+    await bank.close()
+
+
+async def test_it_stays_withdrawn_if_a_cache_gives_the_old_keys_again() -> None:
+    bank = await told(f'event: key_withdrawn\nid: ev_1\ndata: {{"at":{NOW},"until":{NOW + 86460},"kid":"k1"}}\n\n', max_away=100)
+    for _ in range(3):
+        assert isinstance(await bank.may(needs("read:balance"), a_token()), Refusal)
+        bank.clock.now += 11
+    assert bank.server.asked["/jwks"] > 1
     await bank.close()

@@ -38,7 +38,7 @@ TOLD: Final = {
     ("jobs.sweep", "consent_grant"): (2, "the same"),
     ("jobs.sweep", "mark"): (1, "of a token that has expired"),
     ("jobs.sweep", "session"): (1, "long after it lapsed"),
-    ("keys.book", "signing_key"): (3, "guards have the keys anew within five minutes; the two others lie behind every token's life"),
+    ("keys.book", "signing_key"): (3, "withdrawn: told by its `kid`; the two others lie behind every token's life"),
     ("ledger.back_end", "authorization_row"): (2, "`ended` of one that is closed; its ceiling follows its grant, which tells"),
     ("ledger.book", "authorization_row"): (
         8,

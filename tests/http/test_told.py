@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -275,6 +277,17 @@ async def test_a_domain_that_is_given_up_is_told_by_its_name(node: Node) -> None
     await reader.hear()
     assert reader.asked(answer.json["access_token"])
     assert await crowd.untouched() == set(crowd.tokens)
+
+
+async def test_a_key_that_is_withdrawn_is_told_to_every_api_with_jwts(node: Node) -> None:
+    crowd, tenant = await gathered(node), await node.tenant()
+    head = crowd.tokens["a reader of 0"][0].partition(".")[0]
+    kid = str(msgspec.json.decode(urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
+    assert await node.house.signer.retire(node.house.clock.moment(), tenant, kid, actor="us_admin")
+    for api in (EVENTS, IMAGING):
+        told = (await crowd.told(api))[-1]
+        assert (told["kid"], set(told)) == (kid, {"at", "until", "kid"})
+        assert told["until"] > node.time.now + 86_400, "as long as a guard keeps the keys that it has"
 
 
 async def test_only_the_api_whose_scope_it_is_is_told_and_of_no_other_scope(node: Node) -> None:

@@ -98,7 +98,7 @@ NOTHING: Final = {
     "events.secrets.create": "of events",
     "grants.shrink": "nothing is known to be unused here; where it is: tests/http/test_told.py",
     "keys.rotate": "what the old key signed is good",
-    "keys.retire": "guards have the keys anew: tests/http/test_told.py",
+    "keys.retire": "told by the key itself: tests/http/test_told.py",
 }
 
 

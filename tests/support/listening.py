@@ -135,7 +135,7 @@ class Reader:
                 client = await house.world.directory.client_by_row(self._tenant, one.client) if one.client else None
                 told = ENCODE(one.told(until, None if client is None else client.client_id))
                 self.said.append(msgspec.json.decode(told))
-                self.memory.take("narrowed" if one.lost else "ended", told, now)
+                self.memory.take(one.event, told, now)
         self.memory.expire(now)
 
     def over(self, token: str) -> bool:

@@ -14,6 +14,7 @@ from gatewright_guard.address import secure_url
 from gatewright_guard.fetch import Unavailable
 from gatewright_guard.heard import EVENTS, Heard
 from gatewright_guard.introspect import Credentials
+from gatewright_guard.jose import KeySet
 from gatewright_guard.narrowed import SETTLED
 from gatewright_guard.revoked import LIMIT
 from gatewright_guard.verify import LEEWAY, Claims
@@ -138,6 +139,10 @@ class Follower:
     def revoked(self, claims: Claims) -> bool:
         """Whether the feed told that what a token stands for has ended."""
         return self._memory.over(claims)
+
+    def trusted(self, keys: KeySet) -> KeySet:
+        """The issuer's keys without those that the feed told were withdrawn."""
+        return self._memory.trusted(keys)
 
     def narrowed(self, claims: Claims) -> bool:
         """Whether the feed told that a token may say more than is so, so that the server is to be asked what is left."""

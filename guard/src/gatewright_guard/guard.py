@@ -19,7 +19,7 @@ from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Ref
 from gatewright_guard.feed import MAX_AWAY, Follower
 from gatewright_guard.fetch import Unavailable, new_client
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
-from gatewright_guard.jose import MAX_TOKEN
+from gatewright_guard.jose import MAX_TOKEN, KeySet
 from gatewright_guard.kept import Kept
 from gatewright_guard.keys import METADATA_TERMS, Metadata, RemoteKeys, fetch_metadata
 from gatewright_guard.known import KnownTokens
@@ -227,7 +227,7 @@ class Guard:
         if not self._is_jwt(sent.token):
             return self._not_ended(self._asked(sent.token).at_hand(caller))
         keys = self._keys.at_hand()
-        claims = None if keys is None else self._not_ended(self._known.claims(sent.token, keys))
+        claims = None if keys is None else self._not_ended(self._held_against(sent.token, keys))
         # Without the feed a signature alone says too little.
         if claims is None or self._is_away():
             return None
@@ -314,6 +314,9 @@ class Guard:
             raise Refused(Cause.TOKEN_MALFORMED, "the token is too long")
         return self._introspector
 
+    def _held_against(self, token: str, keys: KeySet) -> Claims:
+        return self._known.claims(token, keys if self._follower is None else self._follower.trusted(keys))
+
     # ------------------------------------------------------------ asking
 
     async def _learning(self, weighing: "Weighing") -> Allowed | Refusal | None:
@@ -347,7 +350,7 @@ class Guard:
     async def _verified(self, caller: Caller) -> Claims:
         token, keys = caller.token, await self._keys.current()
         try:
-            return self._known.claims(token, keys)
+            return self._held_against(token, keys)
         except Refused as fault:
             if fault.cause is not Cause.KEY_UNKNOWN:
                 raise
@@ -355,7 +358,7 @@ class Guard:
             newer = await self._keys.newer_than(keys)
             if newer is keys:
                 return await self._vouched_for(caller, fault)
-        return self._known.claims(token, newer)
+        return self._held_against(token, newer)
 
     async def _vouched_for(self, caller: Caller, fault: Refused) -> Claims:
         """What the server says of a token whose key is not in our copy of the keys, which was fetched too short a while ago to be again.

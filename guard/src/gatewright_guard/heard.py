@@ -2,16 +2,29 @@
 
 from typing import Final
 
+import msgspec
+
+from gatewright_guard.jose import KeySet
 from gatewright_guard.narrowed import Narrowed, read_narrowing
 from gatewright_guard.revoked import LIMIT, Revoked, read_ending
 from gatewright_guard.verify import Claims
 
-EVENTS: Final = frozenset({"ended", "narrowed"})
+EVENTS: Final = frozenset({"ended", "narrowed", "key_withdrawn"})
 """The names of the events that are remembered."""
 
 
+class WithdrawnKey(msgspec.Struct, frozen=True):
+    """A key that the server took back: what it signed is believed no more, whatever set of keys has it, until then."""
+
+    kid: str
+    until: int
+
+
+_decode_key: Final = msgspec.json.Decoder(WithdrawnKey).decode
+
+
 class Heard:
-    """Endings and narrowings until they can concern no living token; when it is full it says that it is not whole.
+    """Endings, narrowings and withdrawn keys until they can concern no living token; when it is full it says that it is not whole.
 
     One thread tells it of events; any number may ask it at the same time.
     """
@@ -19,10 +32,12 @@ class Heard:
     def __init__(self, limit: int = LIMIT) -> None:
         self._ended = Revoked(limit)
         self._less = Narrowed(limit)
+        self._withdrawn: dict[str, int] = {}
+        self._trusted: tuple[KeySet, KeySet] | None = None
 
     def __len__(self) -> int:
         """How many are remembered."""
-        return len(self._ended) + len(self._less)
+        return len(self._ended) + len(self._less) + len(self._withdrawn)
 
     def whole(self, now: float) -> bool:
         """Whether everything that was told and still matters is remembered."""
@@ -34,8 +49,12 @@ class Heard:
             ending = read_ending(data)
             self._ended.apply(ending, now)
             self._less.apply_ending(ending, now)
-        else:
+        elif name == "narrowed":
             self._less.apply(read_narrowing(data), now)
+        else:
+            key = _decode_key(data)
+            self._withdrawn = self._withdrawn | {key.kid: key.until}
+            self._trusted = None
 
     def miss(self, until: float) -> None:
         """Hear that something was told, and not understood, that may matter until then."""
@@ -45,6 +64,18 @@ class Heard:
         """Forget what concerns no living token any more."""
         self._ended.expire(now)
         self._less.expire(now)
+        if any(until <= now for until in self._withdrawn.values()):
+            self._withdrawn = {kid: until for kid, until in self._withdrawn.items() if until > now}
+            self._trusted = None
+
+    def trusted(self, keys: KeySet) -> KeySet:
+        """The keys without those that were withdrawn, however old the copy is."""
+        withdrawn, made = self._withdrawn, self._trusted
+        if not withdrawn:
+            return keys
+        if made is None or made[0] is not keys:
+            made = self._trusted = (keys, KeySet(tuple([key for key in keys.keys if key.kid not in withdrawn])))
+        return made[1]
 
     def over(self, claims: Claims) -> bool:
         """Whether what a token stands for has ended."""

@@ -40,11 +40,15 @@ class Ending(Struct, frozen=True, kw_only=True):
 
 
 class Lost(Struct, frozen=True, omit_defaults=True):
-    """What tokens say that are narrowed: one of these scopes, one of these roles, this issuer. Where nothing is named any token is."""
+    """What tokens say that are narrowed: one of these scopes, one of these roles, this issuer. Where nothing is named any token is.
+
+    Or a signing key that was withdrawn.
+    """
 
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     iss: str | None = None
+    kid: str | None = None
 
 
 ANYTHING: Final = Lost()
@@ -107,11 +111,28 @@ class Ended(Struct, frozen=True):
         """Return when the last JWT of it has expired at an API."""
         if self.jti:
             return self.until
+        if self._kid is not None:
+            # As long as a guard may keep the keys that it has. Whoever took the key signs whatever end he likes.
+            return self.until if api.token_format == "jwt" or api.jwt_until > self.at else 0
         last = self.issued_until if self.lost else self.at
         return max(last + api.token_lifetime if api.token_format == "jwt" else 0, min(api.jwt_until, self.until))
 
-    def told(self, until: int, client_id: str | None) -> Told | ToldLess:
+    @property
+    def event(self) -> str:
+        """The name of the event by which it is told."""
+        if not self.lost:
+            return "ended"
+        return "narrowed" if self._kid is None else "key_withdrawn"
+
+    @property
+    def _kid(self) -> str | None:
+        return _read_lost(self.lost).kid if self.lost else None
+
+    def told(self, until: int, client_id: str | None) -> Told | ToldLess | ToldKey:
         """Return what an API is told, and has to remember until then; its client comes by its public id."""
+        kid = self._kid
+        if kid is not None:
+            return ToldKey(at=self.at, until=until, kid=kid)
         return self._narrowed(until, client_id) if self.lost else self._ended(until, client_id)
 
     def _ended(self, until: int, client_id: str | None) -> Told:
@@ -172,6 +193,14 @@ class ToldLess(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     iss: str | None = None
+
+
+class ToldKey(Struct, frozen=True, kw_only=True):
+    """The data of the event `key_withdrawn`."""
+
+    at: int
+    until: int
+    kid: str
 
 
 _read_lost: Final = msgspec.json.Decoder(Lost).decode

@@ -9,6 +9,8 @@ from msgspec import Struct
 from gatewright.audit.book import Act, Actor, record
 from gatewright.base.digest import same
 from gatewright.base.moment import Moment
+from gatewright.endings.book import narrowed
+from gatewright.endings.records import Lost, Narrowing
 from gatewright.keys.root import KeyFault, RootKey
 from gatewright.keys.signing import MadeKey
 from gatewright.store import Query, Store, Tx
@@ -132,6 +134,7 @@ async def drop(tx: Tx, at: Moment, tenant: int, kid: str, actor: Actor) -> bool:
     alg = await tx.one(DROP, tenant=tenant, kid=kid)
     if alg is None:
         return False
+    await narrowed(tx, at, Narrowing(tenant=tenant, lost=Lost(kid=kid)))
     await record(tx, at, tenant=tenant, actor=actor, act=Act.KEY_RETIRED, subject=kid, detail={"alg": alg})
     return True
 

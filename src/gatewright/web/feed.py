@@ -158,8 +158,7 @@ class FeedDoor:
                 continue
             client = await self._world.directory.client_by_row(one.tenant, one.client) if one.client else None
             told = one.told(until, None if client is None else client.client_id)
-            name = b"narrowed" if one.lost else b"ended"
-            texts.append(_event(name, ENCODE(told), ids.show(ids.EVENT, one.id).encode()))
+            texts.append(_event(one.event.encode(), ENCODE(told), ids.show(ids.EVENT, one.id).encode()))
         return texts
 
 
