@@ -17,6 +17,7 @@ SETTLED: Final = 3.0
 
 _MOST: Final = 4096  # authorizations, scopes and roles in one event
 _ROWS: Final = "authorization"
+_SCOPES: Final = "scope"
 Kind = tuple[bool, bool, bool] | str
 Mark = tuple[frozenset[str], frozenset[str], str | None, Key, str]
 """Which tokens are meant: those with one of these scopes, one of these roles, of this issuer, and of these parties; nothing is any."""
@@ -71,7 +72,7 @@ class Narrowed:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        # Under what a token names: its authorization, or parties. What is asked is never changed while it is looked through.
+        # Under what a token names: its authorization, parties, or a scope. What is asked is never changed while it is looked through.
         self._kinds: dict[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]] = {}
         self._places: tuple[tuple[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]], ...] = ()
         self._ends: list[tuple[int, int, Kind, Key, Mark]] = []
@@ -114,6 +115,9 @@ class Narrowed:
         mark = (frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss, parties, which)
         if narrowing.authorizations:
             self._put(_ROWS, [(name, None, None) for name in narrowing.authorizations], mark, told)
+        elif narrowing.scopes and parties == (None, None, None):
+            # Whatever many roles lose, a token looks at its own scopes alone.
+            self._put(_SCOPES, [(scope, None, None) for scope in narrowing.scopes], mark, told)
         else:
             self._put((client is not None, sub is not None, account is not None), [parties], mark, told)
 
@@ -127,12 +131,11 @@ class Narrowed:
         """When it was last heard that a token may say more than is so; None if it never was."""
         latest: float | None = None
         for kind, keys in self._places:
-            found = keys.get(_key(kind, claims))
-            if found is None:
-                continue
-            for mark, told in found:
-                if (latest is None or told.heard_at > latest) and _fits(mark, told, claims):
-                    latest = told.heard_at
+            if kind == _SCOPES:
+                for scope in claims.scopes:
+                    latest = _latest(keys.get((scope, None, None)), claims, latest)
+            else:
+                latest = _latest(keys.get(_key(kind, claims)), claims, latest)
         return latest
 
     def _put(self, kind: Kind, keys: Iterable[Key], mark: Mark, told: _Told) -> None:
@@ -168,6 +171,13 @@ class Narrowed:
         if not place:
             del self._kinds[kind]
             self._places = tuple(self._kinds.items())
+
+
+def _latest(found: tuple[tuple[Mark, _Told], ...] | None, claims: Claims, latest: float | None) -> float | None:
+    for mark, told in found or ():
+        if (latest is None or told.heard_at > latest) and _fits(mark, told, claims):
+            latest = told.heard_at
+    return latest
 
 
 def _key(kind: Kind, claims: Claims) -> Key:
