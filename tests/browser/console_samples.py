@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gatewright.management.apis import RevocationRecord
+from gatewright.management.revocation import RevocationRecord
 from gatewright.web import console_views as c
 from gatewright.web.console.revocation import shown
 from gatewright.web.views import Brand, Form, Page, Person, ScopeUsed
@@ -49,7 +49,13 @@ def bites(*, kept: str | None = None, alone: str | None = None, followed_at: str
     """How soon a revocation bites."""
     has = alone is not None
     record = RevocationRecord(
-        introspected="5s", kept=kept, followed="1s" if has else None, unheard="15s" if has else None, alone=alone, followed_at=followed_at
+        api="ap_1",
+        introspected="5s",
+        kept=kept,
+        followed="1s" if has else None,
+        unheard="15s" if has else None,
+        alone=alone,
+        followed_at=followed_at,
     )
     return shown(record, form, NOW)
 

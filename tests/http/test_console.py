@@ -285,7 +285,7 @@ async def test_an_api_says_how_soon_a_revocation_bites_and_what_to_do_about_it(s
     assert "At worst after 15 minutes 10 seconds" in said
     assert "No guard of it has followed so far." in said
     assert "What to do: Let its guard follow the revocation feed" in said
-    assert "a role that was taken away" in said
+    assert "a signing key that was withdrawn" in said
     opaque = text_of(await window.open(f"{START}/apis/{bank}"))
     assert "At worst after 5 seconds" in opaque
     assert "What to do" not in opaque

@@ -18,7 +18,7 @@ from gatewright.jobs.runner import JOBS, Jobs
 from gatewright.ledger import grants
 from gatewright.ledger.managing import end_grants, narrow_grants
 from gatewright.ledger.target import Target
-from gatewright.management.apis import RevocationRecord, revocation
+from gatewright.management.revocation import RevocationRecord, revocation
 from gatewright.market import leaving
 from gatewright.market.apps import app_named, block
 from gatewright.market.handover import hand_over
@@ -627,10 +627,10 @@ async def test_how_soon_a_revocation_bites_is_told_of_each_api_and_whether_a_gua
 
     async def told(audience: str) -> RevocationRecord:
         row = next(row for row in await apis_of(node.house.store, tenant) if row.audience == audience)
-        return await revocation(node.house.store, tenant, row, node.time.now)
+        return msgspec.structs.replace(await revocation(node.house.store, tenant, row, node.time.now), api="")
 
-    opaque = RevocationRecord(introspected="5s", kept=None, followed=None, unheard=None, alone=None, followed_at=None)
-    verified = RevocationRecord(introspected="5s", kept=None, followed="1s", unheard="15s", alone="15m", followed_at=None)
+    opaque = RevocationRecord(api="", introspected="5s", kept=None, followed=None, unheard=None, alone=None, followed_at=None)
+    verified = RevocationRecord(api="", introspected="5s", kept=None, followed="1s", unheard="15s", alone="15m", followed_at=None)
     assert await told("https://bank.acme.test") == opaque
     assert await told("https://events.acme.test") == verified
     async with listening(node, EVENTS_API) as ear:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatewright.base.calendar import stamp
+from gatewright.endings.records import FOLLOWED
 from gatewright.management.counts import MOST
 from gatewright.store import Query, Tx
 from tests.management.desk import GLOBEX, service
@@ -80,3 +81,24 @@ async def test_when_clients_were_last_used_is_listed_like_the_clients_themselves
         assert (used["next"] is None) is (clients["next"] is None)
     assert (await ops.problem("GET", "/last-used?client=nobody"))["status"] == 404
     assert (await ops.problem("GET", "/last-used?status=x"))["status"] == 422
+
+
+async def test_a_guard_that_follows_leaves_the_record_of_its_api_alone(both: Node) -> None:
+    ops = await service(both)
+    tenant, place = await both.tenant(), "/apis/https%3A%2F%2Fevents.acme.test"
+    seen = (await ops.ask("GET", place)).header("etag")
+    number = await both.number("SELECT id FROM api WHERE tenant = :tenant AND audience = 'https://events.acme.test'", tenant=tenant)
+    assert number is not None
+    both.house.usage.count(FOLLOWED, tenant, number)
+    await both.house.usage.flush(both.house.store, both.time.now)
+    (told,) = (await ops.must("GET", "/revocation?api=https%3A%2F%2Fevents.acme.test"))["items"]
+    assert told["followed_at"] == stamp(both.time.now)
+    assert (await ops.ask("GET", place)).header("etag") == seen, "whoever read it may still change it"
+
+
+async def test_how_soon_a_revocation_bites_is_told_api_by_api(both: Node) -> None:
+    ops = await service(both)
+    apis, told = [(await ops.must("GET", f"/{what}"))["items"] for what in ("apis", "revocation")]
+    assert [one["api"] for one in told] == [one["id"] for one in apis]
+    assert {one["id"]: one["token"]["format"] == "jwt" for one in apis} == {one["api"]: one["alone"] is not None for one in told}
+    assert (await ops.problem("GET", "/revocation?api=https%3A%2F%2Fnobody.test"))["status"] == 404

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gatewright.base.calendar import stamp
-from gatewright.management.apis import RevocationRecord
-from gatewright.web.console.revocation import NOT_COVERED, NOT_COVERED_OPAQUE, RECENT, shown, words
+from gatewright.management.revocation import RevocationRecord
+from gatewright.web.console.revocation import COVERED, COVERED_OPAQUE, RECENT, shown, words
 
 NOW = 1_795_242_600
 
@@ -14,6 +14,7 @@ NOW = 1_795_242_600
 def told(*, kept: str | None = None, alone: str | None = None, followed: int | None = None) -> RevocationRecord:
     """What the management API tells of an API: `followed` is how many seconds ago a guard of it followed."""
     return RevocationRecord(
+        api="ap_1",
         introspected="5s",
         kept=kept,
         followed=None if alone is None else "1s",
@@ -45,11 +46,11 @@ def test_the_worst_that_is_known_comes_first(record: RevocationRecord, form: str
 
 
 @pytest.mark.parametrize("followed", [None, 0, 10 * RECENT])
-def test_whatever_is_followed_jwts_say_that_a_lost_role_is_not_told(followed: int | None) -> None:
+def test_whatever_is_followed_it_is_said_that_what_becomes_less_counts_too(followed: int | None) -> None:
     found = shown(told(alone="15m", followed=followed), "jwt", NOW)
-    assert found.not_covered == NOT_COVERED
-    assert "a role that was taken away" in found.not_covered
-    assert shown(told(), "opaque", NOW).not_covered == NOT_COVERED_OPAQUE
+    assert found.covered == COVERED
+    assert "that became less" in found.covered
+    assert shown(told(), "opaque", NOW).covered == COVERED_OPAQUE
 
 
 def test_one_guard_that_follows_is_not_taken_for_all_of_them() -> None:

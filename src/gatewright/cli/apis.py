@@ -26,7 +26,7 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
     async def listed() -> list[dict[str, Any]]:
         from gatewright.apis.book import apis_of, scopes_of
         from gatewright.base import duration, ids
-        from gatewright.management.apis import within
+        from gatewright.management.revocation import within
         from gatewright.tenants.credentials import live
 
         async with terminal.desk(tenant) as desk:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from gatewright.apis import book
 from gatewright.apis.book import ApiRow, ScopeRow
-from gatewright.apis.rules import FEED_SECONDS
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Refused
-from gatewright.audit.usage import last_used
 from gatewright.base import duration, ids
 from gatewright.base.calendar import day, stamp
 from gatewright.base.change import Hit
 from gatewright.base.digest import Kind, digest
 from gatewright.base.operation import Nowhere, Operation
-from gatewright.endings.records import FOLLOWED
 from gatewright.management.clients import NewSecret, SecretRecord, told_secret
 from gatewright.management.errand import Errand, NotThere
 from gatewright.management.names import Known, known, number_of
@@ -31,36 +28,9 @@ from gatewright.platform.impact import without_apis, without_scopes
 from gatewright.platform.routes import shown_routes
 from gatewright.tenants import credentials
 from gatewright.tenants.credentials import NewCredential
-from gatewright_guard.feed import MAX_AWAY
-from gatewright_guard.introspect import MAX_STALE
-
-if TYPE_CHECKING:
-    from gatewright.store import Store, Tx
 
 READ: Final = "gw:apis:read"
 WRITE: Final = "gw:apis:write"
-
-
-class RevocationRecord(Struct, frozen=True, kw_only=True):
-    """After how long at most the API refuses what was revoked, and what is lost opens nothing, by how it checks its tokens; null where
-    it has none to check so.
-    """
-
-    introspected: Annotated[str, Meta(description="Where it asks about each token: what its guard reuses an answer (`max_stale`).")]
-    kept: Annotated[str | None, Meta(description="Where a proxy asks about each request and may keep the answer (`verify_max_age`).")]
-    followed: Annotated[
-        str | None,
-        Meta(
-            description="Where it verifies signatures and its guard follows the revocation feed: what ended is refused, and what became "
-            "less is asked about."
-        ),
-    ]
-    unheard: Annotated[str | None, Meta(description="The same, while the line is cut unnoticed (`max_away`).")]
-    alone: Annotated[
-        str | None,
-        Meta(description="Where it verifies signatures and nothing else: the life of a token, beside what clocks may differ (`leeway`)."),
-    ]
-    followed_at: Annotated[str | None, Meta(description="When a guard of it was last told by the feed that it knows everything.")]
 
 
 ApiName = Annotated[str, Meta(description="The API's id (`ap_…`) or its audience, percent-encoded.", max_length=300)]
@@ -70,7 +40,6 @@ _MORE: Final[dict[str, Any]] = {
     "id": str,
     "status": _STATUS,
     "scopes": Annotated[tuple[str, ...], Meta(description="Names of its scopes.")],
-    "revocation": RevocationRecord,
 }
 ApiRecord = record("Api", ApiPart, _MORE, without=("secret", "scopes"), says="An API with the names of its scopes.")
 NewApi = form("NewApi", ApiPart, without=("secret",))
@@ -184,32 +153,6 @@ async def enable_api(errand: Errand, where: ApiAt) -> Struct:
     return await show_api(errand, where)
 
 
-async def revocation(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> RevocationRecord:
-    """Return after how long at most an API refuses what was revoked, and whether a guard of it listens."""
-    alone = max(row.token_lifetime if row.token_format == "jwt" else 0, row.jwt_until - now)
-    followed_at = await last_used(source, tenant, row.id, FOLLOWED)
-    return RevocationRecord(
-        introspected=duration.show(int(MAX_STALE)),
-        kept=duration.show(row.verify_max_age) if row.table else None,
-        followed=duration.show(FEED_SECONDS) if alone > 0 else None,
-        unheard=duration.show(int(MAX_AWAY)) if alone > 0 else None,
-        alone=duration.show(alone) if alone > 0 else None,
-        followed_at=None if followed_at is None else stamp(followed_at),
-    )
-
-
-async def within(source: Store | Tx, tenant: int, row: ApiRow, now: int) -> str:
-    """Return the same in a few words: the time within which what was revoked is refused, by how the API checks its tokens."""
-    found = await revocation(source, tenant, row, now)
-    ways = [
-        (found.introspected, "introspected"),
-        (found.kept, "at the proxy"),
-        (found.followed, "with the feed"),
-        (found.alone, "without"),
-    ]
-    return ", ".join(f"{time} {how}" for time, how in ways if time is not None)
-
-
 async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
     lifetime = UNTIL_REVOKED_WORD if row.token_lifetime == UNTIL_REVOKED else duration.show(row.token_lifetime)
     scopes = [scope.name for scope in names.scopes.values() if scope.api == row.id and scope.retired_at is None]
@@ -224,7 +167,6 @@ async def _api(errand: Errand, row: ApiRow, names: Known) -> Struct:
             "usage": row.usage == 1,
             "status": "active" if row.disabled_at is None else "disabled",
             "scopes": sorted(scopes),
-            "revocation": msgspec.to_builtins(await revocation(errand.source, errand.tenant, row, errand.at.now)),
             "routes": msgspec.to_builtins(shown_routes(row.table, {scope.id: scope.name for scope in names.scopes.values()})),
             "verify_max_age": duration.show(row.verify_max_age),
         },

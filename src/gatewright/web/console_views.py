@@ -120,7 +120,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
     cure: str
     ways: tuple[Way, ...]
     measured: str
-    not_covered: str
+    covered: str
 
 
 # ---------------------------------------------------------------- APIs

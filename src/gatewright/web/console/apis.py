@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewright.management.clients import SecretRecord
+    from gatewright.management.revocation import RevocationRecord
     from gatewright.web.console.desk import Desk
     from gatewright.web.pages.page import PageReply
 
@@ -26,10 +27,11 @@ async def show_list(desk: Desk) -> PageReply:
     after = desk.filters.get("after", "")
     every = sorted(await desk.look("apis.list"), key=lambda one: (one.name.casefold(), one.id))
     part, following = _part(every, after)
+    revocation = {one.api: one for one in await desk.look("apis.revocation")}
     view = console_views.Apis(
         brand=await desk.brand(),
         frame=desk.frame(),
-        apis=tuple([_line(one, desk.page.at.now) for one in part]),
+        apis=tuple([_line(one, revocation[one.id], desk.page.at.now) for one in part]),
         paging=desk.paging(following),
     )
     return pages.show(view)
@@ -42,6 +44,7 @@ async def show_one(desk: Desk) -> PageReply:
     every = sorted(await desk.look("scopes.list", {"api": api.id}), key=lambda one: (one.status != "active", one.name))
     scopes, following = _part(every, filters.get("after", ""))
     secrets = await desk.look("apis.secrets.list", {"api": api.id})
+    (revocation,) = await desk.look("apis.revocation", {"api": api.id})
     view = console_views.Api(
         brand=await desk.brand(),
         frame=desk.frame(),
@@ -54,7 +57,7 @@ async def show_one(desk: Desk) -> PageReply:
         told_roles=api.token.roles,
         reports_use=api.usage,
         kept_for=words(seconds(api.verify_max_age)),
-        revocation=shown(api.revocation, api.token.format, desk.page.at.now),
+        revocation=shown(revocation, api.token.format, desk.page.at.now),
         scopes=tuple([_scope(one) for one in scopes]),
         paging=desk.paging(following, filters),
         secrets=tuple([kept(one) for one in secrets]),
@@ -71,8 +74,8 @@ def _part(every: Sequence[Any], after: str) -> tuple[Sequence[Any], str]:
     return part, part[-1].id if start + AT_ONCE < len(every) else ""
 
 
-def _line(api: Any, now: int) -> console_views.ApiLine:  # noqa: ANN401 - a record that is made from the platform file's
-    found = shown(api.revocation, api.token.format, now)
+def _line(api: Any, revocation: RevocationRecord, now: int) -> console_views.ApiLine:  # noqa: ANN401 - a record that is made from the platform file's
+    found = shown(revocation, api.token.format, now)
     return console_views.ApiLine(
         path=f"{APIS}/{api.id}",
         name=api.name,
@@ -130,6 +133,11 @@ def _route(route: Any) -> console_views.RouteLine:  # noqa: ANN401 - a record th
 
 
 PAGES: Final = (
-    ConsolePage(room=APIS, show=show_list, asks=("apis.list",)),
-    ConsolePage(room=APIS, tail=r"/(?P<name>ap_[0-9a-z]{13})", show=show_one, asks=("apis.show", "scopes.list", "apis.secrets.list")),
+    ConsolePage(room=APIS, show=show_list, asks=("apis.list", "apis.revocation")),
+    ConsolePage(
+        room=APIS,
+        tail=r"/(?P<name>ap_[0-9a-z]{13})",
+        show=show_one,
+        asks=("apis.show", "scopes.list", "apis.secrets.list", "apis.revocation"),
+    ),
 )

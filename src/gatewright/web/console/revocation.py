@@ -10,7 +10,7 @@ from gatewright.web.console_views import Revocation, Way
 from gatewright_guard.verify import LEEWAY
 
 if TYPE_CHECKING:
-    from gatewright.management.apis import RevocationRecord
+    from gatewright.management.revocation import RevocationRecord
 
 RECENT: Final = 60  # seconds: a guard that follows is counted every 2 s, and the counters reach the store every 10 s
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -20,13 +20,13 @@ MEASURED: Final = (
     "Counted from the moment when whoever revokes is told that it is done. The times of a guard are its defaults: what its code sets"
     " instead (`max_stale`, `max_away`, `leeway`) is not known here."
 )
-# What the feed does not tell of. One place, since it is what changes when the feed learns to tell more.
-NOT_COVERED: Final = (
-    "Not counted here: a grant that was narrowed, and a role that was taken away. A JWT names its scopes until it expires, so an API that"
-    " verifies it by itself learns of them only then, whether it follows the feed or not; one that asks about each token learns of them"
-    " with its next question."
+COVERED: Final = (
+    "It holds for access that ended, for a grant, role, app or scope that became less, of which a following guard asks the server, and for"
+    " a signing key that was withdrawn. With several processes of the server, what a role, an app or the API itself loses may take 4"
+    " seconds. Not told is that an app's network addresses became fewer: they are looked at where it gets its tokens, and whenever one is"
+    " asked about."
 )
-NOT_COVERED_OPAQUE: Final = "A grant that was narrowed and a role that was taken away are seen at the next question as well."
+COVERED_OPAQUE: Final = "A grant that was narrowed and a role that was taken away are seen at the next question as well."
 CURE: Final = (
     "Let its guard follow the revocation feed (`follow=True`, with the API's secret), or let it ask about each token. Until then a shorter"
     " life of its tokens is what helps."
@@ -49,7 +49,7 @@ def shown(record: RevocationRecord, token_format: str, now: int) -> Revocation:
         cure=CURE,
         ways=(_following(record, followed, follows=follows), *_ways_of_asking(record, "possible"), _alone(record, alone, follows=follows)),
         measured=MEASURED,
-        not_covered=NOT_COVERED,
+        covered=COVERED,
     )
 
 
@@ -73,7 +73,7 @@ def _asking(record: RevocationRecord) -> Revocation:
         cure="",
         ways=_ways_of_asking(record, "used"),
         measured=MEASURED,
-        not_covered=NOT_COVERED_OPAQUE,
+        covered=COVERED_OPAQUE,
     )
 
 

@@ -69,7 +69,8 @@ async def _verified_alone(desk: Desk) -> tuple[Card, ...]:
     if not desk.may("apis.list"):
         return ()
     now = desk.page.at.now
-    every = [(one, shown(one.revocation, one.token.format, now)) for one in await desk.look("apis.list") if one.status == "active"]
+    told = {one.api: one for one in await desk.look("apis.revocation")}
+    every = [(one, shown(told[one.id], one.token.format, now)) for one in await desk.look("apis.list") if one.status == "active"]
     return tuple([Card(name=one.name, path=f"{ROOMS[1].path}/{one.id}", about=found.worst) for one, found in every if found.alone])
 
 
@@ -92,4 +93,4 @@ def _use(use: UseRecord) -> WeaknessUsed:
     )
 
 
-PAGES: Final = (ConsolePage(room=START, show=show, asks=("tenant.counts", "apis.list", "weaknesses.list")),)
+PAGES: Final = (ConsolePage(room=START, show=show, asks=("tenant.counts", "apis.list", "apis.revocation", "weaknesses.list")),)
