@@ -178,7 +178,7 @@ async def test_a_user_may_go_on_as_somebody_else(browser: Browser, ground: Playg
 
 async def test_the_session_of_the_browser_is_not_the_devices(browser: Browser, ground: Playground) -> None:
     await ground.add(a_device(refresh="offline"))
-    begun = await begin(ground)
+    begun = await begin(ground, scope="openid offline_access")
     await enter(browser, begun["user_code"])
     await browser.press("allow")
     bought = await poll(ground, begun)
@@ -186,6 +186,17 @@ async def test_the_session_of_the_browser_is_not_the_devices(browser: Browser, g
     await browser.send("POST", "/-/sign-out", browser.page.forms[0].fields if browser.page else [])
     assert (await ground.audited())[-1] == "session.ended"
     assert (await ground.renew(bought["refresh_token"], client_secret=None))["access_token"]
+
+
+async def test_a_client_that_must_ask_for_it_renews_nothing_that_its_user_was_not_told_of(browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device(refresh="offline"))
+    begun = await begin(ground)
+    page = await enter(browser, begun["user_code"])
+    assert "when you are away" not in page.text
+    await browser.press("allow")
+    assert "refresh_token" not in await poll(ground, begun)
+    kept = await ground.number("SELECT COUNT(*) FROM authorization_row WHERE refresh_secret IS NOT NULL OR refresh_until IS NOT NULL")
+    assert kept == 0
 
 
 # ---------------------------------------------------------------- codes that are none

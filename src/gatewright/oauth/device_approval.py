@@ -18,6 +18,7 @@ from gatewright.oauth.visit import Given
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
+    from gatewright.oauth.authorization import NewAuthorization
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.next_step import Situation
     from gatewright.oauth.ports import World
@@ -68,13 +69,21 @@ async def allow(
     assert isinstance(meant, Answer)  # noqa: S101 - everything else was asked before, and some of what was possible is given
     number = waiting.id
     terms = CodeTerms(digest="", expires_at=waiting.expires_at, challenge=None, redirect_uri=None)
-    # It is the device's, not this browser's: it goes on when the user signs out here.
-    new = replace(
-        opened(situation, meant, visitor, 0, terms, number, issuer, at), opened_by=device.GRANT_TYPE, session=0, session_bound=False
-    )
+    new = _of_device(opened(situation, meant, visitor, 0, terms, number, issuer, at))
     consent = consent_of(situation, step.seat, granted, declined, asked=True)
     first = await front.world.devices.allow(at, number, consent, new, address=address)
     return Sent("", device=Told.ALLOWED if first else Told.LATE)
+
+
+def _of_device(new: NewAuthorization) -> NewAuthorization:
+    """Return an authorization as the device's and not this browser's: it goes on when the user signs out here.
+
+    So there is no session that a refresh token could be bound to, and what would be bound to one is not issued (`security-rules` 30).
+    """
+    new = replace(new, opened_by=device.GRANT_TYPE, session=0)
+    if not new.session_bound:
+        return new
+    return replace(new, session_bound=False, refresh_secret=None, refresh_idle_until=None, refresh_until=None)
 
 
 def _as_if_given(situation: Situation, visitor: Visitor, granted: frozenset[int], declined: frozenset[int]) -> Situation:
