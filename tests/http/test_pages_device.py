@@ -284,6 +284,33 @@ async def test_the_network_counts_whoever_signs_in_there(rooms: Rooms, ground: P
     assert statuses == [400] * 20 + [429] * 5
 
 
+async def _mistyped(rooms: Rooms, ground: Playground, times: int, *, seconds: int, network: str = "") -> None:
+    """Let so many people mistype a code one after the other, each in a network of their own or all in one."""
+    for number in range(times):
+        at = ground.clock.moment()
+        counters = rooms.throttle.device_counters(b.TENANT, 8000 + number, network or f"network {number}", at.now)
+        await rooms.throttle.enter(b.TENANT, counters, at)
+        ground.clock.pass_(seconds)
+
+
+async def test_what_was_mistyped_yesterday_slows_nobody_where_no_hour_is_quiet(rooms: Rooms, browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device())
+    await _mistyped(rooms, ground, 220, seconds=900)
+    await _mistyped(rooms, ground, 40, seconds=900, network="203.0.113.0/24")
+    # Two at the same moment, in that network.
+    ground.address = "198.51.100.7"
+    for _ in range(2):
+        page = await enter(browser, (await begin(ground))["user_code"])
+        assert page.title.startswith("Let a device in?")
+
+
+async def test_a_crowd_that_guesses_is_slowed_as_a_whole(rooms: Rooms, browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await browser.signed_in()
+    await _mistyped(rooms, ground, 200, seconds=0)
+    page = await enter(browser, begun["user_code"])
+    assert (page.status, page.header["retry-after"]) == (429, "1")
+
+
 # ---------------------------------------------------------------- whose form, and in time
 
 
