@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from gatewright.audit.book import entries
 from gatewright.base import ids
+from gatewright.oauth.device import GRANT_TYPE
 from gatewright.oauth.errors import AccessDenied, AuthorizationPending
 from gatewright.oauth.issuer import Issuer
 from tests.http.test_pages import PROD, add_account
 from tests.support import builders as b
 from tests.support.browser import EMAIL, Browser, Rooms, Seen
 from tests.support.devices import a_device, begin, number_of, poll
-from tests.support.world import Playground, claims_of
+from tests.support.world import REDIRECT, Playground, claims_of
 
 WRONG = "BCDF-GHJK"
 
@@ -174,6 +175,16 @@ async def test_a_user_may_go_on_as_somebody_else(browser: Browser, ground: Playg
     assert page.title.startswith("Let a device in?")
     await browser.press("allow")
     assert (await poll(ground, begun))["scope"] == "openid read:balance"
+
+
+async def test_a_client_elsewhere_keeps_nobody_signed_in_in_this_browser(browser: Browser, ground: Playground) -> None:
+    both = {"grant_types": ("authorization_code", GRANT_TYPE), "redirect_uris": (REDIRECT,)}
+    await ground.add(a_device(type="native", party="first", lasting_session=True, **both))
+    await enter(browser, (await begin(ground))["user_code"])
+    await browser.press("switch")
+    browser.set_cookies.clear()
+    assert (await browser.sign_in()).title.startswith("Let a device in?")
+    assert [text for text in browser.set_cookies if text.startswith("__Host-gw_session") and "Max-Age" in text] == []
 
 
 async def test_the_session_of_the_browser_is_not_the_devices(browser: Browser, ground: Playground) -> None:
