@@ -87,6 +87,38 @@ async def test_the_user_is_told_that_a_device_is_let_in_which_and_from_where(
     assert "another network than yours 203.0.113.0/24" in page.text
 
 
+@pytest.mark.parametrize(
+    ("asked_from", "answered_from", "said"),
+    [
+        ("", "", "From an unknown network You"),
+        ("", "203.0.113.7", "From an unknown network You"),
+        # A proxy that nobody told us of stands before everybody.
+        ("127.0.0.1", "127.0.0.1", "From an unknown network You"),
+        ("::1", "::1", "From an unknown network You"),
+        # A home has addresses of both kinds.
+        ("203.0.113.99", "2001:db8::1", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
+        ("203.0.113.99", "", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
+        ("203.0.113.99", "::ffff:203.0.113.7", "From the network that you are in 203.0.113.0/24 You"),
+        ("2001:db8::1", "2001:db8::2", "From the network that you are in 2001:db8::/64 You"),
+        ("2001:db8:0:1::1", "2001:db8::1", "From another network than yours 2001:db8:0:1::/64 You"),
+    ],
+)
+async def test_nothing_is_said_of_the_network_that_nobody_can_know(
+    browser: Browser, ground: Playground, asked_from: str, answered_from: str, said: str
+) -> None:
+    await ground.add(a_device())
+    ground.address, browser.address = asked_from, answered_from
+    page = await enter(browser, (await begin(ground))["user_code"])
+    assert said in page.text
+
+
+async def test_on_this_very_computer_both_are_in_its_network(rooms: Rooms, ground: Playground) -> None:
+    await ground.add(a_device())
+    ground.issuer, ground.address = b.an_issuer("http://127.0.0.1:8600"), "127.0.0.1"
+    page = await enter(Browser(rooms, ground.issuer, address="127.0.0.1"), (await begin(ground))["user_code"])
+    assert "From the network that you are in 127.0.0.0/24" in page.text
+
+
 async def test_a_no_is_told_to_the_device(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
     await enter(browser, begun["user_code"])
     browser.address = "198.51.100.7"
