@@ -161,7 +161,7 @@ def consent(**changes: object) -> Consent:
 
 
 NEAR: Final = DeviceAsking(code="WDJB-MJHT", at=NOW, network="203.0.113.0/24", here=True)
-FAR: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="2001:db8:1234:5678::/64", here=False)
+FAR: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="2001:db8:1234::/48", here=False)
 UNLIKE: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="203.0.113.0/24", here=None)
 
 

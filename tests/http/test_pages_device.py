@@ -99,8 +99,9 @@ async def test_the_user_is_told_that_a_device_is_let_in_which_and_from_where(
         ("203.0.113.99", "2001:db8::1", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
         ("203.0.113.99", "", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
         ("203.0.113.99", "::ffff:203.0.113.7", "From the network that you are in 203.0.113.0/24 You"),
-        ("2001:db8::1", "2001:db8::2", "From the network that you are in 2001:db8::/64 You"),
-        ("2001:db8:0:1::1", "2001:db8::1", "From another network than yours 2001:db8:0:1::/64 You"),
+        ("2001:db8::1", "2001:db8::2", "From the network that you are in 2001:db8::/48 You"),
+        ("2001:db8:0:1::1", "2001:db8::1", "From the network that you are in 2001:db8::/48 You"),
+        ("2001:db8:1::1", "2001:db8::1", "From another network than yours 2001:db8:1::/48 You"),
     ],
 )
 async def test_nothing_is_said_of_the_network_that_nobody_can_know(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
-from gatewright.base.networks import network_of
+from gatewright.base.networks import site_of
 from gatewright.ledger.grants import give, giving_of
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.oauth.authorization import CodeTerms
@@ -149,5 +149,5 @@ async def _record(tx: Tx, at: Moment, act: Act, person: int, number: int, addres
     assert request is not None  # noqa: S101 - it was answered in this transaction
     actor, subject = ids.show(ids.USER, person) if person else "", ids.show(ids.AUTHORIZATION, number)
     client = ids.show(ids.CLIENT, request.client)
-    detail = {"client": client, "asked_from": request.network, "answered_from": network_of(address), **more}
+    detail = {"client": client, "asked_from": request.network, "answered_from": site_of(address), **more}
     await record(tx, at, tenant=request.tenant, actor=actor, act=act, subject=subject, detail=detail)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from gatewright.base.networks import UNKNOWN, in_network, is_loopback
+from gatewright.base.networks import UNKNOWN, in_site, is_loopback
 from gatewright.market.rules import reasons
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
@@ -103,7 +103,7 @@ def _device(situation: Situation, page: PageAsk) -> DeviceAsking | None:
     waiting = situation.request.device
     if waiting is None:
         return None
-    network, here = waiting.network, in_network(waiting.network, page.address)
+    network, here = waiting.network, in_site(waiting.network, page.address)
     # From outside nobody comes from loopback: that is a proxy which the operator did not name, and it stands before a thief too.
     if network == UNKNOWN or (page.issuer.secure and is_loopback(network)):
         network, here = "", None
