@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gatewright.audit.book import entries
 from gatewright.base import ids
 from gatewright.oauth.device import GRANT_TYPE
-from gatewright.oauth.errors import AccessDenied, AuthorizationPending
+from gatewright.oauth.errors import AccessDenied, AuthorizationPending, ExpiredToken
 from gatewright.oauth.issuer import Issuer
 from tests.http.test_pages import PROD, add_account
 from tests.support import builders as b
@@ -37,6 +37,20 @@ async def enter(browser: Browser, code: str) -> Seen:
         page = await browser.sign_in()
     assert page.title.startswith(("Connect a device", "Not found yet"))
     return await browser.press("continue", user_code=code)
+
+
+async def _somebody_else(rooms: Rooms, ground: Playground, number: int) -> Browser:
+    """The browser of one more person, who is a member of no account."""
+    await ground.sql(
+        """INSERT INTO person (id, tenant, kind, email, email_key, email_verified_at, name, profile, epoch, created_at, password)
+           SELECT id + :n, tenant, kind, 'u' || :n, 'u' || :n, 0, name, profile, 0, 0, password FROM person WHERE id = :id""",
+        n=number,
+        id=b.PERSON,
+    )
+    browser = Browser(rooms)
+    await browser.get("/device")
+    await browser.sign_in(username=f"u{number}")
+    return browser
 
 
 # ---------------------------------------------------------------- the whole way
@@ -315,15 +329,7 @@ async def test_within_the_life_of_a_code_one_user_guesses_a_few_times(browser: B
 async def test_the_network_counts_whoever_signs_in_there(rooms: Rooms, ground: Playground) -> None:
     statuses = []
     for number in range(5):
-        await ground.sql(
-            """INSERT INTO person (id, tenant, kind, email, email_key, email_verified_at, name, profile, epoch, created_at, password)
-               SELECT id + :n, tenant, kind, 'u' || :n, 'u' || :n, 0, name, profile, 0, 0, password FROM person WHERE id = :id""",
-            n=number + 1,
-            id=b.PERSON,
-        )
-        browser = Browser(rooms)
-        await browser.get("/device")
-        await browser.sign_in(username=f"u{number + 1}")
+        browser = await _somebody_else(rooms, ground, number + 1)
         statuses += [(await enter(browser, WRONG)).status for _ in range(5)]
     assert statuses == [400] * 20 + [429] * 5
 
@@ -410,10 +416,43 @@ async def test_who_says_yes_too_late_gives_nothing_and_is_told_so(browser: Brows
     assert await ground.number("SELECT count(*) FROM authorization_row") == 0
 
 
+async def test_a_yes_in_the_last_second_is_heard_by_a_device_that_asks_as_rarely_as_it_may(
+    browser: Browser, ground: Playground, begun: dict[str, Any]
+) -> None:
+    await enter(browser, begun["user_code"])
+    ground.clock.pass_(599)
+    assert "You can go back to your device" in (await browser.press("allow")).text
+    ground.clock.pass_(59)
+    assert (await poll(ground, begun))["scope"] == "openid read:balance"
+
+
+async def test_a_yes_is_not_there_for_ever(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await enter(browser, begun["user_code"])
+    ground.clock.pass_(599)
+    await browser.press("allow")
+    ground.clock.pass_(60)
+    with pytest.raises(ExpiredToken, match="too late"):
+        await poll(ground, begun)
+
+
+async def test_who_presses_twice_is_told_that_it_was_allowed(
+    browser: Browser, rooms: Rooms, ground: Playground, begun: dict[str, Any]
+) -> None:
+    page = await enter(browser, begun["user_code"])
+    cookies = dict(browser.cookies)
+    for _ in range(2):
+        browser.page, browser.cookies = page, dict(cookies)
+        assert "You can go back to your device" in (await browser.press("allow")).text
+    assert (await ground.audited()).count("device.allowed") == 1
+    # Who says no after it is not told that it was heeded.
+    browser.page, browser.cookies = page, dict(cookies)
+    assert "This code is over" in (await browser.press("deny")).text
+
+
 async def test_of_two_who_hold_one_code_the_first_answers(
     browser: Browser, rooms: Rooms, ground: Playground, begun: dict[str, Any]
 ) -> None:
-    other = Browser(rooms)
+    other = await _somebody_else(rooms, ground, 1)
     await enter(browser, begun["user_code"])
     await enter(other, begun["user_code"])
     assert "go back to your device" in (await browser.press("allow")).text

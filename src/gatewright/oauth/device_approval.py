@@ -46,10 +46,12 @@ async def find(user_code: str, issuer: Issuer, world: World, at: Moment) -> Auth
     )
 
 
-async def waits(waiting: Waiting, world: World, now: int) -> bool:
-    """Tell whether a device still waits for an answer. One statement."""
+async def over(waiting: Waiting, visitor: Visitor | None, world: World, now: int) -> Told | None:
+    """Return what to tell a user of a device that waits no more, None of one that does. One statement, two of an answered one."""
     request = await world.devices.find(waiting.id)
-    return request is not None and request.answer is None and request.expires_at > now
+    if request is not None and request.answer is None and request.expires_at > now:
+        return None
+    return await _late(waiting, 0 if visitor is None else visitor.person, world, now)
 
 
 async def allow(
@@ -68,11 +70,20 @@ async def allow(
     meant = next_step(_as_if_given(situation, visitor, granted, declined))
     assert isinstance(meant, Answer)  # noqa: S101 - everything else was asked before, and some of what was possible is given
     number = waiting.id
-    terms = CodeTerms(digest="", expires_at=waiting.expires_at, challenge=None, redirect_uri=None)
+    # However late the yes comes, the device asks once more, and then hears of it.
+    until = max(waiting.expires_at, at.now + device.LONGEST_INTERVAL)
+    terms = CodeTerms(digest="", expires_at=until, challenge=None, redirect_uri=None)
     new = _of_device(opened(situation, meant, visitor, 0, terms, number, issuer, at))
     consent = consent_of(situation, step.seat, granted, declined, asked=True)
     first = await front.world.devices.allow(at, number, consent, new, address=address)
-    return Sent("", device=Told.ALLOWED if first else Told.LATE)
+    return Sent("", device=Told.ALLOWED if first else await _late(waiting, new.person, front.world, at.now))
+
+
+async def _late(waiting: Waiting, person: int, world: World, now: int) -> Told:
+    """Return what to tell whose answer came too late. Who said yes before hears that again: a button is easily pressed twice."""
+    standing = await world.ledger.redeemable(waiting.id)
+    own = standing is not None and standing.person == person and standing.fault(now) is None
+    return Told.ALLOWED if own else Told.LATE
 
 
 def _of_device(new: NewAuthorization) -> NewAuthorization:

@@ -67,7 +67,7 @@ async def _redeemable(number: int, kept: str, call: Call, world: World) -> Redee
         raise _unknown("no such authorization")
     _same_place(standing, call)
     if standing.code_used_by is None and late(standing, ask.at.now):
-        raise _expired()
+        raise ExpiredToken("the user answered, but the device asked too late for it: begin again with a new code")
     return standing
 
 
