@@ -295,6 +295,15 @@ async def test_a_client_that_was_disabled_lets_no_device_in(browser: Browser, gr
     assert "No device waits with this code." in page.text
 
 
+async def test_a_client_that_lost_the_grant_type_lets_no_device_in(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await enter(browser, begun["user_code"])
+    await ground.add(a_device(grant_types=("authorization_code",), redirect_uris=(REDIRECT,)))
+    assert (await browser.press("allow")).status == 400
+    page = await enter(browser, begun["user_code"])
+    assert "No device waits with this code." in page.text
+    assert "grant.made" not in await ground.audited()
+
+
 async def test_who_guesses_must_wait_and_a_right_code_forgives_nothing(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
     for _ in range(5):
         page = await enter(browser, WRONG)

@@ -33,7 +33,7 @@ async def find(user_code: str, issuer: Issuer, world: World, at: Moment) -> Auth
     if request is None or request.issuer != issuer.url or request.answer is not None or request.expires_at <= at.now:
         return None
     client = await world.directory.client_by_row(issuer.tenant, request.client)
-    if client is None or client.disabled:
+    if client is None or client.disabled or device.GRANT_TYPE not in client.grant_types:
         return None
     return AuthorizationRequest(
         client_id=client.client_id,
