@@ -210,8 +210,10 @@ async def test_what_cannot_be_given_by_this_user_is_said_and_told_to_the_device(
     page = await enter(browser, begun["user_code"])
     assert "The app gets no access" in page.title
     assert "the account is none of this user's" in page.text
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied, match="or could not say yes"):
         await poll(ground, begun)
+    entry = (await entries(ground.store, b.TENANT))[0]
+    assert (entry.act, msgspec.json.decode(entry.detail)["refused"]) == ("device.denied", "access_denied")
 
 
 async def test_a_user_may_go_on_as_somebody_else(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:

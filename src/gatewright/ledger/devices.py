@@ -116,9 +116,9 @@ class Devices:
         """Let a device in."""
         return await self._store.run(allow, at, number, consent, new, at.attempt(), address)
 
-    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str) -> bool:
+    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str, refused: str = "") -> bool:
         """Have a device told no."""
-        return await self._store.run(deny, at, number, tenant, person, at.attempt(), address)
+        return await self._store.run(deny, at, number, tenant, person, at.attempt(), address, refused)
 
 
 async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAuthorization, attempt: str, address: str) -> bool:
@@ -135,11 +135,11 @@ async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAutho
     return True
 
 
-async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attempt: str, address: str) -> bool:
+async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attempt: str, address: str, refused: str) -> bool:
     """Answer no if nobody answered before. A unit of work."""
     if await tx.one(ANSWER, id=number, tenant=tenant, answer="denied", now=at.now, attempt=attempt) is None:
         return False
-    await _record(tx, at, Act.DEVICE_DENIED, person, number, address, {})
+    await _record(tx, at, Act.DEVICE_DENIED, person, number, address, {"refused": refused} if refused else {})
     return True
 
 

@@ -101,7 +101,8 @@ async def _refused(situation: Situation, step: Refuse, issuer: Issuer, front: Fr
     if request.device is None:
         return refuse(step.error, request.back, issuer)
     person = 0 if situation.visitor is None else situation.visitor.person
-    await deny_device(request.device, issuer, front, at, person=person, address=address)
+    number = request.device.id
+    await front.world.devices.deny(at, number, issuer.tenant, person, address=address, refused=step.error.code)
     return told_here(step.error)
 
 

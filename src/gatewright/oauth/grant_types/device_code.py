@@ -43,7 +43,7 @@ async def approve(call: Call, world: World) -> Approval:
         raise _unknown("wrong code for the request")
     _same_place(request, call)
     if request.answer == "denied":
-        raise AccessDenied("the user said no")
+        raise AccessDenied("the user said no, or could not say yes")
     if request.expires_at <= ask.at.now:
         raise _expired()
     asked = Polled(kept, client.id, ask.at.now, request.poll_interval)
