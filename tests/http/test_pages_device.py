@@ -17,7 +17,7 @@ from tests.http.test_pages import PROD, add_account
 from tests.support import builders as b
 from tests.support.browser import EMAIL, Browser, Rooms, Seen
 from tests.support.devices import a_device, begin, number_of, poll
-from tests.support.world import REDIRECT, Playground, claims_of
+from tests.support.world import REDIRECT, Playground, claims_of, secret_of
 
 WRONG = "BCDF-GHJK"
 
@@ -99,6 +99,16 @@ async def test_the_user_is_told_that_a_device_is_let_in_which_and_from_where(
     browser.address = "198.51.100.7"
     page = await browser.get("/-/continue", r=dict(page.forms[0].fields)["step"])
     assert "another network than yours 203.0.113.0/24" in page.text
+
+
+async def test_who_made_an_app_that_proves_nothing_is_not_said_of_the_one_that_asks(browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device(party="first"))
+    page = await enter(browser, (await begin(ground))["user_code"])
+    assert "This app is made by" not in page.text
+    assert "Anybody can ask in the name of this app of Acme ." in page.text
+    await ground.add(b.a_client(secrets=(secret_of(1),), party="first", grant_types=("authorization_code", GRANT_TYPE)))
+    page = await enter(browser, (await begin(ground, client_secret="gws_a-secret-of-the-client-that-nobody-guesses"))["user_code"])
+    assert "This app is made by Acme ." in page.text
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def _device(situation: Situation, page: PageAsk) -> DeviceAsking | None:
     # From outside nobody comes from loopback: that is a proxy which the operator did not name, and it stands before a thief too.
     if network == UNKNOWN or (page.issuer.secure and is_loopback(network)):
         network, here = "", None
-    return DeviceAsking(code=waiting.user_code, at=waiting.asked_at, network=network, here=here)
+    return DeviceAsking(code=waiting.user_code, at=waiting.asked_at, network=network, here=here, proved=not situation.client.public)
 
 
 async def _card(running: Running, situation: Situation) -> views.AppCard | None:
