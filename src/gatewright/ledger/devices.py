@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
 from gatewright.base.networks import site_of
+from gatewright.endings.book import OUTLIVED
 from gatewright.ledger.grants import give, giving_of
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.oauth.authorization import CodeTerms
@@ -122,7 +123,14 @@ class Devices:
 
 
 async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAuthorization, attempt: str, address: str) -> bool:
-    """Answer yes if nobody answered before; then give what was said yes to and open the authorization. A unit of work."""
+    """Answer yes if nobody answered before; then give what was said yes to and open the authorization. A unit of work.
+
+    The authorization is as old as the request. So where its user, client or account had everything ended meanwhile, the device is told no.
+    """
+    parties = {"client": new.client, "person": new.person, "account": new.account}
+    if await tx.one(OUTLIVED, number=number, tenant=new.tenant, **parties) is not None:
+        await deny(tx, at, number, new.tenant, new.person, attempt, address, "expired_token")
+        return False
     digest = await tx.one(ANSWER, id=number, tenant=new.tenant, answer="allowed", now=at.now, attempt=attempt)
     if digest is None:
         return False
