@@ -161,7 +161,8 @@ def consent(**changes: object) -> Consent:
 
 
 NEAR: Final = DeviceAsking(code="WDJB-MJHT", at=NOW, network="203.0.113.0/24", here=True)
-FAR: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="2001:db8:1234:5678::/64", here=False)
+FAR: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="2001:db8:1234::/48", here=False)
+UNLIKE: Final = DeviceAsking(code="BCDF-GHJK", at=NOW, network="203.0.113.0/24", here=None)
 
 
 def device_code(**changes: object) -> DeviceCode:
@@ -543,6 +544,7 @@ SAMPLES: Final[dict[str, Page]] = {
     "consent-local": consent(brand=NAVY, client="Ledger CLI", returns_to="127.0.0.1", local=True, person=NAMELESS),
     "consent-by_hand": consent(client="Acme demo", returns_to="urn:", local=True, by_hand=True, openid=()),
     "consent-device": consent(client="Acme CLI", returns_to="", device=NEAR),
+    "consent-device-unlike": consent(client="Acme CLI", returns_to="", device=UNLIKE),
     "consent-device-elsewhere": consent(brand=LOGO, client=UNBROKEN, third_party=False, returns_to="", device=FAR, person=ENDLESS),
     "consent-identity": consent(brand=PLAIN, groups=(), account=None),
     "consent-forty": consent(brand=WHITE, client="Everything Sync", groups=MANY),

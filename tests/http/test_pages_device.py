@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from gatewright.audit.book import entries
 from gatewright.base import ids
-from gatewright.oauth.errors import AccessDenied, AuthorizationPending
+from gatewright.oauth.device import GRANT_TYPE
+from gatewright.oauth.errors import AccessDenied, AuthorizationPending, ExpiredToken
 from gatewright.oauth.issuer import Issuer
 from tests.http.test_pages import PROD, add_account
 from tests.support import builders as b
 from tests.support.browser import EMAIL, Browser, Rooms, Seen
 from tests.support.devices import a_device, begin, number_of, poll
-from tests.support.world import Playground, claims_of
+from tests.support.world import REDIRECT, Playground, claims_of, secret_of
 
 WRONG = "BCDF-GHJK"
 
@@ -36,6 +37,20 @@ async def enter(browser: Browser, code: str) -> Seen:
         page = await browser.sign_in()
     assert page.title.startswith(("Connect a device", "Not found yet"))
     return await browser.press("continue", user_code=code)
+
+
+async def _somebody_else(rooms: Rooms, ground: Playground, number: int) -> Browser:
+    """The browser of one more person, who is a member of no account."""
+    await ground.sql(
+        """INSERT INTO person (id, tenant, kind, email, email_key, email_verified_at, name, profile, epoch, created_at, password)
+           SELECT id + :n, tenant, kind, 'u' || :n, 'u' || :n, 0, name, profile, 0, 0, password FROM person WHERE id = :id""",
+        n=number,
+        id=b.PERSON,
+    )
+    browser = Browser(rooms)
+    await browser.get("/device")
+    await browser.sign_in(username=f"u{number}")
+    return browser
 
 
 # ---------------------------------------------------------------- the whole way
@@ -84,6 +99,49 @@ async def test_the_user_is_told_that_a_device_is_let_in_which_and_from_where(
     browser.address = "198.51.100.7"
     page = await browser.get("/-/continue", r=dict(page.forms[0].fields)["step"])
     assert "another network than yours 203.0.113.0/24" in page.text
+
+
+async def test_who_made_an_app_that_proves_nothing_is_not_said_of_the_one_that_asks(browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device(party="first"))
+    page = await enter(browser, (await begin(ground))["user_code"])
+    assert "This app is made by" not in page.text
+    assert "Anybody can ask in the name of this app of Acme ." in page.text
+    await ground.add(b.a_client(secrets=(secret_of(1),), party="first", grant_types=("authorization_code", GRANT_TYPE)))
+    page = await enter(browser, (await begin(ground, client_secret="gws_a-secret-of-the-client-that-nobody-guesses"))["user_code"])
+    assert "This app is made by Acme ." in page.text
+
+
+@pytest.mark.parametrize(
+    ("asked_from", "answered_from", "said"),
+    [
+        ("", "", "From an unknown network You"),
+        ("", "203.0.113.7", "From an unknown network You"),
+        # A proxy that nobody told us of stands before everybody.
+        ("127.0.0.1", "127.0.0.1", "From an unknown network You"),
+        ("::1", "::1", "From an unknown network You"),
+        # A home has addresses of both kinds.
+        ("203.0.113.99", "2001:db8::1", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
+        ("203.0.113.99", "", "From a network that cannot be compared with yours 203.0.113.0/24 You"),
+        ("203.0.113.99", "::ffff:203.0.113.7", "From the network that you are in 203.0.113.0/24 You"),
+        ("2001:db8::1", "2001:db8::2", "From the network that you are in 2001:db8::/48 You"),
+        ("2001:db8:0:1::1", "2001:db8::1", "From the network that you are in 2001:db8::/48 You"),
+        ("2001:db8:1::1", "2001:db8::1", "From another network than yours 2001:db8:1::/48 You"),
+    ],
+)
+async def test_nothing_is_said_of_the_network_that_nobody_can_know(
+    browser: Browser, ground: Playground, asked_from: str, answered_from: str, said: str
+) -> None:
+    await ground.add(a_device())
+    ground.address, browser.address = asked_from, answered_from
+    page = await enter(browser, (await begin(ground))["user_code"])
+    assert said in page.text
+
+
+async def test_on_this_very_computer_both_are_in_its_network(rooms: Rooms, ground: Playground) -> None:
+    await ground.add(a_device())
+    ground.issuer, ground.address = b.an_issuer("http://127.0.0.1:8600"), "127.0.0.1"
+    page = await enter(Browser(rooms, ground.issuer, address="127.0.0.1"), (await begin(ground))["user_code"])
+    assert "From the network that you are in 127.0.0.0/24" in page.text
 
 
 async def test_a_no_is_told_to_the_device(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
@@ -162,8 +220,10 @@ async def test_what_cannot_be_given_by_this_user_is_said_and_told_to_the_device(
     page = await enter(browser, begun["user_code"])
     assert "The app gets no access" in page.title
     assert "the account is none of this user's" in page.text
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied, match="or could not say yes"):
         await poll(ground, begun)
+    entry = (await entries(ground.store, b.TENANT))[0]
+    assert (entry.act, msgspec.json.decode(entry.detail)["refused"]) == ("device.denied", "access_denied")
 
 
 async def test_a_user_may_go_on_as_somebody_else(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
@@ -176,9 +236,19 @@ async def test_a_user_may_go_on_as_somebody_else(browser: Browser, ground: Playg
     assert (await poll(ground, begun))["scope"] == "openid read:balance"
 
 
+async def test_a_client_elsewhere_keeps_nobody_signed_in_in_this_browser(browser: Browser, ground: Playground) -> None:
+    both = {"grant_types": ("authorization_code", GRANT_TYPE), "redirect_uris": (REDIRECT,)}
+    await ground.add(a_device(type="native", party="first", lasting_session=True, **both))
+    await enter(browser, (await begin(ground))["user_code"])
+    await browser.press("switch")
+    browser.set_cookies.clear()
+    assert (await browser.sign_in()).title.startswith("Let a device in?")
+    assert [text for text in browser.set_cookies if text.startswith("__Host-gw_session") and "Max-Age" in text] == []
+
+
 async def test_the_session_of_the_browser_is_not_the_devices(browser: Browser, ground: Playground) -> None:
     await ground.add(a_device(refresh="offline"))
-    begun = await begin(ground)
+    begun = await begin(ground, scope="openid offline_access")
     await enter(browser, begun["user_code"])
     await browser.press("allow")
     bought = await poll(ground, begun)
@@ -186,6 +256,17 @@ async def test_the_session_of_the_browser_is_not_the_devices(browser: Browser, g
     await browser.send("POST", "/-/sign-out", browser.page.forms[0].fields if browser.page else [])
     assert (await ground.audited())[-1] == "session.ended"
     assert (await ground.renew(bought["refresh_token"], client_secret=None))["access_token"]
+
+
+async def test_a_client_that_must_ask_for_it_renews_nothing_that_its_user_was_not_told_of(browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device(refresh="offline"))
+    begun = await begin(ground)
+    page = await enter(browser, begun["user_code"])
+    assert "when you are away" not in page.text
+    await browser.press("allow")
+    assert "refresh_token" not in await poll(ground, begun)
+    kept = await ground.number("SELECT COUNT(*) FROM authorization_row WHERE refresh_secret IS NOT NULL OR refresh_until IS NOT NULL")
+    assert kept == 0
 
 
 # ---------------------------------------------------------------- codes that are none
@@ -226,6 +307,15 @@ async def test_a_client_that_was_disabled_lets_no_device_in(browser: Browser, gr
     assert "No device waits with this code." in page.text
 
 
+async def test_a_client_that_lost_the_grant_type_lets_no_device_in(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await enter(browser, begun["user_code"])
+    await ground.add(a_device(grant_types=("authorization_code",), redirect_uris=(REDIRECT,)))
+    assert (await browser.press("allow")).status == 400
+    page = await enter(browser, begun["user_code"])
+    assert "No device waits with this code." in page.text
+    assert "grant.made" not in await ground.audited()
+
+
 async def test_who_guesses_must_wait_and_a_right_code_forgives_nothing(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
     for _ in range(5):
         page = await enter(browser, WRONG)
@@ -260,17 +350,36 @@ async def test_within_the_life_of_a_code_one_user_guesses_a_few_times(browser: B
 async def test_the_network_counts_whoever_signs_in_there(rooms: Rooms, ground: Playground) -> None:
     statuses = []
     for number in range(5):
-        await ground.sql(
-            """INSERT INTO person (id, tenant, kind, email, email_key, email_verified_at, name, profile, epoch, created_at, password)
-               SELECT id + :n, tenant, kind, 'u' || :n, 'u' || :n, 0, name, profile, 0, 0, password FROM person WHERE id = :id""",
-            n=number + 1,
-            id=b.PERSON,
-        )
-        browser = Browser(rooms)
-        await browser.get("/device")
-        await browser.sign_in(username=f"u{number + 1}")
+        browser = await _somebody_else(rooms, ground, number + 1)
         statuses += [(await enter(browser, WRONG)).status for _ in range(5)]
     assert statuses == [400] * 20 + [429] * 5
+
+
+async def _mistyped(rooms: Rooms, ground: Playground, times: int, *, seconds: int, network: str = "") -> None:
+    """Let so many people mistype a code one after the other, each in a network of their own or all in one."""
+    for number in range(times):
+        at = ground.clock.moment()
+        counters = rooms.throttle.device_counters(b.TENANT, 8000 + number, network or f"network {number}", at.now)
+        await rooms.throttle.enter(b.TENANT, counters, at)
+        ground.clock.pass_(seconds)
+
+
+async def test_what_was_mistyped_yesterday_slows_nobody_where_no_hour_is_quiet(rooms: Rooms, browser: Browser, ground: Playground) -> None:
+    await ground.add(a_device())
+    await _mistyped(rooms, ground, 220, seconds=900)
+    await _mistyped(rooms, ground, 40, seconds=900, network="203.0.113.0/24")
+    # Two at the same moment, in that network.
+    ground.address = "198.51.100.7"
+    for _ in range(2):
+        page = await enter(browser, (await begin(ground))["user_code"])
+        assert page.title.startswith("Let a device in?")
+
+
+async def test_a_crowd_that_guesses_is_slowed_as_a_whole(rooms: Rooms, browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await browser.signed_in()
+    await _mistyped(rooms, ground, 200, seconds=0)
+    page = await enter(browser, begun["user_code"])
+    assert (page.status, page.header["retry-after"]) == (429, "1")
 
 
 # ---------------------------------------------------------------- whose form, and in time
@@ -328,10 +437,43 @@ async def test_who_says_yes_too_late_gives_nothing_and_is_told_so(browser: Brows
     assert await ground.number("SELECT count(*) FROM authorization_row") == 0
 
 
+async def test_a_yes_in_the_last_second_is_heard_by_a_device_that_asks_as_rarely_as_it_may(
+    browser: Browser, ground: Playground, begun: dict[str, Any]
+) -> None:
+    await enter(browser, begun["user_code"])
+    ground.clock.pass_(599)
+    assert "You can go back to your device" in (await browser.press("allow")).text
+    ground.clock.pass_(59)
+    assert (await poll(ground, begun))["scope"] == "openid read:balance"
+
+
+async def test_a_yes_is_not_there_for_ever(browser: Browser, ground: Playground, begun: dict[str, Any]) -> None:
+    await enter(browser, begun["user_code"])
+    ground.clock.pass_(599)
+    await browser.press("allow")
+    ground.clock.pass_(60)
+    with pytest.raises(ExpiredToken, match="too late"):
+        await poll(ground, begun)
+
+
+async def test_who_presses_twice_is_told_that_it_was_allowed(
+    browser: Browser, rooms: Rooms, ground: Playground, begun: dict[str, Any]
+) -> None:
+    page = await enter(browser, begun["user_code"])
+    cookies = dict(browser.cookies)
+    for _ in range(2):
+        browser.page, browser.cookies = page, dict(cookies)
+        assert "You can go back to your device" in (await browser.press("allow")).text
+    assert (await ground.audited()).count("device.allowed") == 1
+    # Who says no after it is not told that it was heeded.
+    browser.page, browser.cookies = page, dict(cookies)
+    assert "This code is over" in (await browser.press("deny")).text
+
+
 async def test_of_two_who_hold_one_code_the_first_answers(
     browser: Browser, rooms: Rooms, ground: Playground, begun: dict[str, Any]
 ) -> None:
-    other = Browser(rooms)
+    other = await _somebody_else(rooms, ground, 1)
     await enter(browser, begun["user_code"])
     await enter(other, begun["user_code"])
     assert "go back to your device" in (await browser.press("allow")).text

@@ -172,6 +172,18 @@ async def test_one_network_has_so_many_devices_waiting_and_no_more(ground: Playg
     await begin(ground)
 
 
+async def test_who_has_a_whole_prefix_of_version_6_is_one_network(ground: Playground) -> None:
+    await ground.add(a_device())
+    for number in range(MOST_OF_NETWORK):
+        ground.address = f"2001:db8:7:{number:x}::1"
+        await begin(ground)
+    ground.address = "2001:db8:7:ffff::1"
+    with pytest.raises(TemporarilyUnavailable):
+        await begin(ground)
+    ground.address = "2001:db8:8::1"
+    assert (await begin(ground))["user_code"]
+
+
 async def test_one_client_has_so_many_devices_waiting_and_another_is_not_held_up(ground: Playground) -> None:
     await ground.add(a_device())
     await ground.add(replace(a_device(), id=2002, client_id="other"))

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gatewright.endings.book import ended
+from gatewright.endings.records import Ending
 from gatewright.ledger.devices import Devices
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.device import MOST_OF_NETWORK, Begun, NewDeviceRequest
-from gatewright.oauth.errors import InvalidGrant, TemporarilyUnavailable
+from gatewright.oauth.errors import AccessDenied, InvalidGrant, TemporarilyUnavailable
 from gatewright.store import SCHEMA, Query, Store
 from tests.support import builders as b
 from tests.support.crash import crash_everywhere
@@ -140,3 +142,30 @@ async def test_an_answer_of_another_tenant_is_none(ground: Playground) -> None:
     consent, new = await approval(ground, begun, OPENID, tenant=b.TENANT + 1)
     assert not await ground.devices.allow(at, new.id, consent, new, address="")
     assert await say_no(ground, begun)
+
+
+@pytest.mark.parametrize(
+    ("ending", "counts"),
+    [
+        (Ending(tenant=b.TENANT, person=b.PERSON), False),
+        (Ending(tenant=b.TENANT, client=b.CLIENT), False),
+        (Ending(tenant=b.TENANT, account=b.ACCOUNT), False),
+        (Ending(tenant=b.TENANT, person=b.PERSON, account=b.ACCOUNT), False),
+        (Ending(tenant=b.TENANT, person=b.PERSON + 1), True),
+        (Ending(tenant=b.TENANT, person=b.PERSON, client=b.CLIENT + 1), True),
+        (Ending(tenant=b.TENANT + 1, person=b.PERSON), True),
+    ],
+)
+async def test_a_device_that_asked_before_its_parties_ended_is_not_let_in_after_it(
+    ground: Playground, ending: Ending, counts: bool
+) -> None:
+    # Its id is older than that end, so the feeds have told everybody that it is over.
+    before = await begin(ground)
+    await ground.store.run(ended, ground.clock.moment(), ending)
+    assert await say_yes(ground, before, OPENID) is counts
+    if not counts:
+        assert await ground.number("SELECT COUNT(*) FROM authorization_row") == 0
+        with pytest.raises(AccessDenied):
+            await poll(ground, before)
+        assert await ground.audited() == ["device.denied"]
+    assert await say_yes(ground, await begin(ground), OPENID)

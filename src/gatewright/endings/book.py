@@ -38,6 +38,13 @@ ADD_PARTIES: Final = Query(
               CAST(:client AS BIGINT), CAST(:person AS BIGINT), CAST(:account AS BIGINT),
               COALESCE((SELECT MAX(a.id) FROM authorization_row AS a WHERE a.id > :id), CAST(:id AS BIGINT)), '', '', ''""",  # noqa: S608 - our own columns
 )
+# Whether everything of these parties ended that is as old as an id: what is opened under it now is over for whoever heard of that.
+OUTLIVED: Final = Query(
+    int,
+    """SELECT 1 FROM ending AS e
+        WHERE e.id > :number AND e.tenant = :tenant AND e.upto >= :number
+          AND e.client IN (0, :client) AND e.person IN (0, :person) AND e.account IN (0, :account) LIMIT 1""",
+)
 
 WAITING: Final = Query(int, "SELECT id FROM ending WHERE seq IS NULL AND id > 0 LIMIT 1")
 HEAD: Final = Query(int, "SELECT e.head FROM {each} ending_head AS e WHERE e.id = :id", each={"id": int})

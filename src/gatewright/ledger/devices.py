@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from gatewright.audit.book import Act, record
 from gatewright.base import ids
-from gatewright.base.networks import network_of
+from gatewright.base.networks import site_of
+from gatewright.endings.book import OUTLIVED
 from gatewright.ledger.grants import give, giving_of
 from gatewright.ledger.opening import OPEN, row_of
 from gatewright.oauth.authorization import CodeTerms
@@ -116,13 +117,20 @@ class Devices:
         """Let a device in."""
         return await self._store.run(allow, at, number, consent, new, at.attempt(), address)
 
-    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str) -> bool:
+    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str, refused: str = "") -> bool:
         """Have a device told no."""
-        return await self._store.run(deny, at, number, tenant, person, at.attempt(), address)
+        return await self._store.run(deny, at, number, tenant, person, at.attempt(), address, refused)
 
 
 async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAuthorization, attempt: str, address: str) -> bool:
-    """Answer yes if nobody answered before; then give what was said yes to and open the authorization. A unit of work."""
+    """Answer yes if nobody answered before; then give what was said yes to and open the authorization. A unit of work.
+
+    The authorization is as old as the request. So where its user, client or account had everything ended meanwhile, the device is told no.
+    """
+    parties = {"client": new.client, "person": new.person, "account": new.account}
+    if await tx.one(OUTLIVED, number=number, tenant=new.tenant, **parties) is not None:
+        await deny(tx, at, number, new.tenant, new.person, attempt, address, "expired_token")
+        return False
     digest = await tx.one(ANSWER, id=number, tenant=new.tenant, answer="allowed", now=at.now, attempt=attempt)
     if digest is None:
         return False
@@ -135,11 +143,11 @@ async def allow(tx: Tx, at: Moment, number: int, consent: Consent, new: NewAutho
     return True
 
 
-async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attempt: str, address: str) -> bool:
+async def deny(tx: Tx, at: Moment, number: int, tenant: int, person: int, attempt: str, address: str, refused: str) -> bool:
     """Answer no if nobody answered before. A unit of work."""
     if await tx.one(ANSWER, id=number, tenant=tenant, answer="denied", now=at.now, attempt=attempt) is None:
         return False
-    await _record(tx, at, Act.DEVICE_DENIED, person, number, address, {})
+    await _record(tx, at, Act.DEVICE_DENIED, person, number, address, {"refused": refused} if refused else {})
     return True
 
 
@@ -149,5 +157,5 @@ async def _record(tx: Tx, at: Moment, act: Act, person: int, number: int, addres
     assert request is not None  # noqa: S101 - it was answered in this transaction
     actor, subject = ids.show(ids.USER, person) if person else "", ids.show(ids.AUTHORIZATION, number)
     client = ids.show(ids.CLIENT, request.client)
-    detail = {"client": client, "asked_from": request.network, "answered_from": network_of(address), **more}
+    detail = {"client": client, "asked_from": request.network, "answered_from": site_of(address), **more}
     await record(tx, at, tenant=request.tenant, actor=actor, act=act, subject=subject, detail=detail)

@@ -12,6 +12,7 @@ from gatewright.oauth.answer import Sent, approve, refuse, told_here
 from gatewright.oauth.authorization import INSTALLED, CodeTerms, NewAuthorization
 from gatewright.oauth.catalogue import OPENID_API
 from gatewright.oauth.code import new_code
+from gatewright.oauth.device import GRANT_TYPE as DEVICE_CODE
 from gatewright.oauth.device import Told
 from gatewright.oauth.errors import AccessDenied, InvalidRequest, PageError
 from gatewright.oauth.logout import read_hint
@@ -56,7 +57,7 @@ async def look(request: AuthorizationRequest, progress: Progress, cookie: str, i
     """Return where a request stands just now; two statements where somebody is signed in.
 
     Raises:
-        PageError: the client was disabled meanwhile, or its address is no longer registered.
+        PageError: the client was disabled meanwhile, or its address or its grant type is no longer registered.
     """
     directory, tenant = front.world.directory, issuer.tenant
     client = await directory.client(tenant, request.client_id)
@@ -64,6 +65,8 @@ async def look(request: AuthorizationRequest, progress: Progress, cookie: str, i
         raise PageError(InvalidRequest("no active client is registered here under this client_id"))
     if client.settings.withdrawn:
         raise PageError(InvalidRequest("this app was withdrawn meanwhile: it is not installed any more"))
+    if request.device is not None and DEVICE_CODE not in client.grant_types:
+        raise PageError(InvalidRequest("this app lets nobody sign in at another device any more"))
     if request.device is None and match(request.back.redirect_uri, client) is None:
         raise PageError(InvalidRequest("the parameter 'redirect_uri' is no longer registered for this client"))
     catalogue = await directory.catalogue(tenant)
@@ -98,7 +101,8 @@ async def _refused(situation: Situation, step: Refuse, issuer: Issuer, front: Fr
     if request.device is None:
         return refuse(step.error, request.back, issuer)
     person = 0 if situation.visitor is None else situation.visitor.person
-    await deny_device(request.device, issuer, front, at, person=person, address=address)
+    number = request.device.id
+    await front.world.devices.deny(at, number, issuer.tenant, person, address=address, refused=step.error.code)
     return told_here(step.error)
 
 

@@ -18,6 +18,7 @@ from gatewright.oauth.visit import Given
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
+    from gatewright.oauth.authorization import NewAuthorization
     from gatewright.oauth.issuer import Issuer
     from gatewright.oauth.next_step import Situation
     from gatewright.oauth.ports import World
@@ -32,7 +33,7 @@ async def find(user_code: str, issuer: Issuer, world: World, at: Moment) -> Auth
     if request is None or request.issuer != issuer.url or request.answer is not None or request.expires_at <= at.now:
         return None
     client = await world.directory.client_by_row(issuer.tenant, request.client)
-    if client is None or client.disabled:
+    if client is None or client.disabled or device.GRANT_TYPE not in client.grant_types:
         return None
     return AuthorizationRequest(
         client_id=client.client_id,
@@ -45,10 +46,12 @@ async def find(user_code: str, issuer: Issuer, world: World, at: Moment) -> Auth
     )
 
 
-async def waits(waiting: Waiting, world: World, now: int) -> bool:
-    """Tell whether a device still waits for an answer. One statement."""
+async def over(waiting: Waiting, visitor: Visitor | None, world: World, now: int) -> Told | None:
+    """Return what to tell a user of a device that waits no more, None of one that does. One statement, two of an answered one."""
     request = await world.devices.find(waiting.id)
-    return request is not None and request.answer is None and request.expires_at > now
+    if request is not None and request.answer is None and request.expires_at > now:
+        return None
+    return await _late(waiting, 0 if visitor is None else visitor.person, world, now)
 
 
 async def allow(
@@ -67,14 +70,31 @@ async def allow(
     meant = next_step(_as_if_given(situation, visitor, granted, declined))
     assert isinstance(meant, Answer)  # noqa: S101 - everything else was asked before, and some of what was possible is given
     number = waiting.id
-    terms = CodeTerms(digest="", expires_at=waiting.expires_at, challenge=None, redirect_uri=None)
-    # It is the device's, not this browser's: it goes on when the user signs out here.
-    new = replace(
-        opened(situation, meant, visitor, 0, terms, number, issuer, at), opened_by=device.GRANT_TYPE, session=0, session_bound=False
-    )
+    # However late the yes comes, the device asks once more, and then hears of it.
+    until = max(waiting.expires_at, at.now + device.LONGEST_INTERVAL)
+    terms = CodeTerms(digest="", expires_at=until, challenge=None, redirect_uri=None)
+    new = _of_device(opened(situation, meant, visitor, 0, terms, number, issuer, at))
     consent = consent_of(situation, step.seat, granted, declined, asked=True)
     first = await front.world.devices.allow(at, number, consent, new, address=address)
-    return Sent("", device=Told.ALLOWED if first else Told.LATE)
+    return Sent("", device=Told.ALLOWED if first else await _late(waiting, new.person, front.world, at.now))
+
+
+async def _late(waiting: Waiting, person: int, world: World, now: int) -> Told:
+    """Return what to tell whose answer came too late. Who said yes before hears that again: a button is easily pressed twice."""
+    standing = await world.ledger.redeemable(waiting.id)
+    own = standing is not None and standing.person == person and standing.fault(now) is None
+    return Told.ALLOWED if own else Told.LATE
+
+
+def _of_device(new: NewAuthorization) -> NewAuthorization:
+    """Return an authorization as the device's and not this browser's: it goes on when the user signs out here.
+
+    So there is no session that a refresh token could be bound to, and what would be bound to one is not issued (`security-rules` 30).
+    """
+    new = replace(new, opened_by=device.GRANT_TYPE, session=0)
+    if not new.session_bound:
+        return new
+    return replace(new, session_bound=False, refresh_secret=None, refresh_idle_until=None, refresh_until=None)
 
 
 def _as_if_given(situation: Situation, visitor: Visitor, granted: frozenset[int], declined: frozenset[int]) -> Situation:

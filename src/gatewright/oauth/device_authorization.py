@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from gatewright.base.networks import network_of
+from gatewright.base.networks import site_of
 from gatewright.oauth import checks
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.client_auth import authenticate
@@ -86,7 +86,7 @@ async def _begun(ask: Ask, client: Client, draft: checks.Draft, world: World) ->
             scopes=" ".join(draft.scopes),
             resources=" ".join(draft.resources),
             account=draft.found["account"],
-            network=network_of(ask.address),
+            network=site_of(ask.address),
             asked_at=at.now,
             expires_at=at.now + LIFETIME,
         )

@@ -105,8 +105,11 @@ class Devices(Protocol):
         `new` gets its grant and its code here. False where the request is over, or was answered by somebody else.
         """
 
-    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str) -> bool:
-        """Have a device told no, which is audited; False where the request is over, or was answered already."""
+    async def deny(self, at: Moment, number: int, tenant: int, person: int, *, address: str, refused: str = "") -> bool:
+        """Have a device told no, which is audited; False where the request is over, or was answered already.
+
+        `refused` is the error for which we said no and not the user.
+        """
 
 
 class Installs(Protocol):

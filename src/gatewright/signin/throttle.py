@@ -49,6 +49,7 @@ CODE: Final = Rule(free=10, longest=60)  # a code lives for a minute
 TYPIST: Final = Rule(free=5, longest=900)
 TYPISTS_NETWORK: Final = Rule(free=20, longest=300)
 TYPISTS: Final = Rule(free=200, longest=5)
+TYPISTS_PERIOD: Final = 600  # seconds: as long as a code lives
 
 
 class Counter(Struct, frozen=True):
@@ -119,12 +120,16 @@ class Throttle:
         """Return what a code shown with a wrong proof counts against: the code, who showed it, and where."""
         return self._counter(tenant, CODE, "code", str(code), str(client), network)
 
-    def device_counters(self, tenant: int, person: int, network: str) -> tuple[Counter, ...]:
-        """Return what a typed code of a device counts against."""
+    def device_counters(self, tenant: int, person: int, network: str, now: int) -> tuple[Counter, ...]:
+        """Return what a typed code of a device counts against; what many share begins anew with each period.
+
+        In a crowd no hour is quiet, so what its users ever mistyped would be held against all of them.
+        """
+        period = str(now // TYPISTS_PERIOD)
         return (
             self._counter(tenant, TYPIST, "device of", str(person)),
-            self._counter(tenant, TYPISTS_NETWORK, "device at", network),
-            self._counter(tenant, TYPISTS, "device"),
+            self._counter(tenant, TYPISTS_NETWORK, "device at", network, period),
+            self._counter(tenant, TYPISTS, "device", period),
         )
 
     def pseudonym(self, tenant: int, name: str) -> str:

@@ -31,12 +31,16 @@ class DeviceCode(Page, frozen=True, kw_only=True):
 
 
 class DeviceAsking(Struct, frozen=True, kw_only=True):
-    """A device that waits for its user: its code, when and from which network it asked; `here` tells that this browser is in it too."""
+    """A device that waits for its user: its code, when and from which network it asked, "" where that is not known.
+
+    `here` tells whether this browser is in that network too, None where nobody can tell; `proved` that the client proved to be itself.
+    """
 
     code: str
     at: int
     network: str
-    here: bool
+    here: bool | None
+    proved: bool = False
 
 
 class DeviceDone(Page, frozen=True, kw_only=True):

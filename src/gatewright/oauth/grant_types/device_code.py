@@ -43,7 +43,7 @@ async def approve(call: Call, world: World) -> Approval:
         raise _unknown("wrong code for the request")
     _same_place(request, call)
     if request.answer == "denied":
-        raise AccessDenied("the user said no")
+        raise AccessDenied("the user said no, or could not say yes")
     if request.expires_at <= ask.at.now:
         raise _expired()
     asked = Polled(kept, client.id, ask.at.now, request.poll_interval)
@@ -67,7 +67,7 @@ async def _redeemable(number: int, kept: str, call: Call, world: World) -> Redee
         raise _unknown("no such authorization")
     _same_place(standing, call)
     if standing.code_used_by is None and late(standing, ask.at.now):
-        raise _expired()
+        raise ExpiredToken("the user answered, but the device asked too late for it: begin again with a new code")
     return standing
 
 

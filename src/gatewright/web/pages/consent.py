@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from gatewright.base.networks import network_of
+from gatewright.base.networks import UNKNOWN, in_site, is_loopback
 from gatewright.market.rules import reasons
 from gatewright.oauth.authorize import allow
 from gatewright.oauth.catalogue import OPENID_API
@@ -74,7 +74,7 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
         returns_to=uri if client.takes_paths_below and uri not in client.settings.redirect_uris else host_of(uri),
         local=is_local(uri),
         by_hand=situation.by_hand,
-        device=_device(situation, running.page.address),
+        device=_device(situation, running.page),
         person=person_of(visitor),
         account=account_of(step.seat),
         openid=views.openid_lines(_openid(step.asked, catalogue), _openid(step.held, catalogue), named),
@@ -98,13 +98,16 @@ async def _view(running: Running, situation: Situation, step: AskConsent) -> vie
     return replace(view, shown=csrf.token(running.house.world.sealer, running.page.issuer, "shown", told.decode()))
 
 
-def _device(situation: Situation, address: str) -> DeviceAsking | None:
+def _device(situation: Situation, page: PageAsk) -> DeviceAsking | None:
     """Return what a user can tell their own device by: its code, and where it asked from, seen from where they are themselves."""
     waiting = situation.request.device
     if waiting is None:
         return None
-    here = network_of(address) == waiting.network
-    return DeviceAsking(code=waiting.user_code, at=waiting.asked_at, network=waiting.network, here=here)
+    network, here = waiting.network, in_site(waiting.network, page.address)
+    # From outside nobody comes from loopback: that is a proxy which the operator did not name, and it stands before a thief too.
+    if network == UNKNOWN or (page.issuer.secure and is_loopback(network)):
+        network, here = "", None
+    return DeviceAsking(code=waiting.user_code, at=waiting.asked_at, network=network, here=here, proved=not situation.client.public)
 
 
 async def _card(running: Running, situation: Situation) -> views.AppCard | None:

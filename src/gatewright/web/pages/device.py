@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gatewright.base.networks import network_of
+from gatewright.base.networks import site_of
 from gatewright.oauth import device
 from gatewright.oauth.device_approval import find
 from gatewright.oauth.paths import DEVICE_PAGE
@@ -45,7 +45,7 @@ async def act(page: PageAsk, house: House) -> PageReply:
     if code is None:
         # Nothing was guessed: no code of ours looks like that.
         return await _page(page, house, visitor, written, CodeProblem.MALFORMED)
-    counters = house.throttle.device_counters(page.issuer.tenant, visitor.person, network_of(page.address))
+    counters = house.throttle.device_counters(page.issuer.tenant, visitor.person, site_of(page.address), page.at.now)
     try:
         await house.throttle.enter(page.issuer.tenant, counters, page.at)
     except Slowed as slowed:

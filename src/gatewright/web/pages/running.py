@@ -12,8 +12,7 @@ import msgspec
 
 from gatewright.oauth.answer import Sent
 from gatewright.oauth.authorize import advance, deny, deny_device, look
-from gatewright.oauth.device import Told
-from gatewright.oauth.device_approval import waits
+from gatewright.oauth.device_approval import over
 from gatewright.oauth.next_step import Situation
 from gatewright.oauth.paths import DEVICE_PAGE
 from gatewright.oauth.redirect_uri import is_out_of_band
@@ -25,6 +24,7 @@ from gatewright.web.device_views import DeviceDone
 from gatewright.web.pages.page import House, PageAsk, PageReply, answer, brand_of, error_of, failed, go, show
 
 if TYPE_CHECKING:
+    from gatewright.oauth.device import Told
     from gatewright.oauth.next_step import Pending
     from gatewright.oauth.request import AuthorizationRequest
     from gatewright.oauth.visit import Visitor
@@ -126,8 +126,9 @@ async def pending(running: Running, request: AuthorizationRequest) -> PageReply 
     """Return the answer if nothing is left to do, else what is."""
     page, waiting = running.page, request.device
     situation = await situation_of(running, request)
-    if waiting is not None and not await waits(waiting, running.house.world, page.at.now):
-        return await finish(running, Sent("", device=Told.LATE), situation.client.settings.client_name)
+    told = None if waiting is None else await over(waiting, situation.visitor, running.house.world, page.at.now)
+    if told is not None:
+        return await finish(running, Sent("", device=told), situation.client.settings.client_name)
     outcome = await advance(situation, page.issuer, running.house.front, page.at, address=page.address)
     if isinstance(outcome, Sent):
         return await finish(running, outcome, situation.client.settings.client_name)

@@ -117,8 +117,8 @@ def _attempt(running: Running, situation: Situation | None, visitor: Visitor | N
 
 
 def _stays(situation: Situation | None) -> bool:
-    """Tell whether the client is one whose users stay signed in: trusted, native and set so (seed 003, persistent SSO)."""
-    if situation is None:
+    """Tell whether the client is one whose users stay signed in: trusted, native, set so (seed 003, persistent SSO), and on this device."""
+    if situation is None or situation.request.device is not None:
         return False
     settings = situation.client.settings
     return settings.lasting_session and settings.party == "first" and "openid" in situation.request.scopes
