@@ -91,7 +91,7 @@ def test_the_same_commands_work_on_postgresql(shell: Shell, postgres_server: Ser
     shell.environ["GATEWRIGHT_STORE_URL"] = url
     shell.must("keys", "init")
     file = shell.write(example)
-    assert "43 made" in shell.must("apply", file)
+    assert "46 made" in shell.must("apply", file)
     assert "is as the file says" in shell.must("apply", file)
     assert len(shell.json("users", "list")) == 2
     shell.must("users", "roles", "organizer@acme.test", "--account", "acme-dev", "Participant")

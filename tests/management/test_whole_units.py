@@ -49,7 +49,7 @@ async def the_keys_of_a_new_tenant(node: Node) -> Act:
 
 
 async def a_key_that_is_taken_away(node: Node) -> Act:
-    """It is gone, written down and announced, or still good."""
+    """It is gone, written down, announced and told to APIs, or still good."""
     tenant, at = await node.tenant(), node.house.clock.moment()
     kid = await node.house.store.one(KID, id=await newest(node))
     return lambda store: store.run(drop, at, tenant, kid, "os:tester")
@@ -92,7 +92,7 @@ TOLD = {"audit", "change", "change_head"}
     [
         (a_key_that_follows, {"signing_key", *TOLD}),
         (the_keys_of_a_new_tenant, {"signing_key", *TOLD}),
-        (a_key_that_is_taken_away, {"signing_key", *TOLD}),
+        (a_key_that_is_taken_away, {"signing_key", "ending", *TOLD}),
         (an_empty_store, {"tenant", "domain", "account", "role", "person", "membership", *TOLD}),
         (a_tenant_without_its_administrator, {"account", "role", "person", "membership", *TOLD}),
         (a_sign_in, {"session", "person", "throttle", "audit"}),
