@@ -13,7 +13,7 @@ import msgspec
 from gatewright.audit.deed import Refused
 from gatewright.base.check import Faults
 from gatewright.management.errand import NotThere
-from gatewright.management.perform import Asked, etag_of
+from gatewright.management.perform import Asked, OtherRequest, etag_of
 from gatewright.web import console_views
 from gatewright.web.console.apis import kept
 from gatewright.web.console.desk import told
@@ -80,6 +80,9 @@ async def act(holder: Holder, desk: Desk) -> PageReply:
         made = (await desk.do(holder.does("create"), Asked(where=where, body=wish, key=page.field("csrf")))).value
     except NotThere:
         raise
+    except OtherRequest:
+        # The form was sent before, with another label: by way of the browser's button that leads back.
+        return await _page(holder, desk, problem=SecretsProblem.CHANGED)
     except (Faults, Refused) as refusal:
         return await _page(holder, desk, refusal=told(str(refusal)))
     return await _page(holder, desk, made=cast("dict[str, str]", msgspec.to_builtins(made)))
@@ -108,6 +111,9 @@ async def _page(
 ) -> PageReply:
     record = await desk.look(f"{holder.noun}.show", {holder.place: desk.name})
     secrets = await _live(holder, desk)
+    if made and made["id"] not in {one.id for one in secrets}:
+        # The form was sent before, and what it made has ended since.
+        made, problem = NOTHING, SecretsProblem.CHANGED
     name, here = getattr(record, holder.named), quote(desk.page.path.removesuffix(_TAIL))
     view = console_views.Secrets(
         brand=await desk.brand(),
