@@ -464,6 +464,21 @@ async def test_ending_it_once_more_says_that_there_is_none(staffed: Node) -> Non
     assert (again.status, Page(again.text).heading) == (404, "There is no such thing here")
 
 
+async def test_before_it_ends_who_may_see_apis_is_told_how_soon_each_refuses_it_and_nobody_that_all_do_at_once(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed, "openid read:balance create:events")
+    window, other = await at_console(staffed), await at_console(staffed, "not gw:apis:read")
+    asked = text_of(await window.open(f"{START}/access/{grant}/end"))
+    assert "How soon that bites Acme Bank within 5 seconds Acme Events within 15 minutes 10 seconds End this access" in asked
+    without_apis = await other.open(f"{START}/access/{grant}/end")
+    assert without_apis.status == 200
+    assert "Acme Bank" not in without_apis.text
+    for page in (asked, text_of(without_apis)):
+        assert "refused here from that moment on, and by each API within its time" in page
+    done = await press(other, without_apis)
+    assert "refused here from now on, and by each API within its time." in text_of(done)
+    assert f'href="{START}/apis"' not in done.text
+
+
 async def test_a_form_without_its_proof_ends_nothing(staffed: Node) -> None:
     grant, _ = await a_grant(staffed)
     other, _ = await a_grant(staffed, account="acme-prod")
@@ -564,11 +579,17 @@ async def test_a_form_that_is_sent_twice_makes_one_secret(staffed: Node) -> None
     assert "" not in shown
     live = "SELECT count(*) FROM credential WHERE tenant = :tenant AND label = 'console' AND ended_at IS NULL"
     assert await staffed.number(live, tenant=await staffed.tenant()) == 1
+    other = await post(window, path, {**form, "label": "another"})
+    assert other.status == 412
+    assert "this form was sent before" in text_of(other), "and not that some key came with another request"
     colleague = await at_console(staffed)
     assert MADE.search((await post(colleague, path, form)).text) is None, "nobody else is shown it"
     page = await window.open(path)
     ended = [form for form in Page(page.text).forms if form.has("secret")][-1]
     await post(window, path, dict(ended.filled({"choice": "end"})))
+    late = await post(window, path, form)
+    assert late.status == 412
+    assert MADE.search(late.text) is None, "what has ended is not handed out as new"
     another = MADE.search((await post(window, path, filled(await window.open(path), "continue"))).text)
     assert another, "a form that was shown anew makes another one, though the same secrets are live as before"
     assert another[1] not in shown

@@ -315,7 +315,9 @@ class GivenLine(Struct, frozen=True, kw_only=True):
 
 
 class Access(Page, frozen=True, kw_only=True):
-    """The live grants of the tenant. Fields: `client`, `user`, `account`; `ended` tells that one was ended just now."""
+    """The live grants of the tenant. Fields: `client`, `user`, `account`; `ended` tells that one was ended just now, `apis_path` leads to
+    how soon that bites, "" for who may not go there.
+    """
 
     frame: Frame
     grants: tuple[GivenLine, ...]
@@ -324,6 +326,7 @@ class Access(Page, frozen=True, kw_only=True):
     account: str = ""
     problem: str = ""
     ended: bool = False
+    apis_path: str = ""
     paging: Paging = Paging()
 
 
@@ -365,14 +368,24 @@ class EndProblem(StrEnum):
     CHANGED = "changed"
 
 
+class ApiTime(Struct, frozen=True, kw_only=True):
+    """An API for which a grant has scopes, and the `worst` time until it refuses what was revoked; `alone` is a warning about it."""
+
+    name: str
+    path: str
+    worst: str
+    alone: bool
+
+
 class EndGrant(Page, frozen=True, kw_only=True):
-    """What it means to end a grant, before it is done. Choice: end."""
+    """What it means to end a grant, before it is done; `apis` are told to whoever may see APIs. Choice: end."""
 
     frame: Frame
     form: Form
     grant: GrantFacts
     afterwards: str
     back: str
+    apis: tuple[ApiTime, ...] = ()
     problem: EndProblem | None = None
 
 

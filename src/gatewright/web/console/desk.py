@@ -92,7 +92,7 @@ class Desk:
             Lacking: no role of the user holds its scope.
             Faults, Refused: as `perform`.
         """
-        if name not in self.row.asks:
+        if name not in (*self.row.asks, *self.row.also):
             raise ValueError(f"the page's row does not name {name}")
         operation: Operation = BY_NAME[name]
         if operation.scope not in self.held:
