@@ -693,6 +693,25 @@ async def test_the_log_is_asked_by_act_by_whom_and_by_day(staffed: Node) -> None
     assert "There is no such entry" in text_of(await window.open(f"{START}/log?actor=us_nobody"))
 
 
+async def test_the_log_calls_by_name_what_whoever_looks_may_read_and_leads_on(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    everything, less = await at_console(staffed), await at_console(staffed, "not gw:users:read")
+    await press(everything, await everything.open(f"{START}/access/{grant}/end"))
+    manager = ids.show(ids.USER, (await user(staffed, email_of("everything"))).id)
+    path = f"{START}/log?subject={grant}"
+    told = await everything.open(path)
+    assert "client budget-buddy" in text_of(told)
+    assert f"by {email_of('everything')}" in text_of(told)
+    assert "read:balance" in text_of(told)
+    onward = f"{START}/log?actor={manager}"
+    assert f'href="{onward}"' in told.text
+    assert "grant.ended" in text_of(await everything.open(onward))
+    said = text_of(await less.open(path))
+    assert "client budget-buddy" in said
+    assert email_of("everything") not in said
+    assert manager in said
+
+
 async def test_a_link_that_is_none_and_an_id_alone_are_answered_in_words(staffed: Node) -> None:
     window = await at_console(staffed, "gw:grants:read")
     none = await window.open(f"{START}/refusals?link=https%3A%2F%2Fid.acme.test%2F-%2Fdecision%2Fx")

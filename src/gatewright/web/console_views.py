@@ -442,7 +442,7 @@ class LogDetail(Struct, frozen=True, kw_only=True):
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """One entry of the audit log; `path` leads to what it is about, where that has a page."""
+    """One entry of the audit log; `path` leads to what it is about, where that has a page, `by_path` to what else the same one did."""
 
     id: str
     at: int
@@ -450,6 +450,7 @@ class LogLine(Struct, frozen=True, kw_only=True):
     actor: str
     subject: str
     path: str = ""
+    by_path: str = ""
     client: str = ""
     address: str = ""
     detail: tuple[LogDetail, ...] = ()
