@@ -26,7 +26,7 @@ from gatewright.web.console.desk import Desk, Lacking
 from gatewright.web.pages import CONSOLE, PageAsk
 from tests.http.staff import START, TENANT_WIDE, a_grant, addresses, api_id, at_console, email_of, signed_in, staff
 from tests.http.strangers import GLOBEX_ONLY
-from tests.http.talk import BUDDY, FORM, exchange
+from tests.http.talk import BANK_API, BUDDY, FORM, exchange, tokens
 from tests.http.window import Window
 from tests.support.approving import user
 from tests.support.clock import NOON
@@ -710,6 +710,25 @@ async def test_the_log_calls_by_name_what_whoever_looks_may_read_and_leads_on(st
     assert "client budget-buddy" in said
     assert email_of("everything") not in said
     assert manager in said
+
+
+async def test_a_refusal_leads_to_the_client_the_api_and_the_grant_or_to_how_that_ended(staffed: Node) -> None:
+    token = (await tokens(staffed))["access_token"]
+    more = (await staffed.post("/-/why", {"token": token, "scope": "transfer:funds"}, BANK_API)).json["more"]
+    path = f"{START}/refusals?{urlencode({'link': more})}"
+    window, less = await at_console(staffed), await at_console(staffed, "gw:grants:read")
+    found = await window.open(path)
+    assert "The app did not ask for the scope that was needed." in text_of(found)
+    led = dict.fromkeys(re.findall(rf'<a class="code" href="({START}[^"]+)"', found.text))
+    assert [one.split("/")[3].partition("?")[0] for one in led] == ["clients", "apis", "access"]
+    for page in led:
+        assert (await window.open(page)).status == 200
+    grant = list(led)[-1]
+    assert re.findall(rf'<a class="code" href="({START}[^"]+)"', (await less.open(path)).text) == [grant]
+    await press(window, await window.open(f"{grant}/end"))
+    ended = await window.open(path)
+    assert f'href="{START}/log?subject={grant.rpartition("/")[2]}"' in ended.text
+    assert START + "/log" not in (await less.open(path)).text
 
 
 async def test_a_link_that_is_none_and_an_id_alone_are_answered_in_words(staffed: Node) -> None:

@@ -234,11 +234,12 @@ class Clients(Page, frozen=True, kw_only=True):
 
 
 class Fact(Struct, frozen=True, kw_only=True):
-    """One setting: its name, and what it says; `code` where that is typed as it stands."""
+    """One setting: its name, and what it says; `code` where that is typed as it stands, `path` where there is a page about it."""
 
     name: str
     values: tuple[str, ...]
     code: bool = False
+    path: str = ""
 
 
 class FactGroup(Struct, frozen=True, kw_only=True):
