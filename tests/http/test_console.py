@@ -302,6 +302,8 @@ async def test_a_guard_that_follows_is_seen_and_one_that_stopped_is_too(staffed:
     followed = text_of(await window.open(f"{START}/apis/{events}"))
     assert "Where its guard follows, at worst after 15 seconds" in followed
     assert "A guard of it follows now." in followed
+    listed = text_of(await window.open(f"{START}/apis"))
+    assert "within 15 seconds where its guard follows" in listed, "and not whatever verifies its JWTs"
     assert "one that does not accepts what was revoked for up to 15 minutes 10 seconds" in followed
     staffed.time.pass_(61)
     stopped = text_of(await window.open(f"{START}/apis/{events}"))
@@ -558,6 +560,9 @@ async def test_a_secret_is_made_shown_once_and_good_and_another_is_ended(staffed
     again = await window.open(path)
     assert found[1] not in again.text
     assert "server in Oslo" in again.text
+    about = text_of(await window.open(path.removesuffix("/secrets")))
+    for said in (text_of(again), about):
+        assert f"by {email_of('everything')}" in said
     old = next(form for form in Page(again.text).forms if form.has("secret"))
     done = await post(window, path, dict(old.filled({"choice": "end"})))
     assert (done.status, done.header("location")) == (303, path)

@@ -110,7 +110,8 @@ class Way(Struct, frozen=True, kw_only=True):
 class Revocation(Struct, frozen=True, kw_only=True):
     """How soon an API refuses what was revoked: the `worst` that is known, in words behind `label`, and each way by itself.
 
-    `alone` warns of JWTs that are verified without asking anybody, `cure` says what to do about it.
+    `alone` warns of JWTs that are verified without asking anybody, `cure` says what to do about it. With `follows` the worst is that of
+    the guards that follow the feed, and not of everything that may verify its JWTs.
     """
 
     label: str
@@ -121,13 +122,14 @@ class Revocation(Struct, frozen=True, kw_only=True):
     ways: tuple[Way, ...]
     measured: str
     covered: str
+    follows: bool = False
 
 
 # ---------------------------------------------------------------- APIs
 
 
 class ApiLine(Struct, frozen=True, kw_only=True):
-    """An API in the list; `worst` is the time until a revocation bites, `alone` a warning about it."""
+    """An API in the list; `worst` is the time until a revocation bites, `alone` a warning about it, `follows` as in `Revocation`."""
 
     path: str
     name: str
@@ -137,6 +139,7 @@ class ApiLine(Struct, frozen=True, kw_only=True):
     worst: str
     alone: bool
     disabled: bool
+    follows: bool = False
 
 
 class Apis(Page, frozen=True, kw_only=True):
@@ -370,12 +373,13 @@ class EndProblem(StrEnum):
 
 
 class ApiTime(Struct, frozen=True, kw_only=True):
-    """An API for which a grant has scopes, and the `worst` time until it refuses what was revoked; `alone` is a warning about it."""
+    """An API for which a grant has scopes, and how soon it refuses what was revoked: `worst`, `alone` and `follows` as in `ApiLine`."""
 
     name: str
     path: str
     worst: str
     alone: bool
+    follows: bool = False
 
 
 class EndGrant(Page, frozen=True, kw_only=True):

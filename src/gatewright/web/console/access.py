@@ -119,7 +119,7 @@ async def _times(desk: Desk, grant: GrantRecord) -> tuple[console_views.ApiTime,
 
 def _api_time(api: Any, told_of: RevocationRecord, now: int) -> console_views.ApiTime:  # noqa: ANN401 - a record that is made from the platform file's
     found = shown(told_of, api.token.format, now)
-    return console_views.ApiTime(name=api.name, path=f"{APIS}/{api.id}", worst=found.worst, alone=found.alone)
+    return console_views.ApiTime(name=api.name, path=f"{APIS}/{api.id}", worst=found.worst, alone=found.alone, follows=found.follows)
 
 
 def _line(grant: GrantRecord) -> console_views.GivenLine:
