@@ -432,6 +432,7 @@ CONSOLE: Final[dict[str, Page]] = {
         title="There is no such thing here",
         sentences=(f"There is no API {UNBROKEN}.",),
         back=c.Crumb(name="APIs", path="/-/console/apis"),
+        onward=c.Crumb(name="What the audit log has of it", path="/-/console/log?subject=x"),
     ),
     "console-closed": c.Refusal(
         brand=ACME,

@@ -457,6 +457,17 @@ async def test_a_grant_is_ended_after_a_look_and_under_the_users_own_name(staffe
     assert f"by {manager} from 203.0.113.7" in text_of(log)
 
 
+async def test_of_a_grant_that_has_ended_the_log_tells_whoever_may_read_it(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    window = await at_console(staffed)
+    await press(window, await window.open(f"{START}/access/{grant}/end"))
+    gone = await window.open(f"{START}/access/{grant}")
+    assert (gone.status, Page(gone.text).heading) == (404, "There is no such thing here")
+    assert f'<a href="{START}/log?subject={grant}">What the audit log has of it</a>' in gone.text
+    assert "grant.ended" in text_of(await window.open(f"{START}/log?subject={grant}"))
+    assert "/log" not in (await (await at_console(staffed, "gw:grants:read")).open(f"{START}/access/{grant}")).text
+
+
 async def test_ending_it_once_more_says_that_there_is_none(staffed: Node) -> None:
     grant, _ = await a_grant(staffed)
     window = await at_console(staffed)

@@ -42,13 +42,14 @@ class Paging(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Page, frozen=True, kw_only=True):
-    """Why a page of the console is not shown: a sentence or several, and the room to which it is possible to go back."""
+    """Why a page of the console is not shown: a sentence or several, the room to go back to, and where more is told."""
 
     frame: Frame
     title: str
     sentences: tuple[str, ...]
     scope: str = ""
     back: Crumb | None = None
+    onward: Crumb | None = None
 
 
 class Count(Struct, frozen=True, kw_only=True):

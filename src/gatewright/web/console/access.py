@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gatewright.audit.deed import Refused
 from gatewright.base.calendar import day_begins, seconds_of
 from gatewright.base.check import Faults
+from gatewright.management.errand import NotThere
 from gatewright.management.perform import Asked, Outdated
 from gatewright.web import console_views, views
-from gatewright.web.console.desk import AT_ONCE, told
+from gatewright.web.console.desk import AT_ONCE, refused, told
 from gatewright.web.console.revocation import shown
-from gatewright.web.console.rows import ACCESS, APIS, CLIENTS, ConsolePage
+from gatewright.web.console.rows import ACCESS, APIS, CLIENTS, LOG, ConsolePage
 from gatewright.web.console_views import Crumb, EndProblem
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.page import go
@@ -64,8 +65,13 @@ async def show_list(desk: Desk) -> PageReply:
 
 
 async def show_one(desk: Desk) -> PageReply:
-    """Show a live grant."""
-    grant = await desk.look("grants.show", {"grant": desk.name})
+    """Show a live grant; of one that has ended the log tells."""
+    try:
+        grant = await desk.look("grants.show", {"grant": desk.name})
+    except NotThere as refusal:
+        onward = Crumb(name="What the audit log has of it", path=f"{LOG}?{urlencode({'subject': desk.name})}")
+        told_more = onward if desk.may("audit.list") else None
+        return await refused(desk, "There is no such thing here", str(refusal), status=404, onward=told_more)
     view = console_views.Grant(
         brand=await desk.brand(),
         frame=desk.frame(),
