@@ -632,6 +632,7 @@ async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node) -> No
     window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
     await post(window, path, {**filled(await window.open(path), "continue"), "old": "7d"})
     assert "Ends on 22 January 2027" in text_of(await window.open(path))
+    assert "expires_at 2027-01-22T08:00:00Z" in text_of(await window.open(f"{START}/log?act=secret.expiry_set"))
     crowded = await post(window, path, filled(await window.open(path), "continue"))
     assert crowded.status == 409, "two are live"
     ended = await post(window, path, {**filled(await window.open(path), "continue"), "old": "now"})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gatewright.web.pages.page import PageReply
 
 _DAY: Final = 86_400
+MOMENTS: Final = ("_at", "_from")  # how the names of details end that are epoch seconds
 _ACTS: Final = tuple(sorted(act.value for act in Act))
 
 
@@ -99,7 +100,11 @@ def _line(entry: EntryRecord, names: dict[str, str], desk: Desk) -> console_view
         client=entry.client,
         address=entry.address,
         detail=tuple(
-            [LogDetail(name=name, text=_text(value, names)) for name, value in flat(entry.detail).items() if value not in (None, "", [])]
+            [
+                LogDetail(name=name, text=_said(name, value, names))
+                for name, value in flat(entry.detail).items()
+                if value not in (None, "", [])
+            ]
         ),
     )
 
@@ -113,6 +118,12 @@ def _path(entry: EntryRecord, desk: Desk) -> str:
     if entry.act in (Act.CLIENT_MADE, Act.CLIENT_CHANGED, Act.CLIENT_DISABLED, Act.CLIENT_ENABLED) and desk.may("clients.show"):
         return f"{CLIENTS}/{quote(entry.subject, safe='')}"
     return f"{LOG}?{urlencode({'subject': entry.subject})}" if entry.subject else ""
+
+
+def _said(name: str, value: object, names: dict[str, str]) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and name.endswith(MOMENTS):
+        return stamp(value)
+    return _text(value, names)
 
 
 def _text(value: object, names: dict[str, str]) -> str:
