@@ -306,6 +306,7 @@ CONSOLE: Final[dict[str, Page]] = {
         apis=(
             line("Acme Bank", "5 seconds"),
             line("Acme Events", "15 minutes 10 seconds", alone=True),
+            replace(line("Acme Imaging", "15 seconds"), follows=True),
             line(UNBROKEN, "at once", disabled=True),
         ),
         paging=c.Paging(following="/-/console/apis?after=ap_1"),
@@ -399,7 +400,7 @@ CONSOLE: Final[dict[str, Page]] = {
         grant=HOSTILE_FACTS,
         afterwards="",
         back="/-/console/access/gr_05b194yx1459w",
-        apis=(c.ApiTime(name=UNBROKEN, path="/-/console/apis/ap_1", worst="at once", alone=False),),
+        apis=(c.ApiTime(name=UNBROKEN, path="/-/console/apis/ap_1", worst="15 seconds", alone=False, follows=True),),
         problem=c.EndProblem.CHANGED,
     ),
     "console-refusals": c.Refusals(brand=ACME, frame=frame("Refusals")),
