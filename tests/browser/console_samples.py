@@ -240,7 +240,10 @@ FOUND: Final = c.Found(
     found="The user has no role with the scope that was needed.",
     cure="An account admin can give the user a role that holds it: Organizer.",
     good=False,
-    facts=(c.Fact(name="Client", values=("budget-buddy",), code=True), c.Fact(name="User", values=("organizer@acme.test",))),
+    facts=(
+        c.Fact(name="Client", values=("budget-buddy",), code=True, path="/-/console/clients/budget-buddy"),
+        c.Fact(name="User", values=("organizer@acme.test",)),
+    ),
     checks=CHECKS,
     scopes=(
         c.JudgedScope(name="create:events", cure="Another sentence.", checks=CHECKS),
@@ -251,7 +254,8 @@ FOUND: Final = c.Found(
 
 def entry(act: str, subject: str, **changed: object) -> c.LogLine:
     """An entry of the audit log, except for what is named."""
-    fields: dict[str, object] = {"id": "au_1", "at": NOW - 60, "act": act, "actor": "us_05b18fb5x2xw4", "subject": subject}
+    fields: dict[str, object] = {"id": "au_1", "at": NOW - 60, "act": act, "actor": "manager@acme.test", "subject": subject}
+    fields |= {"by_path": "/-/console/log?actor=us_05b18fb5x2xw4", "path": "/-/console/log?subject=x"}
     return c.LogLine(**(fields | changed))  # type: ignore[arg-type]  # a sample's fields are as they stand above
 
 
@@ -302,6 +306,7 @@ CONSOLE: Final[dict[str, Page]] = {
         apis=(
             line("Acme Bank", "5 seconds"),
             line("Acme Events", "15 minutes 10 seconds", alone=True),
+            replace(line("Acme Imaging", "15 seconds"), follows=True),
             line(UNBROKEN, "at once", disabled=True),
         ),
         paging=c.Paging(following="/-/console/apis?after=ap_1"),
@@ -361,6 +366,7 @@ CONSOLE: Final[dict[str, Page]] = {
         ),
         user="organizer@acme.test",
         ended=True,
+        apis_path="/-/console/apis",
         paging=c.Paging(following="/-/console/access?user=x&after=gr_1"),
     ),
     "console-access-none": c.Access(brand=ACME, frame=frame("Access"), grants=()),
@@ -382,6 +388,10 @@ CONSOLE: Final[dict[str, Page]] = {
         grant=FACTS,
         afterwards="The user may allow the client again when it asks.",
         back="/-/console/access/gr_05b194yx1459w",
+        apis=(
+            c.ApiTime(name="Acme Bank", path="/-/console/apis/ap_1", worst="5 seconds", alone=False),
+            c.ApiTime(name="Acme Events", path="/-/console/apis/ap_2", worst="15 minutes 10 seconds", alone=True),
+        ),
     ),
     "console-end_grant-changed": c.EndGrant(
         brand=YELLOW,
@@ -390,6 +400,7 @@ CONSOLE: Final[dict[str, Page]] = {
         grant=HOSTILE_FACTS,
         afterwards="",
         back="/-/console/access/gr_05b194yx1459w",
+        apis=(c.ApiTime(name=UNBROKEN, path="/-/console/apis/ap_1", worst="15 seconds", alone=False, follows=True),),
         problem=c.EndProblem.CHANGED,
     ),
     "console-refusals": c.Refusals(brand=ACME, frame=frame("Refusals")),
@@ -422,6 +433,7 @@ CONSOLE: Final[dict[str, Page]] = {
         title="There is no such thing here",
         sentences=(f"There is no API {UNBROKEN}.",),
         back=c.Crumb(name="APIs", path="/-/console/apis"),
+        onward=c.Crumb(name="What the audit log has of it", path="/-/console/log?subject=x"),
     ),
     "console-closed": c.Refusal(
         brand=ACME,

@@ -126,7 +126,9 @@ def test_somebodys_access_is_found_and_ended_after_a_second_question(page: Page,
     expect(page.get_by_role("heading", name="Access of copier")).to_be_visible()
     page.get_by_role("link", name="End this access").press("Enter")
     page.get_by_role("button", name="End this access").press("Enter")
-    expect(page.get_by_role("status")).to_have_text("The grant is ended. Every code and token under it is refused from now on.")
+    expect(page.get_by_role("status")).to_have_text(
+        "The grant is ended. Its codes and tokens are refused here from now on, and by each API within its time: how soon that is."
+    )
     expect(page.get_by_text("Nobody has access yet")).to_be_visible()
     assert loud == []
     page.go_back()  # nothing of it was kept, so the browser asks again

@@ -26,7 +26,7 @@ from gatewright.web.console.desk import Desk, Lacking
 from gatewright.web.pages import CONSOLE, PageAsk
 from tests.http.staff import START, TENANT_WIDE, a_grant, addresses, api_id, at_console, email_of, signed_in, staff
 from tests.http.strangers import GLOBEX_ONLY
-from tests.http.talk import BUDDY, FORM, exchange
+from tests.http.talk import BANK_API, BUDDY, FORM, exchange, tokens
 from tests.http.window import Window
 from tests.support.approving import user
 from tests.support.clock import NOON
@@ -302,6 +302,8 @@ async def test_a_guard_that_follows_is_seen_and_one_that_stopped_is_too(staffed:
     followed = text_of(await window.open(f"{START}/apis/{events}"))
     assert "Where its guard follows, at worst after 15 seconds" in followed
     assert "A guard of it follows now." in followed
+    listed = text_of(await window.open(f"{START}/apis"))
+    assert "within 15 seconds where its guard follows" in listed, "and not whatever verifies its JWTs"
     assert "one that does not accepts what was revoked for up to 15 minutes 10 seconds" in followed
     staffed.time.pass_(61)
     stopped = text_of(await window.open(f"{START}/apis/{events}"))
@@ -455,6 +457,17 @@ async def test_a_grant_is_ended_after_a_look_and_under_the_users_own_name(staffe
     assert f"by {manager} from 203.0.113.7" in text_of(log)
 
 
+async def test_of_a_grant_that_has_ended_the_log_tells_whoever_may_read_it(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    window = await at_console(staffed)
+    await press(window, await window.open(f"{START}/access/{grant}/end"))
+    gone = await window.open(f"{START}/access/{grant}")
+    assert (gone.status, Page(gone.text).heading) == (404, "There is no such thing here")
+    assert f'<a href="{START}/log?subject={grant}">What the audit log has of it</a>' in gone.text
+    assert "grant.ended" in text_of(await window.open(f"{START}/log?subject={grant}"))
+    assert "/log" not in (await (await at_console(staffed, "gw:grants:read")).open(f"{START}/access/{grant}")).text
+
+
 async def test_ending_it_once_more_says_that_there_is_none(staffed: Node) -> None:
     grant, _ = await a_grant(staffed)
     window = await at_console(staffed)
@@ -462,6 +475,21 @@ async def test_ending_it_once_more_says_that_there_is_none(staffed: Node) -> Non
     await press(window, asked)
     again = await press(window, asked)
     assert (again.status, Page(again.text).heading) == (404, "There is no such thing here")
+
+
+async def test_before_it_ends_who_may_see_apis_is_told_how_soon_each_refuses_it_and_nobody_that_all_do_at_once(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed, "openid read:balance create:events")
+    window, other = await at_console(staffed), await at_console(staffed, "not gw:apis:read")
+    asked = text_of(await window.open(f"{START}/access/{grant}/end"))
+    assert "How soon that bites Acme Bank within 5 seconds Acme Events within 15 minutes 10 seconds End this access" in asked
+    without_apis = await other.open(f"{START}/access/{grant}/end")
+    assert without_apis.status == 200
+    assert "Acme Bank" not in without_apis.text
+    for page in (asked, text_of(without_apis)):
+        assert "refused here from that moment on, and by each API within its time" in page
+    done = await press(other, without_apis)
+    assert "refused here from now on, and by each API within its time." in text_of(done)
+    assert f'href="{START}/apis"' not in done.text
 
 
 async def test_a_form_without_its_proof_ends_nothing(staffed: Node) -> None:
@@ -543,6 +571,9 @@ async def test_a_secret_is_made_shown_once_and_good_and_another_is_ended(staffed
     again = await window.open(path)
     assert found[1] not in again.text
     assert "server in Oslo" in again.text
+    about = text_of(await window.open(path.removesuffix("/secrets")))
+    for said in (text_of(again), about):
+        assert f"by {email_of('everything')}" in said
     old = next(form for form in Page(again.text).forms if form.has("secret"))
     done = await post(window, path, dict(old.filled({"choice": "end"})))
     assert (done.status, done.header("location")) == (303, path)
@@ -564,11 +595,17 @@ async def test_a_form_that_is_sent_twice_makes_one_secret(staffed: Node) -> None
     assert "" not in shown
     live = "SELECT count(*) FROM credential WHERE tenant = :tenant AND label = 'console' AND ended_at IS NULL"
     assert await staffed.number(live, tenant=await staffed.tenant()) == 1
+    other = await post(window, path, {**form, "label": "another"})
+    assert other.status == 412
+    assert "this form was sent before" in text_of(other), "and not that some key came with another request"
     colleague = await at_console(staffed)
     assert MADE.search((await post(colleague, path, form)).text) is None, "nobody else is shown it"
     page = await window.open(path)
     ended = [form for form in Page(page.text).forms if form.has("secret")][-1]
     await post(window, path, dict(ended.filled({"choice": "end"})))
+    late = await post(window, path, form)
+    assert late.status == 412
+    assert MADE.search(late.text) is None, "what has ended is not handed out as new"
     another = MADE.search((await post(window, path, filled(await window.open(path), "continue"))).text)
     assert another, "a form that was shown anew makes another one, though the same secrets are live as before"
     assert another[1] not in shown
@@ -595,6 +632,7 @@ async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node) -> No
     window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
     await post(window, path, {**filled(await window.open(path), "continue"), "old": "7d"})
     assert "Ends on 22 January 2027" in text_of(await window.open(path))
+    assert "expires_at 2027-01-22T08:00:00Z" in text_of(await window.open(f"{START}/log?act=secret.expiry_set"))
     crowded = await post(window, path, filled(await window.open(path), "continue"))
     assert crowded.status == 409, "two are live"
     ended = await post(window, path, {**filled(await window.open(path), "continue"), "old": "now"})
@@ -670,6 +708,44 @@ async def test_the_log_is_asked_by_act_by_whom_and_by_day(staffed: Node) -> None
     assert "There is no such entry" in text_of(await window.open(f"{START}/log?since={tomorrow}"))
     assert "There is no such entry" in text_of(await window.open(f"{START}/log?until={day(staffed.time.now - DAY)}"))
     assert "There is no such entry" in text_of(await window.open(f"{START}/log?actor=us_nobody"))
+
+
+async def test_the_log_calls_by_name_what_whoever_looks_may_read_and_leads_on(staffed: Node) -> None:
+    grant, _ = await a_grant(staffed)
+    everything, less = await at_console(staffed), await at_console(staffed, "not gw:users:read")
+    await press(everything, await everything.open(f"{START}/access/{grant}/end"))
+    manager = ids.show(ids.USER, (await user(staffed, email_of("everything"))).id)
+    path = f"{START}/log?subject={grant}"
+    told = await everything.open(path)
+    assert "client budget-buddy" in text_of(told)
+    assert f"by {email_of('everything')}" in text_of(told)
+    assert "read:balance" in text_of(told)
+    onward = f"{START}/log?actor={manager}"
+    assert f'href="{onward}"' in told.text
+    assert "grant.ended" in text_of(await everything.open(onward))
+    said = text_of(await less.open(path))
+    assert "client budget-buddy" in said
+    assert email_of("everything") not in said
+    assert manager in said
+
+
+async def test_a_refusal_leads_to_the_client_the_api_and_the_grant_or_to_how_that_ended(staffed: Node) -> None:
+    token = (await tokens(staffed))["access_token"]
+    more = (await staffed.post("/-/why", {"token": token, "scope": "transfer:funds"}, BANK_API)).json["more"]
+    path = f"{START}/refusals?{urlencode({'link': more})}"
+    window, less = await at_console(staffed), await at_console(staffed, "gw:grants:read")
+    found = await window.open(path)
+    assert "The app did not ask for the scope that was needed." in text_of(found)
+    led = dict.fromkeys(re.findall(rf'<a class="code" href="({START}[^"]+)"', found.text))
+    assert [one.split("/")[3].partition("?")[0] for one in led] == ["clients", "apis", "access"]
+    for page in led:
+        assert (await window.open(page)).status == 200
+    grant = list(led)[-1]
+    assert re.findall(rf'<a class="code" href="({START}[^"]+)"', (await less.open(path)).text) == [grant]
+    await press(window, await window.open(f"{grant}/end"))
+    ended = await window.open(path)
+    assert f'href="{START}/log?subject={grant.rpartition("/")[2]}"' in ended.text
+    assert START + "/log" not in (await less.open(path)).text
 
 
 async def test_a_link_that_is_none_and_an_id_alone_are_answered_in_words(staffed: Node) -> None:

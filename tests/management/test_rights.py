@@ -6,7 +6,7 @@ import pytest
 
 from gatewright.management.table import OPERATIONS
 from gatewright.oauth.catalogue import MANAGEMENT_SCOPES
-from tests.management.desk import API, OWN, Manager, person, service
+from tests.management.desk import API, OWN, Manager, administration, person, service
 from tests.support.house import GLOBEX, Node, basic, bearer
 
 PLACES = {
@@ -246,3 +246,25 @@ async def test_a_cookie_opens_nothing(ops: Manager) -> None:
     answer = await ops.node.get(f"{API}/clients", ("cookie", f"__Host-gw_session={cookie}"))
     assert answer.status == 401
     assert (await ops.node.get(f"{API}/clients", bearer(ops.token))).status == 200
+
+
+async def test_the_names_of_ids_are_told_of_what_the_caller_may_read_in_his_own_tenant(ops: Manager) -> None:
+    ann = (await ops.must("GET", "/users/ann@acme.test"))["id"]
+    account = (await ops.must("GET", "/accounts/acme-dev"))["id"]
+    api = (await ops.must("GET", f"/apis/{PLACES['api']}"))["id"]
+    made = (await ops.must("GET", "/audit?act=client.made&subject=budget-buddy"))["items"][0]["detail"]["row"]
+    everything = {ann: "ann@acme.test", account: "acme-dev", api: "https://bank.acme.test", made: "budget-buddy"}
+    path = f"/audit/names?ids={','.join([*everything, 'us_0000000000001', 'cs_0000000000001', 'nonsense', ''])}"
+
+    async def told(asker: Manager) -> dict[str, str]:
+        return {one["id"]: one["name"] for one in (await asker.must("GET", path))["items"]}
+
+    assert await told(ops) == everything
+    assert await told(await service(ops.node, scope="gw:audit:read")) == {}
+    assert await told(await service(ops.node, scope="gw:audit:read gw:clients:read")) == {made: "budget-buddy"}
+    await ops.node.apply(administration("globex", '["https://id.globex.test"]').replace("globex-dev", "globex-prod"))
+    assert await told(await service(ops.node, host=GLOBEX)) == {}, "another tenant's ids are nobody's there"
+    await ops.must("DELETE", "/users/ann@acme.test")
+    assert ann not in await told(ops)
+    refused = await ops.problem("GET", f"/audit/names?ids={'x' * 8501}")
+    assert refused["status"] == 422

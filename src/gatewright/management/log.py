@@ -13,10 +13,12 @@ from gatewright.base import ids
 from gatewright.base.calendar import seconds_of, stamp
 from gatewright.base.check import Fault, Faults, choice
 from gatewright.base.operation import Operation, Paged
+from gatewright.management.called import called
 from gatewright.management.errand import Errand
 from gatewright.management.names import place
 
 READ: Final = "gw:audit:read"
+MOST_NAMES: Final = 500
 _AT_ONCE: Final = 500  # entries read in one statement of an export
 
 Time = Annotated[
@@ -56,6 +58,21 @@ class ExportWhere(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     until: Time = ""
 
 
+class NamesWhere(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which names."""
+
+    ids: Annotated[str, Meta(description="Ids as the log has them, separated by commas, at most 500.", max_length=MOST_NAMES * 17)]
+
+
+class NameRecord(Struct, frozen=True, kw_only=True):
+    """What an id is called: a user's e-mail address, an account's slug, a client's public id, an API's audience, a scope's or role's
+    name.
+    """
+
+    id: str
+    name: str
+
+
 class EntryRecord(Struct, frozen=True, kw_only=True):
     """One act; nothing in it is a secret."""
 
@@ -74,6 +91,12 @@ async def list_entries(errand: Errand, where: EntriesWhere) -> list[EntryRecord]
     before = place(ids.AUDIT, where.after, NEWEST)
     found = await entries(errand.source, errand.tenant, before=before, count=where.count, **_wanted(where))
     return [_told(entry) for entry in found]
+
+
+async def list_names(errand: Errand, where: NamesWhere) -> list[NameRecord]:
+    """List what the ids in the audit log are called today: of what is still there, and of what the caller may read."""
+    found = await called(errand, where.ids.split(","))
+    return [NameRecord(id=shown, name=name) for shown, name in found.items()]
 
 
 async def export_entries(errand: Errand, where: ExportWhere) -> AsyncIterator[EntryRecord]:
@@ -119,6 +142,9 @@ def _told(entry: Entry) -> EntryRecord:
 OPERATIONS: Final = (
     Operation(
         name="audit.list", method="GET", path="/audit", scope=READ, run=list_entries, where=EntriesWhere, gives=EntryRecord, many=True
+    ),
+    Operation(
+        name="audit.names", method="GET", path="/audit/names", scope=READ, run=list_names, where=NamesWhere, gives=NameRecord, many=True
     ),
     Operation(
         name="audit.export",

@@ -42,13 +42,14 @@ class Paging(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Page, frozen=True, kw_only=True):
-    """Why a page of the console is not shown: a sentence or several, and the room to which it is possible to go back."""
+    """Why a page of the console is not shown: a sentence or several, the room to go back to, and where more is told."""
 
     frame: Frame
     title: str
     sentences: tuple[str, ...]
     scope: str = ""
     back: Crumb | None = None
+    onward: Crumb | None = None
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -110,7 +111,8 @@ class Way(Struct, frozen=True, kw_only=True):
 class Revocation(Struct, frozen=True, kw_only=True):
     """How soon an API refuses what was revoked: the `worst` that is known, in words behind `label`, and each way by itself.
 
-    `alone` warns of JWTs that are verified without asking anybody, `cure` says what to do about it.
+    `alone` warns of JWTs that are verified without asking anybody, `cure` says what to do about it. With `follows` the worst is that of
+    the guards that follow the feed, and not of everything that may verify its JWTs.
     """
 
     label: str
@@ -121,13 +123,14 @@ class Revocation(Struct, frozen=True, kw_only=True):
     ways: tuple[Way, ...]
     measured: str
     covered: str
+    follows: bool = False
 
 
 # ---------------------------------------------------------------- APIs
 
 
 class ApiLine(Struct, frozen=True, kw_only=True):
-    """An API in the list; `worst` is the time until a revocation bites, `alone` a warning about it."""
+    """An API in the list; `worst` is the time until a revocation bites, `alone` a warning about it, `follows` as in `Revocation`."""
 
     path: str
     name: str
@@ -137,6 +140,7 @@ class ApiLine(Struct, frozen=True, kw_only=True):
     worst: str
     alone: bool
     disabled: bool
+    follows: bool = False
 
 
 class Apis(Page, frozen=True, kw_only=True):
@@ -234,11 +238,12 @@ class Clients(Page, frozen=True, kw_only=True):
 
 
 class Fact(Struct, frozen=True, kw_only=True):
-    """One setting: its name, and what it says; `code` where that is typed as it stands."""
+    """One setting: its name, and what it says; `code` where that is typed as it stands, `path` where there is a page about it."""
 
     name: str
     values: tuple[str, ...]
     code: bool = False
+    path: str = ""
 
 
 class FactGroup(Struct, frozen=True, kw_only=True):
@@ -315,7 +320,9 @@ class GivenLine(Struct, frozen=True, kw_only=True):
 
 
 class Access(Page, frozen=True, kw_only=True):
-    """The live grants of the tenant. Fields: `client`, `user`, `account`; `ended` tells that one was ended just now."""
+    """The live grants of the tenant. Fields: `client`, `user`, `account`; `ended` tells that one was ended just now, `apis_path` leads to
+    how soon that bites, "" for who may not go there.
+    """
 
     frame: Frame
     grants: tuple[GivenLine, ...]
@@ -324,6 +331,7 @@ class Access(Page, frozen=True, kw_only=True):
     account: str = ""
     problem: str = ""
     ended: bool = False
+    apis_path: str = ""
     paging: Paging = Paging()
 
 
@@ -365,14 +373,25 @@ class EndProblem(StrEnum):
     CHANGED = "changed"
 
 
+class ApiTime(Struct, frozen=True, kw_only=True):
+    """An API for which a grant has scopes, and how soon it refuses what was revoked: `worst`, `alone` and `follows` as in `ApiLine`."""
+
+    name: str
+    path: str
+    worst: str
+    alone: bool
+    follows: bool = False
+
+
 class EndGrant(Page, frozen=True, kw_only=True):
-    """What it means to end a grant, before it is done. Choice: end."""
+    """What it means to end a grant, before it is done; `apis` are told to whoever may see APIs. Choice: end."""
 
     frame: Frame
     form: Form
     grant: GrantFacts
     afterwards: str
     back: str
+    apis: tuple[ApiTime, ...] = ()
     problem: EndProblem | None = None
 
 
@@ -429,7 +448,7 @@ class LogDetail(Struct, frozen=True, kw_only=True):
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """One entry of the audit log; `path` leads to what it is about, where that has a page."""
+    """One entry of the audit log; `path` leads to what it is about, where that has a page, `by_path` to what else the same one did."""
 
     id: str
     at: int
@@ -437,6 +456,7 @@ class LogLine(Struct, frozen=True, kw_only=True):
     actor: str
     subject: str
     path: str = ""
+    by_path: str = ""
     client: str = ""
     address: str = ""
     detail: tuple[LogDetail, ...] = ()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gatewright.audit.deed import Refused
 from gatewright.base.calendar import day_begins, seconds_of
 from gatewright.base.check import Faults
+from gatewright.management.errand import NotThere
 from gatewright.management.perform import Asked, Outdated
 from gatewright.web import console_views, views
-from gatewright.web.console.desk import AT_ONCE, told
-from gatewright.web.console.rows import ACCESS, CLIENTS, ConsolePage
+from gatewright.web.console.desk import AT_ONCE, refused, told
+from gatewright.web.console.revocation import shown
+from gatewright.web.console.rows import ACCESS, APIS, CLIENTS, LOG, ConsolePage
 from gatewright.web.console_views import Crumb, EndProblem
 from gatewright.web.pages import page as pages
 from gatewright.web.pages.page import go
 
 if TYPE_CHECKING:
     from gatewright.management.grants import GrantRecord
+    from gatewright.management.revocation import RevocationRecord
     from gatewright.web.console.desk import Desk
     from gatewright.web.pages.page import PageReply
 
@@ -55,14 +58,20 @@ async def show_list(desk: Desk) -> PageReply:
         account=filters.get("account", ""),
         problem=problem,
         ended=ended,
+        apis_path=APIS if ended and desk.may("apis.list") else "",
         paging=desk.paging(following, filters),
     )
     return pages.show(view, status=400 if problem else 200)
 
 
 async def show_one(desk: Desk) -> PageReply:
-    """Show a live grant."""
-    grant = await desk.look("grants.show", {"grant": desk.name})
+    """Show a live grant; of one that has ended the log tells."""
+    try:
+        grant = await desk.look("grants.show", {"grant": desk.name})
+    except NotThere as refusal:
+        onward = Crumb(name="What the audit log has of it", path=f"{LOG}?{urlencode({'subject': desk.name})}")
+        told_more = onward if desk.may("audit.list") else None
+        return await refused(desk, "There is no such thing here", str(refusal), status=404, onward=told_more)
     view = console_views.Grant(
         brand=await desk.brand(),
         frame=desk.frame(),
@@ -99,9 +108,24 @@ async def _asked_whether(desk: Desk, problem: EndProblem | None) -> PageReply:
         grant=_facts(seen.value),
         afterwards=AFTERWARDS.get(seen.value.source, ""),
         back=here,
+        apis=await _times(desk, seen.value),
         problem=problem,
     )
     return pages.show(view, status={None: 200, EndProblem.STALE: 400, EndProblem.CHANGED: 412}[problem])
+
+
+async def _times(desk: Desk, grant: GrantRecord) -> tuple[console_views.ApiTime, ...]:
+    """Return how soon each API that the grant has scopes for refuses what was revoked, for who may see APIs."""
+    if not desk.may("apis.list"):
+        return ()
+    named, told_of = frozenset(grant.scopes), {one.api: one for one in await desk.look("apis.revocation")}
+    concerned = [api for api in await desk.look("apis.list") if not named.isdisjoint(api.scopes)]
+    return tuple([_api_time(api, told_of[api.id], desk.page.at.now) for api in concerned])
+
+
+def _api_time(api: Any, told_of: RevocationRecord, now: int) -> console_views.ApiTime:  # noqa: ANN401 - a record that is made from the platform file's
+    found = shown(told_of, api.token.format, now)
+    return console_views.ApiTime(name=api.name, path=f"{APIS}/{api.id}", worst=found.worst, alone=found.alone, follows=found.follows)
 
 
 def _line(grant: GrantRecord) -> console_views.GivenLine:
@@ -145,5 +169,7 @@ _GRANT: Final = r"/(?P<name>gr_[0-9a-z]{13})"
 PAGES: Final = (
     ConsolePage(room=ACCESS, show=show_list, asks=("grants.list",)),
     ConsolePage(room=ACCESS, tail=_GRANT, show=show_one, asks=("grants.show",)),
-    ConsolePage(room=ACCESS, tail=_GRANT + "/end", show=show_end, act=end, asks=("grants.end", "grants.show")),
+    ConsolePage(
+        room=ACCESS, tail=_GRANT + "/end", show=show_end, act=end, asks=("grants.end", "grants.show"), also=("apis.list", "apis.revocation")
+    ),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from gatewright.base import ids
 from gatewright.base.calendar import day_begins, seconds_of
 from gatewright.base.duration import seconds
+from gatewright.management.errand import NotThere
 from gatewright.platform.document import UNTIL_REVOKED_WORD
 from gatewright.web import console_views
 from gatewright.web.console.desk import AT_ONCE
@@ -14,7 +17,7 @@ from gatewright.web.console.rows import APIS, ConsolePage
 from gatewright.web.pages import page as pages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gatewright.management.clients import SecretRecord
     from gatewright.management.revocation import RevocationRecord
@@ -45,6 +48,7 @@ async def show_one(desk: Desk) -> PageReply:
     scopes, following = _part(every, filters.get("after", ""))
     secrets = await desk.look("apis.secrets.list", {"api": api.id})
     (revocation,) = await desk.look("apis.revocation", {"api": api.id})
+    names = await makers(secrets, desk)
     view = console_views.Api(
         brand=await desk.brand(),
         frame=desk.frame(),
@@ -60,7 +64,7 @@ async def show_one(desk: Desk) -> PageReply:
         revocation=shown(revocation, api.token.format, desk.page.at.now),
         scopes=tuple([_scope(one) for one in scopes]),
         paging=desk.paging(following, filters),
-        secrets=tuple([kept(one) for one in secrets]),
+        secrets=tuple([kept(one, names) for one in secrets]),
         secrets_path=f"{APIS}/{api.id}/secrets" if desk.may("apis.secrets.create") else "",
         routes=tuple([_route(one) for one in api.routes]),
     )
@@ -85,6 +89,7 @@ def _line(api: Any, revocation: RevocationRecord, now: int) -> console_views.Api
         worst=found.worst,
         alone=found.alone,
         disabled=api.status != "active",
+        follows=found.follows,
     )
 
 
@@ -107,13 +112,22 @@ def _scope(scope: Any) -> console_views.ApiScope:  # noqa: ANN401 - a record tha
     )
 
 
-def kept(secret: SecretRecord) -> console_views.KeptSecret:
-    """Return a live secret as pages show it."""
+async def makers(secrets: Sequence[SecretRecord], desk: Desk) -> dict[str, str]:
+    """Return by id what the users are called who made secrets, for who may see users; whoever was deleted has no name any more."""
+    found: dict[str, str] = {}
+    for maker in {one.made_by for one in secrets if ids.read(ids.USER, one.made_by) is not None} if desk.may("users.show") else ():
+        with suppress(NotThere):
+            found[maker] = (await desk.look("users.show", {"user": maker})).email
+    return found
+
+
+def kept(secret: SecretRecord, names: Mapping[str, str]) -> console_views.KeptSecret:
+    """Return a live secret as pages show it; `names` are those of its makers."""
     return console_views.KeptSecret(
         id=secret.id,
         label=secret.label,
         made=seconds_of(secret.created_at) or 0,
-        made_by="the operator" if secret.made_by.startswith("os:") else secret.made_by,
+        made_by="the operator" if secret.made_by.startswith("os:") else names.get(secret.made_by, secret.made_by),
         ends=None if secret.expires_at is None else seconds_of(secret.expires_at),
         used=None if secret.last_used_at is None else seconds_of(secret.last_used_at),
         used_from=secret.last_used_from or "",
@@ -139,5 +153,6 @@ PAGES: Final = (
         tail=r"/(?P<name>ap_[0-9a-z]{13})",
         show=show_one,
         asks=("apis.show", "scopes.list", "apis.secrets.list", "apis.revocation"),
+        also=("users.show",),
     ),
 )

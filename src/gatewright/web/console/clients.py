@@ -11,7 +11,7 @@ from gatewright.base.check import Faults
 from gatewright.base.duration import seconds
 from gatewright.management.perform import Asked
 from gatewright.web import console_views
-from gatewright.web.console.apis import kept
+from gatewright.web.console.apis import kept, makers
 from gatewright.web.console.desk import AT_ONCE, told
 from gatewright.web.console.revocation import words
 from gatewright.web.console.rows import ACCESS, CLIENTS, ConsolePage
@@ -114,6 +114,7 @@ async def show_one(desk: Desk) -> PageReply:
     """Show a client."""
     client = await desk.look("clients.show", {"client_id": desk.name})
     secrets = await desk.look("clients.secrets.list", {"client_id": desk.name})
+    names = await makers(secrets, desk)
     used = await desk.look("clients.last_used", {"client": desk.name})
     view = console_views.Client(
         brand=await desk.brand(),
@@ -129,7 +130,7 @@ async def show_one(desk: Desk) -> PageReply:
         weaknesses=tuple([Weakness(word=word, means=meaning(word)) for word in client.weaknesses]),
         groups=tuple([FactGroup(name=name, facts=_facts(client, rows)) for name, rows in _GROUPS] + [_lasting(client)]),
         has_secrets=client.token_endpoint_auth_method not in WITHOUT_SECRET,
-        secrets=tuple([kept(one) for one in secrets]),
+        secrets=tuple([kept(one, names) for one in secrets]),
         secrets_path=f"{CLIENTS}/{quote(client.client_id, safe='')}/secrets" if desk.may("clients.secrets.create") else "",
         access_path=f"{ACCESS}?{urlencode({'client': client.client_id})}" if desk.may("grants.list") else "",
     )
@@ -198,5 +199,6 @@ PAGES: Final = (
         tail=r"/(?P<name>[^/]{1,200})",
         show=show_one,
         asks=("clients.show", "clients.secrets.list", "clients.last_used"),
+        also=("users.show",),
     ),
 )

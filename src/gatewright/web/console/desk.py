@@ -92,7 +92,7 @@ class Desk:
             Lacking: no role of the user holds its scope.
             Faults, Refused: as `perform`.
         """
-        if name not in self.row.asks:
+        if name not in (*self.row.asks, *self.row.also):
             raise ValueError(f"the page's row does not name {name}")
         operation: Operation = BY_NAME[name]
         if operation.scope not in self.held:
@@ -190,8 +190,8 @@ def held_in(seats: tuple[Seat, ...], catalogue: Catalogue) -> frozenset[str]:
     return frozenset([scope.name for scope in _TENANT_WIDE if scope.id in given])
 
 
-async def refused(desk: Desk, title: str, *sentences: str, status: int) -> PageReply:
-    """Return the page that says why another one is not shown."""
+async def refused(desk: Desk, title: str, *sentences: str, status: int, onward: console_views.Crumb | None = None) -> PageReply:
+    """Return the page that says why another one is not shown, and leads `onward` to where more is told."""
     room = ROOM_AT[desk.row.room]
     view = console_views.Refusal(
         brand=await desk.brand(),
@@ -199,6 +199,7 @@ async def refused(desk: Desk, title: str, *sentences: str, status: int) -> PageR
         title=title,
         sentences=tuple([told(sentence) for sentence in sentences]),
         back=console_views.Crumb(name=room.name, path=room.path),
+        onward=onward,
     )
     return pages.show(view, status=status)
 

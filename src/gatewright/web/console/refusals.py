@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+from msgspec import structs
 
 from gatewright.audit.deed import Refused
 from gatewright.base.calendar import seconds_of
 from gatewright.base.check import Faults
+from gatewright.management.errand import NotThere
 from gatewright.web import console_views
 from gatewright.web.console.desk import told
-from gatewright.web.console.rows import REFUSALS, ConsolePage
+from gatewright.web.console.rows import ACCESS, APIS, CLIENTS, LOG, REFUSALS, ConsolePage
 from gatewright.web.console_views import Fact, Found, JudgedScope, Verdict
 from gatewright.web.pages import page as pages
 
@@ -25,14 +29,30 @@ async def show(desk: Desk) -> PageReply:
     problem, found = "", None
     if link:
         try:
-            found = _found(await desk.look("decision", {"decision": link}))
+            record = await desk.look("decision", {"decision": link})
+            found = _found(record, await _paths(record, desk))
         except (Faults, Refused) as refusal:
             problem = told(str(refusal))
     view = console_views.Refusals(brand=await desk.brand(), frame=desk.frame(), link=link, problem=problem, found=found)
     return pages.show(view, status=404 if problem else 200)
 
 
-def _found(record: DecisionRecord) -> Found:
+async def _paths(record: DecisionRecord, desk: Desk) -> dict[str, str]:
+    """Return the pages of what was found, by the names of the facts, for who may open them. Of a grant that has ended the log tells."""
+    found = {}
+    if desk.may("clients.show"):
+        found["Client"] = f"{CLIENTS}/{quote(record.client, safe='')}"
+    if record.api and desk.may("apis.show"):
+        found["API"] = f"{APIS}/{(await desk.look('apis.show', {'api': record.api})).id}"
+    try:
+        found["Grant"] = f"{ACCESS}/{(await desk.look('grants.show', {'grant': record.grant})).id}"
+    except NotThere:
+        if desk.may("audit.list"):
+            found["Grant"] = f"{LOG}?{urlencode({'subject': record.grant})}"
+    return found
+
+
+def _found(record: DecisionRecord, paths: dict[str, str]) -> Found:
     facts = [
         Fact(name="Client", values=(record.client,), code=True),
         Fact(name="API", values=(record.api or "",), code=True),
@@ -49,7 +69,7 @@ def _found(record: DecisionRecord) -> Found:
         found=record.found,
         cure=record.cure,
         good=record.would_pass,
-        facts=tuple([fact for fact in facts if any(fact.values)]),
+        facts=tuple([structs.replace(fact, path=paths.get(fact.name, "")) for fact in facts if any(fact.values)]),
         checks=_verdicts(record.checks),
         scopes=tuple([JudgedScope(name=one.scope, cure=one.cure, checks=_verdicts(one.checks)) for one in record.scopes]),
     )
@@ -59,4 +79,4 @@ def _verdicts(checks: tuple[CheckRecord, ...]) -> tuple[Verdict, ...]:
     return tuple([Verdict(asks=one.check, then=one.then, now=one.now, note=one.note) for one in checks])
 
 
-PAGES: Final = (ConsolePage(room=REFUSALS, show=show, asks=("decision",)),)
+PAGES: Final = (ConsolePage(room=REFUSALS, show=show, asks=("decision",), also=("apis.show", "grants.show")),)

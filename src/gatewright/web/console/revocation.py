@@ -50,6 +50,7 @@ def shown(record: RevocationRecord, token_format: str, now: int) -> Revocation:
         ways=(_following(record, followed, follows=follows), *_ways_of_asking(record, "possible"), _alone(record, alone, follows=follows)),
         measured=MEASURED,
         covered=COVERED,
+        follows=follows,
     )
 
 

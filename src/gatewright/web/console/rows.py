@@ -52,6 +52,8 @@ class ConsolePage:
     room: str
     show: Show
     asks: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Operations that it has done besides, for those alone who may: for others it says less."""
     tail: str = ""
     act: Show | None = None
     fresh: bool = False

@@ -13,9 +13,9 @@ import msgspec
 from gatewright.audit.deed import Refused
 from gatewright.base.check import Faults
 from gatewright.management.errand import NotThere
-from gatewright.management.perform import Asked, etag_of
+from gatewright.management.perform import Asked, OtherRequest, etag_of
 from gatewright.web import console_views
-from gatewright.web.console.apis import kept
+from gatewright.web.console.apis import kept, makers
 from gatewright.web.console.desk import told
 from gatewright.web.console.rows import APIS, CLIENTS, ConsolePage
 from gatewright.web.console_views import Crumb, SecretsProblem
@@ -80,6 +80,9 @@ async def act(holder: Holder, desk: Desk) -> PageReply:
         made = (await desk.do(holder.does("create"), Asked(where=where, body=wish, key=page.field("csrf")))).value
     except NotThere:
         raise
+    except OtherRequest:
+        # The form was sent before, with another label: by way of the browser's button that leads back.
+        return await _page(holder, desk, problem=SecretsProblem.CHANGED)
     except (Faults, Refused) as refusal:
         return await _page(holder, desk, refusal=told(str(refusal)))
     return await _page(holder, desk, made=cast("dict[str, str]", msgspec.to_builtins(made)))
@@ -108,6 +111,10 @@ async def _page(
 ) -> PageReply:
     record = await desk.look(f"{holder.noun}.show", {holder.place: desk.name})
     secrets = await _live(holder, desk)
+    if made and made["id"] not in {one.id for one in secrets}:
+        # The form was sent before, and what it made has ended since.
+        made, problem = NOTHING, SecretsProblem.CHANGED
+    names = await makers(secrets, desk)
     name, here = getattr(record, holder.named), quote(desk.page.path.removesuffix(_TAIL))
     view = console_views.Secrets(
         brand=await desk.brand(),
@@ -115,7 +122,7 @@ async def _page(
         form=desk.form(desk.page.path, f"{_seen(secrets)}.{desk.page.at.text(12)}"),
         name=name,
         known_as=desk.name,
-        secrets=tuple([kept(one) for one in secrets if one.id != made.get("id")]),
+        secrets=tuple([kept(one, names) for one in secrets if one.id != made.get("id")]),
         made=made.get(holder.made, ""),
         overlaps=holder.overlaps,
         problem=problem,
@@ -133,6 +140,7 @@ def _row(holder: Holder, name: str) -> ConsolePage:
         show=partial(show, holder),
         act=partial(act, holder),
         asks=holder.asks,
+        also=("users.show",),
         fresh=True,
     )
 
