@@ -8,9 +8,12 @@ import pytest
 
 from gatewright_guard.decide import Allowed, Refusal, Requirement, needs
 from gatewright_guard.guard import Request
+from gatewright_guard.heard import Heard
+from gatewright_guard.jose import KeySet
+from gatewright_guard.keys import KEY_TERMS
 from gatewright_guard.narrowed import SETTLED
 from gatewright_guard.reasons import Reason
-from tests.guard.makers import NOW, a_jwk, a_token, some_claims
+from tests.guard.makers import NOW, a_jwk, a_token, keys_of, some_claims
 from tests.guard.test_feed import CURRENT
 from tests.guard.test_guard_follow import Bank
 
@@ -20,6 +23,10 @@ OLD = a_token(jti="old", iat=NOW - 1)
 def narrowed(number: int = 1, **named: object) -> str:
     data = {"at": NOW, "until": NOW + 960, "issued_until": NOW + 60} | named
     return f"event: narrowed\nid: ev_{number}\ndata: {json.dumps(data)}\n\n"
+
+
+def withdrawn(kid: str) -> str:
+    return f'event: key_withdrawn\nid: ev_1\ndata: {{"at":{NOW},"until":{NOW + 86460},"kid":"{kid}"}}\n\n'
 
 
 class Told(Bank):
@@ -155,7 +162,7 @@ async def test_an_event_of_another_form_is_relied_on_no_more_than_silence() -> N
 async def test_what_a_withdrawn_key_signed_is_nobodys_however_fresh_the_keys_are() -> None:
     bank, forged = Told(CURRENT), a_token(jti="forged")
     assert isinstance(await bank.may(needs("read:balance"), forged), Allowed)
-    bank.line.say(f'event: key_withdrawn\nid: ev_1\ndata: {{"at":{NOW},"until":{NOW + 86460},"kid":"k1"}}\n\n')
+    bank.line.say(withdrawn("k1"))
     await bank.hears_of_less()
     bank.server.jwks.append(a_jwk(kid="k2"))
     refusal = await bank.may(needs("read:balance"), forged)
@@ -169,9 +176,46 @@ async def test_what_a_withdrawn_key_signed_is_nobodys_however_fresh_the_keys_are
 
 
 async def test_it_stays_withdrawn_if_a_cache_gives_the_old_keys_again() -> None:
-    bank = await told(f'event: key_withdrawn\nid: ev_1\ndata: {{"at":{NOW},"until":{NOW + 86460},"kid":"k1"}}\n\n', max_away=100)
+    bank = await told(withdrawn("k1"), max_away=1000)
     for _ in range(3):
         assert isinstance(await bank.may(needs("read:balance"), a_token()), Refusal)
-        bank.clock.now += 11
+        bank.clock.now += KEY_TERMS.fresh_for
+    assert isinstance(await bank.may(needs("read:balance"), a_token(kid="stranger")), Refusal)
     assert bank.server.asked["/jwks"] > 1
+    assert isinstance(await bank.may(needs("read:balance"), a_token()), Refusal)
     await bank.close()
+
+
+async def test_nobody_is_asked_about_what_a_withdrawn_key_signed_however_much_it_is() -> None:
+    bank = await told(withdrawn("k1"))
+    assert isinstance(await bank.may(needs("read:balance"), a_token(jti="first")), Refusal)
+    fetched = bank.server.asked["/jwks"]
+    for number in range(20):
+        forged = a_token(jti=f"forged{number}")
+        # Another of the server's processes, that has not heard of it yet.
+        bank.says(forged, "read:balance")
+        refusal = await bank.may(needs("read:balance"), forged)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.status, refusal.error) == (401, "invalid_token")
+    assert (bank.asked_server, bank.server.asked["/jwks"]) == (0, fetched)
+    await bank.close()
+
+
+def test_a_key_that_is_withdrawn_while_another_thread_looks_is_withdrawn() -> None:
+    memory = Heard()
+    memory.take("key_withdrawn", f'{{"at":{NOW},"until":{NOW + 60},"kid":"k9"}}', NOW)
+
+    class Looked(KeySet):
+        """Keys of which one is withdrawn while they are looked through."""
+
+        def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - any member
+            if name == "keys" and not memory.withdrew("k1"):
+                memory.take("key_withdrawn", f'{{"at":{NOW},"until":{NOW + 60},"kid":"k1"}}', NOW)
+            return super().__getattribute__(name)
+
+    keys = Looked(keys_of("k1", "k2").keys)
+    memory.trusted(keys)
+    assert [key.kid for key in memory.trusted(keys).keys] == ["k2"]
+    assert memory.trusted(keys) is memory.trusted(keys)
+    memory.expire(NOW + 60)
+    assert memory.trusted(keys) is keys
