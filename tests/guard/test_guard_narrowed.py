@@ -14,7 +14,7 @@ from gatewright_guard.keys import KEY_TERMS
 from gatewright_guard.narrowed import SETTLED
 from gatewright_guard.reasons import Reason
 from tests.guard.makers import NOW, a_jwk, a_token, keys_of, some_claims
-from tests.guard.test_feed import CURRENT
+from tests.guard.test_feed import CURRENT, ended
 from tests.guard.test_guard_follow import Bank
 
 OLD = a_token(jti="old", iat=NOW - 1)
@@ -156,6 +156,49 @@ async def test_an_event_of_another_form_is_relied_on_no_more_than_silence() -> N
         while follower._memory.whole(bank.clock.now):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
     assert not follower.is_current(bank.clock.now)
+    await bank.close()
+
+
+async def asking(bank: Told, token: str) -> asyncio.Task[Allowed | Refusal]:
+    """A request that waits for the server, which has not answered yet."""
+    bank.server.hold = asyncio.Event()
+    bank.server.reached.clear()
+    task = asyncio.create_task(bank.may(needs("read:balance"), token))
+    await bank.server.reached.wait()
+    return task
+
+
+async def test_who_asks_after_a_change_gets_no_answer_that_was_asked_for_before_it() -> None:
+    bank = await told(narrowed(scopes=["read:balance"]))
+    bank.says(OLD, "read:balance")
+    assert isinstance(await bank.may(needs("read:balance")), Allowed)
+    bank.clock.now += 5
+    early = await asking(bank, OLD)
+    bank.clock.now += 1
+    bank.line.say(narrowed(2, sub=str(some_claims()["sub"])))
+    await bank.hears_of_less(2)
+    late = asyncio.create_task(bank.may(needs("read:balance")))
+    await asyncio.sleep(0)
+    assert bank.server.hold is not None
+    bank.server.hold.set()
+    for answer in await asyncio.gather(early, late):
+        assert isinstance(answer, Allowed)
+    assert bank.asked_server == 3, "one of them for both, after the change"
+    await bank.close()
+
+
+async def test_what_ends_while_the_server_is_asked_is_over() -> None:
+    bank = await told()
+    opaque = "gwat_opaque"
+    bank.server.tokens[opaque] = some_claims(jti="old", iat=NOW - 1)
+    early = await asking(bank, opaque)
+    bank.line.say(ended(1, "old"))
+    await bank.hears("old")
+    assert bank.server.hold is not None
+    bank.server.hold.set()
+    answer = await early
+    assert isinstance(answer, Refusal)
+    assert (answer.status, answer.error) == (401, "invalid_token")
     await bank.close()
 
 

@@ -353,7 +353,10 @@ class Guard:
                     return claims
             elif self._when_away == "refuse":
                 raise Unavailable("the revocation feed was not heard for too long")
-        return await self._asked(caller.token).claims(caller)
+        claims = await self._asked(caller.token).claims(caller)
+        # It may have ended while the server was asked.
+        self._not_ended(claims)
+        return claims
 
     async def _verified(self, caller: Caller) -> Claims:
         token, keys = caller.token, await self._keys.current()
