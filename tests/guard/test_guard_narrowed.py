@@ -229,6 +229,18 @@ async def test_it_stays_withdrawn_if_a_cache_gives_the_old_keys_again() -> None:
     await bank.close()
 
 
+async def test_a_process_that_just_began_hears_of_withdrawn_keys_before_it_believes_one() -> None:
+    bank = Told()
+    first = asyncio.create_task(bank.may(needs("read:balance"), a_token(jti="forged")))
+    for _ in range(100):  # whatever can be done without the feed is done
+        await asyncio.sleep(0)
+    bank.line.say(withdrawn("k1"), CURRENT)
+    answer = await first
+    assert isinstance(answer, Refusal)
+    assert answer.status == 401
+    await bank.close()
+
+
 async def test_nobody_is_asked_about_what_a_withdrawn_key_signed_however_much_it_is() -> None:
     bank = await told(withdrawn("k1"))
     assert isinstance(await bank.may(needs("read:balance"), a_token(jti="first")), Refusal)

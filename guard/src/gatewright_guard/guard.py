@@ -346,8 +346,10 @@ class Guard:
 
     async def _claims(self, caller: Caller, requirement: Requirement) -> Claims:
         if self._is_jwt(caller.token):
+            # First, since a key may be among what the feed tells of.
+            heard = await self._hears()
             claims = await self._verified(caller)
-            if await self._hears():
+            if heard:
                 self._not_ended(claims)
                 if not self._is_asked_about(claims, requirement):
                     return claims
