@@ -122,6 +122,7 @@ def test_a_bound_token_is_no_bearer_token() -> None:
         (Cause.REQUEST_MALFORMED, 400, "invalid_request", "invalid_request"),
         (Cause.TOKEN_MALFORMED, 401, "invalid_token", "invalid_token"),
         (Cause.KEY_UNKNOWN, 401, "invalid_token", "invalid_token"),
+        (Cause.KEY_WITHDRAWN, 401, "invalid_token", "invalid_token"),
         (Cause.SIGNATURE_WRONG, 401, "invalid_token", "invalid_token"),
         (Cause.TYPE_WRONG, 401, "invalid_token", "invalid_token"),
         (Cause.CLAIM_MALFORMED, 401, "invalid_token", "invalid_token"),

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gatewright_guard.narrowed import Narrowed, Narrowing, read_narrowing
-from gatewright_guard.revoked import KEEP
+from gatewright_guard.revoked import KEEP, Ending
 from gatewright_guard.verify import Claims, read_claims
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, some_claims
 
@@ -20,7 +20,7 @@ def a_token(**changes: object) -> Claims:
         "jti": "j1", "gw_az": "az_5", "sub": "us_1", "client_id": "budget-buddy", "account_id": "ac_1",
         "scope": "openid read:balance pay:bills", "roles": ["Payer"], "iat": NOW,
     }  # fmt: skip
-    return read_claims(some_claims(**(usual | changes)), issuer=ISSUER, audience=AUDIENCE, now=NOW)
+    return read_claims(some_claims(**(usual | changes)), issuer=ISSUER, audience=AUDIENCE, now=NOW + 600)
 
 
 def after(*narrowings: Narrowing, now: float = NOW, limit: int = 1000) -> Narrowed:
@@ -71,13 +71,42 @@ def test_the_latest_that_means_a_token_says_since_when() -> None:
     assert memory.since(a_token()) == NOW + 5
 
 
-def test_what_is_told_once_more_after_a_break_is_nothing_new_and_a_second_change_is() -> None:
+@pytest.mark.parametrize("issued_until", [NOW + 60, NOW + 65, NOW + 30])
+def test_what_is_told_once_more_may_have_happened_once_more(issued_until: int) -> None:
+    """Within the same second, or numbered by a process whose clock is behind: what the server said in between is old."""
     memory = after(less(sub="us_1"))
-    memory.apply(less(sub="us_1"), NOW + 5)
-    assert memory.since(a_token()) == NOW
-    memory.apply(less(sub="us_1", issued_until=NOW + 65, until=UNTIL + 5), NOW + 5)
+    memory.apply(less(sub="us_1", issued_until=issued_until, until=issued_until + 900), NOW + 5)
     assert memory.since(a_token()) == NOW + 5
+    assert memory.since(a_token(iat=max(issued_until, NOW + 60))) == NOW + 5
     assert len(memory) == 1
+    memory.expire(UNTIL + KEEP - 1)
+    assert len(memory) == 1, "the later end counts"
+
+
+def test_however_much_was_narrowed_a_token_looks_at_little_of_it() -> None:
+    memory = Narrowed()
+    for number in range(500):
+        memory.apply(less(roles=(f"Role{number}",)), NOW)
+        memory.apply(less(scopes=("sign:things", f"do:{number}")), NOW)
+        memory.apply(less(sub="us_2", scopes=(f"do:{number}",)), NOW)
+        memory.apply_ending(Ending(until=UNTIL + number, at=NOW + number, before="az_4", sub="us_2"), NOW)
+    longest = max(len(found) for keys in memory._kinds.values() for found in keys.values())
+    assert longest <= 33
+    assert len(memory) == 500 + 501 + 2
+    assert len(memory._ends) < 1100
+    assert memory.since(a_token()) is None
+    assert memory.since(a_token(roles=["Role7"])) == NOW
+    assert memory.since(a_token(scope="do:7")) == NOW
+    assert memory.since(a_token(scope="sign:things")) == NOW
+    # Of whoever lost so many things by so many acts all tokens are asked about.
+    assert memory.since(a_token(sub="us_2")) == NOW
+    memory.expire(UNTIL + KEEP)
+    assert len(memory) == 1
+    assert memory.since(a_token(sub="us_2", iat=NOW + 559, gw_az="az_4")) == NOW
+    assert memory.since(a_token(sub="us_2", iat=NOW + 560, gw_az="az_4")) is None
+    assert memory.since(a_token(sub="us_2", gw_az="az_5")) is None
+    memory.expire(UNTIL + 499 + KEEP)
+    assert (len(memory), memory._kinds, memory._ends) == (0, {}, [])
 
 
 def test_it_is_remembered_until_the_last_token_of_it_is_over() -> None:

@@ -150,6 +150,7 @@ async def test_a_preflight_is_answered_where_scripts_may_ask_and_refused_elsewhe
         answer = await node.ask("OPTIONS", path, headers=asked)
         if PROTOCOL.get(path) in READ_BY_SCRIPTS:
             assert (answer.status, answer.body) == (204, b"")
+            assert answer.header("content-length") is None, "RFC 9110 §8.6"
             assert answer.header("access-control-allow-origin") == "*"
             assert "authorization" in (answer.header("access-control-allow-headers") or "")
             assert {"GET", "POST"} <= set((answer.header("access-control-allow-methods") or "").split(", "))

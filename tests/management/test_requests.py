@@ -194,6 +194,7 @@ async def test_what_was_not_changed_need_not_be_sent_again(ops: Manager) -> None
     tag = (await ops.ask("GET", "/roles/Organizer")).header("etag") or ""
     answer = await ops.ask("GET", "/roles/Organizer", headers={"if-none-match": tag})
     assert (answer.status, answer.body) == (304, b"")
+    assert answer.header("content-length") is None, "nor is what a cache has of length 0 (RFC 9110 §8.6)"
 
 
 async def test_of_two_changes_at_once_one_is_told_that_it_is_late(both: Node) -> None:

@@ -72,6 +72,16 @@ def length(number: int) -> Field:
     return b"content-length", b"%d" % number
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_a_body_ends_with_its_head_and_the_connection_goes_on(status: int) -> None:
+    line = Line(start(status=status), body(b""))
+    for times in (1, 2):
+        sent = await line.ask()
+        assert (sent.count(b"%d" % status), sent.count(b"\r\n\r\n")) == (times, times)
+        assert b"transfer-encoding" not in sent
+    assert not line.wire.closed
+
+
 async def test_head_and_body_leave_in_one_piece() -> None:
     line = Line(start(KIND, length(5)), body(b"hello"))
     assert await line.ask() == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"

@@ -98,11 +98,17 @@ async def answer(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callab
     await send({"type": "http.response.body", "body": body})
 
 
+async def refuse(scope: Any, receive: object, send: Callable[[Any], Awaitable[None]]) -> None:  # noqa: ANN401
+    """Answer without having read anything."""
+    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 class Line:
     """A connection to a server, with its clock."""
 
-    def __init__(self) -> None:
-        config = uvicorn.Config(answer, http=Narrow, ws="none", lifespan="off", access_log=False, log_config=None, timeout_keep_alive=75)
+    def __init__(self, app: Callable[..., Awaitable[None]] = answer) -> None:
+        config = uvicorn.Config(app, http=Narrow, ws="none", lifespan="off", access_log=False, log_config=None, timeout_keep_alive=75)
         self.clock = Clockwork()
         self.wire = Wire()
         self.protocol = Narrow(config, ServerState(), {}, _loop=self.clock)  # type: ignore[arg-type] # all of a loop that it asks for
@@ -224,6 +230,41 @@ async def test_a_request_that_is_under_way_is_no_rest(line: Line) -> None:
     await line.send(HEAD + b"content-length: 3\r\n\r\na")
     assert open_after(line, 4), "its rest ended three seconds before it would have been too long"
     assert (await line.send(b"=b")).count(b"200 OK") == 2
+    assert open_after(line, 74)
+    assert not open_after(line, 1)
+
+
+async def test_a_request_that_began_before_the_last_answer_ended_is_no_rest_either() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:  # noqa: ANN401
+        if scope["path"] == "/slow":
+            await go_on.wait()
+        await answer(scope, receive, send)
+
+    line = Line(slow)
+    await line.send(GET + b"GET /slow HTTP/1.1\r\n")
+    assert (await line.send(b"host: id.acme.test\r\n\r\n")).count(b"200 OK") == 1
+    assert open_after(line, 200)
+    go_on.set()
+    assert (await line.send(b"")).count(b"200 OK") == 2
+    assert open_after(line, 74)
+    assert not open_after(line, 1)
+
+
+@pytest.mark.parametrize("crumb", [b"\r\n", b"\r", b"\n\r\n"])
+async def test_what_begins_no_request_lengthens_no_rest(line: Line, crumb: bytes) -> None:
+    await line.send(GET)
+    for _ in range(7):
+        await line.send(crumb)
+        assert open_after(line, 10), "a server should take an empty line before a request (RFC 9112 §2.2)"
+    assert not open_after(line, 5)
+
+
+async def test_a_body_that_comes_after_its_answer_is_no_request_without_an_end() -> None:
+    line = Line(refuse)
+    await line.send(HEAD + b"content-length: 3\r\n\r\n")
+    assert (await line.send(b"a=b")).count(b"413") == 1
     assert open_after(line, 74)
     assert not open_after(line, 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -84,6 +84,32 @@ async def test_a_verb_that_ends_writes_its_ending_and_its_entry_once(ground: Pla
     assert sorted(await store.all(TOLD)) == sorted([f"{row.id}||0|0|0", *(f"|jti{n}|0|0|0" for n in range(20))])
     await ledger.revoke(row, "opaque", until=NOON + 60, attempt="b", api=None)
     assert not [text for text in await store.all(TOLD) if "opaque" in text]
+
+
+class Waiting:
+    """A transaction that waits 50 s for each lock that it takes."""
+
+    def __init__(self, tx: Tx, ground: Playground) -> None:
+        self._tx = tx
+        self._ground = ground
+
+    async def one(self, query: Query[Any], **args: Any) -> Any:  # noqa: ANN401 - as the port has it
+        self._ground.clock.pass_(50)
+        return await self._tx.one(query, **args)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else
+        return getattr(self._tx, name)
+
+
+async def test_a_number_has_the_time_at_which_it_is_given_however_long_its_lock_was_waited_for(ground: Playground, store: Store) -> None:
+    async def number(tx: Tx) -> int:
+        return await book._number(cast("Tx", Waiting(tx, ground)), ground.clock)
+
+    await store.run(end, ground, 7)
+    assert await store.run(number) == 1
+    (row,) = await store.all(book.AFTER, seq=0)
+    assert (row.at, row.numbered_at) == (NOON, NOON + 50)
+    assert row.issued_until == NOON + 50 + MARGIN
 
 
 async def test_a_crash_anywhere_leaves_a_grant_that_lives_and_nothing_told(ground: Playground, store: Store) -> None:

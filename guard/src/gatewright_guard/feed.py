@@ -144,6 +144,10 @@ class Follower:
         """The issuer's keys without those that the feed told were withdrawn."""
         return self._memory.trusted(keys)
 
+    def withdrew(self, kid: str | None) -> bool:
+        """Whether the feed told that the key of that name was withdrawn."""
+        return self._memory.withdrew(kid)
+
     def narrowed(self, claims: Claims) -> bool:
         """Whether the feed told that a token may say more than is so, so that the server is to be asked what is left."""
         return self._memory.asked_since(claims) is not None

@@ -19,7 +19,7 @@ from gatewright_guard.decide import NO_RULE, NO_TOKEN, UNAVAILABLE, Allowed, Ref
 from gatewright_guard.feed import MAX_AWAY, Follower
 from gatewright_guard.fetch import Unavailable, new_client
 from gatewright_guard.introspect import MAX_STALE, Caller, Credentials, Explainer, Introspector, Terms
-from gatewright_guard.jose import MAX_TOKEN, KeySet
+from gatewright_guard.jose import MAX_TOKEN, KeySet, parse
 from gatewright_guard.kept import Kept
 from gatewright_guard.keys import METADATA_TERMS, Metadata, RemoteKeys, fetch_metadata
 from gatewright_guard.known import KnownTokens
@@ -315,7 +315,15 @@ class Guard:
         return self._introspector
 
     def _held_against(self, token: str, keys: KeySet) -> Claims:
-        return self._known.claims(token, keys if self._follower is None else self._follower.trusted(keys))
+        if self._follower is None:
+            return self._known.claims(token, keys)
+        try:
+            return self._known.claims(token, self._follower.trusted(keys))
+        except Refused as fault:
+            # Who took the key makes any number of tokens. Another of the server's processes may still vouch for them, for a moment.
+            if fault.cause is Cause.KEY_UNKNOWN and self._follower.withdrew(parse(token).header.kid):
+                raise Refused(Cause.KEY_WITHDRAWN, "the feed told that the token's key was withdrawn") from None
+            raise
 
     # ------------------------------------------------------------ asking
 
@@ -338,14 +346,19 @@ class Guard:
 
     async def _claims(self, caller: Caller, requirement: Requirement) -> Claims:
         if self._is_jwt(caller.token):
+            # First, since a key may be among what the feed tells of.
+            heard = await self._hears()
             claims = await self._verified(caller)
-            if await self._hears():
+            if heard:
                 self._not_ended(claims)
                 if not self._is_asked_about(claims, requirement):
                     return claims
             elif self._when_away == "refuse":
                 raise Unavailable("the revocation feed was not heard for too long")
-        return await self._asked(caller.token).claims(caller)
+        claims = await self._asked(caller.token).claims(caller)
+        # It may have ended while the server was asked.
+        self._not_ended(claims)
+        return claims
 
     async def _verified(self, caller: Caller) -> Claims:
         token, keys = caller.token, await self._keys.current()

@@ -33,7 +33,8 @@ class Heard:
         self._ended = Revoked(limit)
         self._less = Narrowed(limit)
         self._withdrawn: dict[str, int] = {}
-        self._trusted: tuple[KeySet, KeySet] | None = None
+        # With what it was made of: one thread may make it while another one is told of a key.
+        self._trusted: tuple[dict[str, int], KeySet, KeySet] | None = None
 
     def __len__(self) -> int:
         """How many are remembered."""
@@ -54,7 +55,6 @@ class Heard:
         else:
             key = _decode_key(data)
             self._withdrawn = self._withdrawn | {key.kid: key.until}
-            self._trusted = None
 
     def miss(self, until: float) -> None:
         """Hear that something was told, and not understood, that may matter until then."""
@@ -66,16 +66,19 @@ class Heard:
         self._less.expire(now)
         if any(until <= now for until in self._withdrawn.values()):
             self._withdrawn = {kid: until for kid, until in self._withdrawn.items() if until > now}
-            self._trusted = None
 
     def trusted(self, keys: KeySet) -> KeySet:
         """The keys without those that were withdrawn, however old the copy is."""
         withdrawn, made = self._withdrawn, self._trusted
         if not withdrawn:
             return keys
-        if made is None or made[0] is not keys:
-            made = self._trusted = (keys, KeySet(tuple([key for key in keys.keys if key.kid not in withdrawn])))
-        return made[1]
+        if made is None or made[0] is not withdrawn or made[1] is not keys:
+            made = self._trusted = (withdrawn, keys, KeySet(tuple([key for key in keys.keys if key.kid not in withdrawn])))
+        return made[2]
+
+    def withdrew(self, kid: str | None) -> bool:
+        """Whether the key of that name was withdrawn, so that nobody need be asked about what it signed."""
+        return kid in self._withdrawn
 
     def over(self, claims: Claims) -> bool:
         """Whether what a token stands for has ended."""

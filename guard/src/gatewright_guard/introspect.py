@@ -103,7 +103,7 @@ class Introspector:
         # Apart, so that a stranger's inventions push no good token out.
         self._active = Recent[tuple[Claims, float]](_KEPT)
         self._inactive = Recent[tuple[Cause, str]](_KEPT)
-        self._asking: dict[bytes, asyncio.Task[Claims]] = {}
+        self._asking: dict[bytes, asyncio.Task[tuple[Claims, float]]] = {}
         self._away = False
 
     def at_hand(self, caller: Caller) -> Claims | None:
@@ -124,6 +124,13 @@ class Introspector:
         key = caller.digest()
         if (claims := self._at_hand(key)) is not None:
             return claims
+        claims, asked_at = await self._asked(key, caller)
+        if self._overtaken is not None and self._overtaken(claims, asked_at):
+            # What was heard of while the server was asked, perhaps for somebody who came earlier, is in its next answer.
+            claims, _ = await self._asked(key, caller)
+        return claims
+
+    async def _asked(self, key: bytes, caller: Caller) -> tuple[Claims, float]:
         loop = asyncio.get_running_loop()
         task = self._asking.get(key)
         if task is None or task.done() or task.get_loop() is not loop:
@@ -138,7 +145,7 @@ class Introspector:
         if self._asking:
             await asyncio.wait(self._asking.values())
 
-    async def _ask(self, key: bytes, caller: Caller) -> Claims:
+    async def _ask(self, key: bytes, caller: Caller) -> tuple[Claims, float]:
         asked_at = self._clock()
         try:
             claims = self._read(await self._answer(caller))
@@ -149,7 +156,7 @@ class Introspector:
             self._asking.pop(key, None)
         until = self._clock() + self._max_stale
         self._active.put(key, (claims, asked_at), until if claims.exp is None else min(until, claims.exp))
-        return claims
+        return claims, asked_at
 
     async def _answer(self, caller: Caller) -> dict[str, object]:
         try:

@@ -5,6 +5,7 @@ A grant, a role or an app that loses a scope goes on, and so do its tokens; whic
 
 import heapq
 from collections.abc import Iterable
+from functools import reduce
 from typing import Final
 
 import msgspec
@@ -18,9 +19,16 @@ SETTLED: Final = 3.0
 _MOST: Final = 4096  # authorizations, scopes and roles in one event
 _ROWS: Final = "authorization"
 _SCOPES: Final = "scope"
+_ROLES: Final = "role"
+_SEVERAL: Final = 32  # kinds of narrowing under one key; where there are more, all tokens of the key are meant
 Kind = tuple[bool, bool, bool] | str
 Mark = tuple[frozenset[str], frozenset[str], str | None, Key, str]
 """Which tokens are meant: those with one of these scopes, one of these roles, of this issuer, and of these parties; nothing is any."""
+
+_WIDE: Final[Mark] = (frozenset(), frozenset(), None, (None, None, None), "all")
+_ENDED: Final = "ended"
+_ANYBODY: Final[Key] = (None, None, None)
+_NAMED: Final = (_SCOPES, _ROLES)
 
 
 class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +80,7 @@ class Narrowed:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        # Under what a token names: its authorization, parties, or a scope. What is asked is never changed while it is looked through.
+        # Under what a token names: its authorization, parties, a scope, a role. What is asked is never changed while it is looked through.
         self._kinds: dict[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]] = {}
         self._places: tuple[tuple[Kind, dict[Key, tuple[tuple[Mark, _Told], ...]]], ...] = ()
         self._ends: list[tuple[int, int, Kind, Key, Mark]] = []
@@ -89,7 +97,7 @@ class Narrowed:
         return now >= self._lost_until
 
     def apply(self, narrowing: Narrowing, now: float) -> None:
-        """Remember a narrowing; of what was told before, the later time counts."""
+        """Remember a narrowing, which may be the second of its kind in one second; of what was told before, the later time counts."""
         self.expire(now)
         if narrowing.until + KEEP <= now:
             return
@@ -107,19 +115,23 @@ class Narrowed:
                 sub=ending.sub,
                 account_id=ending.account_id,
             )
-            # Each by itself, since each has a bound of its own.
-            self._tell(of, told, f"{ending.at} {ending.before}")
+            # Several are one: what was opened and issued in between is over by the last of them.
+            self._tell(of, told, _ENDED)
 
     def _tell(self, narrowing: Narrowing, told: _Told, which: str) -> None:
         client, sub, account = parties = (narrowing.client_id, narrowing.sub, narrowing.account_id)
-        mark = (frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss, parties, which)
+        scopes, roles, iss = frozenset(narrowing.scopes), frozenset(narrowing.roles), narrowing.iss
         if narrowing.authorizations:
-            self._put(_ROWS, [(name, None, None) for name in narrowing.authorizations], mark, told)
-        elif narrowing.scopes and parties == (None, None, None):
+            mark = (scopes, roles, iss, parties, which)
+            self._put(_ROWS, [((name, None, None), mark) for name in narrowing.authorizations], told)
+        elif scopes and parties == _ANYBODY:
             # Whatever many roles lose, a token looks at its own scopes alone.
-            self._put(_SCOPES, [(scope, None, None) for scope in narrowing.scopes], mark, told)
+            self._put(_SCOPES, [((scope, None, None), (frozenset([scope]), roles, iss, parties, which)) for scope in scopes], told)
+        elif roles and parties == _ANYBODY:
+            self._put(_ROLES, [((role, None, None), (scopes, frozenset([role]), iss, parties, which)) for role in roles], told)
         else:
-            self._put((client is not None, sub is not None, account is not None), [parties], mark, told)
+            kind = (client is not None, sub is not None, account is not None)
+            self._put(kind, [(parties, (scopes, roles, iss, parties, which))], told)
 
     def expire(self, now: float) -> None:
         """Forget what concerns no living token any more."""
@@ -131,37 +143,52 @@ class Narrowed:
         """When it was last heard that a token may say more than is so; None if it never was."""
         latest: float | None = None
         for kind, keys in self._places:
-            if kind == _SCOPES:
-                for scope in claims.scopes:
-                    latest = _latest(keys.get((scope, None, None)), claims, latest)
+            if kind in _NAMED:
+                for name in claims.scopes if kind == _SCOPES else claims.roles:
+                    latest = _latest(keys.get((name, None, None)), claims, latest)
             else:
                 latest = _latest(keys.get(_key(kind, claims)), claims, latest)
         return latest
 
-    def _put(self, kind: Kind, keys: Iterable[Key], mark: Mark, told: _Told) -> None:
+    def _put(self, kind: Kind, keys: Iterable[tuple[Key, Mark]], told: _Told) -> None:
         place = self._kinds.setdefault(kind, {})
-        for key in keys:
+        for key, meant in keys:
             entries = dict(place.get(key, ()))
+            mark = _WIDE if _WIDE in entries and meant[-1] != _ENDED else meant
             before = entries.get(mark)
             if before is None:
                 if self._size >= self._limit:
                     self._lost_until = max(self._lost_until, told.until + KEEP)
                     break
                 self._size += 1
-            if before is not None and before.issued_until >= told.issued_until and before.until >= told.until:
-                continue  # told again, after a break
-            entries[mark] = told
+                self._wait(kind, key, mark, told.until)
+            entries[mark] = told if before is None else _both(before, told)
+            if len(entries) > _SEVERAL:
+                entries = self._widened(kind, key, entries)
             place[key] = tuple(entries.items())
-            self._count += 1
-            heapq.heappush(self._ends, (told.until + KEEP, self._count, kind, key, mark))
         self._places = tuple(self._kinds.items())
 
+    def _widened(self, kind: Kind, key: Key, entries: dict[Mark, _Told]) -> dict[Mark, _Told]:
+        """All narrowings of a key as one: to ask about a token that lost nothing is a question in a few seconds."""
+        ended = {mark: told for mark, told in entries.items() if mark[-1] == _ENDED}
+        wide = reduce(_both, [told for mark, told in entries.items() if mark not in ended])
+        self._size -= len(entries) - len(ended) - 1
+        self._wait(kind, key, _WIDE, wide.until)
+        return {_WIDE: wide, **ended}
+
+    def _wait(self, kind: Kind, key: Key, mark: Mark, until: int) -> None:
+        self._count += 1
+        heapq.heappush(self._ends, (until + KEEP, self._count, kind, key, mark))
+
     def _forget(self, kind: Kind, key: Key, mark: Mark, now: float) -> None:
-        place = self._kinds[kind]
+        place = self._kinds.get(kind, {})
         entries = dict(place.get(key, ()))
         told = entries.get(mark)
-        if told is None or told.until + KEEP > now:
-            return  # it was told once more since
+        if told is None:
+            return  # it is part of another one
+        if told.until + KEEP > now:
+            self._wait(kind, key, mark, told.until)  # it was told once more since
+            return
         del entries[mark]
         self._size -= 1
         if entries:
@@ -171,6 +198,16 @@ class Narrowed:
         if not place:
             del self._kinds[kind]
             self._places = tuple(self._kinds.items())
+
+
+def _both(one: _Told, other: _Told) -> _Told:
+    return _Told(
+        max(one.issued_until, other.issued_until),
+        max(one.until, other.until),
+        max(one.heard_at, other.heard_at),
+        min(one.issued_from, other.issued_from),
+        None if one.before is None or other.before is None else max(one.before, other.before),
+    )
 
 
 def _latest(found: tuple[tuple[Mark, _Told], ...] | None, claims: Claims, latest: float | None) -> float | None:

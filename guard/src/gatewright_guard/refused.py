@@ -9,6 +9,7 @@ class Cause(enum.StrEnum):
     REQUEST_MALFORMED = "request_malformed"
     TOKEN_MALFORMED = "token_malformed"
     KEY_UNKNOWN = "key_unknown"
+    KEY_WITHDRAWN = "key_withdrawn"
     SIGNATURE_WRONG = "signature_wrong"
     TYPE_WRONG = "type_wrong"
     CLAIM_MALFORMED = "claim_malformed"

@@ -105,16 +105,17 @@ def beside(at: Moment, ending: Ending) -> Then:
 
 async def number(store: Store, clock: Clock) -> None:
     """Give numbers to what is committed and has none yet; any number of processes may."""
-    while await store.run(_number, clock.moment().now) == NUMBERED:
+    while await store.run(_number, clock) == NUMBERED:
         pass
 
 
-async def _number(tx: Tx, now: int) -> int:
+async def _number(tx: Tx, clock: Clock) -> int:
     # Whoever waited for this lock sees what was numbered meanwhile: each statement reads what is committed when it begins.
     head = await tx.one(_LOCK)
     if head is None:
         raise StoreError("endings have no head: the database was not set up by `gatewright migrate`")
-    count = await tx.do(_NUMBER, head=head, now=now)
+    # Not before: what was committed while this waited for the lock gets its number now.
+    count = await tx.do(_NUMBER, head=head, now=clock.moment().now)
     if count:
         await tx.do(_MOVE, head=head + count)
         await tx.wake()

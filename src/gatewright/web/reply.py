@@ -23,12 +23,13 @@ CORS_ANY: Final = [
     (b"access-control-expose-headers", b"www-authenticate, retry-after, request-id"),
 ]
 _EXPOSED: Final = CORS_ANY[1]
+# RFC 9110 §8.6: at 204 it is forbidden, and at 304 it would be the length that was not sent.
+_WITHOUT_LENGTH: Final = (204, 304)
 PREFLIGHT: Final = [
     *CORS_ANY,
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"accept, authorization, content-type"),
     (b"access-control-max-age", b"7200"),
-    (b"content-length", b"0"),
 ]
 
 
@@ -52,7 +53,8 @@ async def send_chosen(send: Send, status: int, body: object, kind: str, extra: l
 
 async def send_raw(send: Send, status: int, raw: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     """Send a response of these very bytes."""
-    headers.append((b"content-length", b"%d" % len(raw)))
+    if status not in _WITHOUT_LENGTH:
+        headers.append((b"content-length", b"%d" % len(raw)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
 

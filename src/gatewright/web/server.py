@@ -72,12 +72,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a request."""
         self._size = 0
         self._whole = False
+        self._resting = 0.0
         super().on_message_begin()
         self.scope[CUT] = self.transport.abort  # type: ignore[typeddict-unknown-key] # ours, for who reads too slowly
 
     def on_headers_complete(self) -> None:
         """End the head of a request."""
         self._head = False
+        self._resting = 0.0  # where the answer before ended after this request had begun
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -109,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_handler()
 
     def _unset_keepalive_if_required(self) -> None:
-        self._resting = 0.0
+        # Data alone ends no rest: an empty line, or a body after its answer, has no end that would begin another one.
         if self.transport.is_closing():
             super()._unset_keepalive_if_required()
 
