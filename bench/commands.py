@@ -301,7 +301,7 @@ def verify(options: argparse.Namespace) -> None:
             one = stack.enter_context(deployed(store, folder, near))
             with serving(one, near, workers=options.workers) as (target, _):
                 # In turns, so that a slow minute of the machine hits all of them.
-                samples = [[measured(target, operation, 32, 2000) for operation in (plain, *others)] for _ in range(5)]
+                samples = [[measured(target, operation, 32, 20_000) for operation in (plain, *others)] for _ in range(5)]
             base = median(round_[0].rate for round_ in samples)
             for place, operation in enumerate((plain, *others)):
                 rate = median(round_[place].rate for round_ in samples)
