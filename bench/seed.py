@@ -89,13 +89,13 @@ class Seeder:
     def stage(self) -> None:
         """Give the platform's user the claims and the grant that every fresh row belongs to."""
         at = self._clock.moment()
-        rows = self._raw.rows(f"SELECT id FROM consent_grant WHERE client = {self._cast.web} AND ended_at IS NULL")  # noqa: S608
+        rows = self._raw.rows(f"SELECT id FROM consent_grant WHERE client = {self._cast.web} AND ended_at IS NULL")  # noqa: S608 - our own values
         if not rows:
             self._raw.insert("consent_grant", _GRANT, [self._grant_row(at.id(), self._cast.person, at.now)])
-            rows = self._raw.rows(f"SELECT id FROM consent_grant WHERE client = {self._cast.web}")  # noqa: S608
+            rows = self._raw.rows(f"SELECT id FROM consent_grant WHERE client = {self._cast.web}")  # noqa: S608 - our own values
         self._grant = int(rows[0][0])
         self._raw.rows(
-            f"UPDATE person SET profile = '{PROFILE_OF_USER}', email_verified_at = {at.now} WHERE id = {self._cast.person}"  # noqa: S608
+            f"UPDATE person SET profile = '{PROFILE_OF_USER}', email_verified_at = {at.now} WHERE id = {self._cast.person}"  # noqa: S608 - our own values
         )
         # As much as any store has after a day, so that PostgreSQL's statistics do not say "empty".
         self.fresh("openid", 1000, used=True)
@@ -142,7 +142,7 @@ class Seeder:
     def readers(self, count: int) -> list[str]:
         """Add users who have the platform's user's password; return their e-mail addresses."""
         at = self._clock.moment()
-        password = self._raw.rows(f"SELECT password FROM person WHERE id = {self._cast.person}")[0][0]  # noqa: S608
+        password = self._raw.rows(f"SELECT password FROM person WHERE id = {self._cast.person}")[0][0]  # noqa: S608 - our own values
         numbers = [at.id() for _ in range(count)]
         people = [(*self._person_row(number, at.now), password, at.now) for number in numbers]
         self._raw.insert("person", (*_PERSON, "password", "password_at"), people)
@@ -166,7 +166,7 @@ class Seeder:
     def devices(self, count: int) -> list[str]:
         """Have that many devices wait for their users; return their codes."""
         at, stage = self._clock.moment(), self._cast
-        client = self._raw.rows(f"SELECT id FROM client WHERE client_id = '{DEVICE}'")[0][0]  # noqa: S608
+        client = self._raw.rows(f"SELECT id FROM client WHERE client_id = '{DEVICE}'")[0][0]  # noqa: S608 - our own values
         codes = {number: with_id(Kind.DEVICE_CODE, number, _secret("device", number)) for number in [at.id() for _ in range(count)]}
         rows = [
             (
