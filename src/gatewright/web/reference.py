@@ -12,14 +12,15 @@ from gatewright.oauth.catalogue import MANAGEMENT, MANAGEMENT_SCOPES
 from gatewright.web import views
 from gatewright.web.openapi import fields_of, name_of, noun_of, schemas_of
 from gatewright.web.problems import KINDS, PROBLEM, Problem
+from gatewright.web.reference_views import ApiField, ApiGroup, ApiOperation, ApiProblem, ApiRecord, ApiReference
 
 _REF: Final = "#"
 _NAMES: Final = {"apis": "APIs"}
 
 
-def reference(brand: views.Brand, base: str, description: str) -> views.ApiReference:
+def reference(brand: views.Brand, base: str, description: str) -> ApiReference:
     """Return the page of a tenant."""
-    return views.ApiReference(
+    return ApiReference(
         brand=brand,
         base=base,
         description=description,
@@ -27,16 +28,16 @@ def reference(brand: views.Brand, base: str, description: str) -> views.ApiRefer
         groups=_groups(),
         records=_records(),
         scopes=tuple([(scope.name, scope.text) for scope in MANAGEMENT_SCOPES]),
-        problems=tuple([views.ApiProblem(status=status, type=PROBLEM + kind, title=title) for kind, (status, title) in KINDS.items()]),
+        problems=tuple([ApiProblem(status=status, type=PROBLEM + kind, title=title) for kind, (status, title) in KINDS.items()]),
     )
 
 
 @cache
-def _groups() -> tuple[views.ApiGroup, ...]:
+def _groups() -> tuple[ApiGroup, ...]:
     nouns = dict.fromkeys(map(noun_of, OPERATIONS))
     return tuple(
         [
-            views.ApiGroup(
+            ApiGroup(
                 name=_NAMES.get(noun, noun.replace("_", " ")),
                 operations=tuple([_operation(one) for one in OPERATIONS if noun_of(one) == noun]),
             )
@@ -45,11 +46,11 @@ def _groups() -> tuple[views.ApiGroup, ...]:
     )
 
 
-def _operation(operation: Operation) -> views.ApiOperation:
+def _operation(operation: Operation) -> ApiOperation:
     fields, needed = fields_of(operation.where)
     places = [_field(name, schema, needed=name in operation.places or name in needed) for name, schema in fields.items()]
     words = operation.name.replace("_", "-").replace(".", " ")
-    return views.ApiOperation(
+    return ApiOperation(
         name=operation.name,
         method=operation.method,
         path=operation.path,
@@ -83,14 +84,14 @@ def _notes(operation: Operation) -> list[str]:
 
 
 @cache
-def _records() -> tuple[views.ApiRecord, ...]:
+def _records() -> tuple[ApiRecord, ...]:
     kinds: list[Any] = [kind for one in OPERATIONS for kind in (one.body, one.gives) if kind is not None]
     # Of what is told, everything is always there; of what is taken, some of it must be.
     taken = schemas_of([one.body for one in OPERATIONS if one.body is not None], _REF + "{name}")
     schemas = schemas_of([*kinds, Preview, Problem], _REF + "{name}")
     return tuple(
         [
-            views.ApiRecord(
+            ApiRecord(
                 name=name,
                 says=schema.get("description", "").replace("`", ""),
                 fields=tuple(
@@ -105,9 +106,9 @@ def _records() -> tuple[views.ApiRecord, ...]:
     )
 
 
-def _field(name: str, schema: dict[str, Any], *, needed: bool) -> views.ApiField:
+def _field(name: str, schema: dict[str, Any], *, needed: bool) -> ApiField:
     kind, refers = _worded(schema)
-    return views.ApiField(name=name, kind=kind, needed=needed, says=str(schema.get("description", "")).replace("`", ""), refers=refers)
+    return ApiField(name=name, kind=kind, needed=needed, says=str(schema.get("description", "")).replace("`", ""), refers=refers)
 
 
 def _worded(schema: dict[str, Any]) -> tuple[str, str]:

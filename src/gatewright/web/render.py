@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from gatewright.base import calendar
 from gatewright.oauth.device import Told
-from gatewright.web import app_views, console_views, decision_views, device_views, views
+from gatewright.web import app_views, console_views, decision_views, device_views, reference_views, views
 from gatewright.web.brand import DEFAULT_COLOR, brand_css, is_color
 
 _HERE: Final = Path(__file__).parent
@@ -35,7 +35,7 @@ TEMPLATES: Final[dict[type[views.Page], str]] = {
     views.Expired: "expired.html",
     views.Denied: "denied.html",
     views.FormPost: "form_post.html",
-    views.ApiReference: "api_reference.html",
+    reference_views.ApiReference: "api_reference.html",
     views.CodeByHand: "code_by_hand.html",
     views.Message: "message.html",
     app_views.Install: "install.html",
