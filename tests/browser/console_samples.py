@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gatewright.management.revocation import RevocationRecord
 from gatewright.web import console_views as c
 from gatewright.web.console.revocation import shown
+from gatewright.web.decision_views import CheckLine
 from gatewright.web.views import Brand, Form, Page, Person, ScopeUsed
 
 NOW: Final = 1_795_242_600
@@ -230,9 +231,9 @@ def given(client: str, **changed: object) -> c.GivenLine:
 
 
 CHECKS: Final = (
-    c.Verdict(asks="Is the token alive?", then="yes", now="no", note="It expired."),
-    c.Verdict(asks="Does a role of the user hold the scope in the account?", then="no", now="no", note=f"Roles now: {UNBROKEN}."),
-    c.Verdict(asks="Did the user agree to the scope?", then="nothing", now="nothing"),
+    CheckLine(asks="Is the token alive?", then="yes", now="no", note="It expired."),
+    CheckLine(asks="Does a role of the user hold the scope in the account?", then="no", now="no", note=f"Roles now: {UNBROKEN}."),
+    CheckLine(asks="Did the user agree to the scope?", then="nothing", now="nothing"),
 )
 FOUND: Final = c.Found(
     decision="de_01h2v5c8n4k7e",

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gatewright.web.decision_views import CheckLine
 from gatewright.web.views import Form, Page, Person, ScopeUsed
 
 
@@ -398,21 +399,12 @@ class EndGrant(Page, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- refusals
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
-    """One check: what it said then and would say now, `yes`, `no` or `nothing`."""
-
-    asks: str
-    then: str
-    now: str
-    note: str = ""
-
-
 class JudgedScope(Struct, frozen=True, kw_only=True):
     """One scope that was asked about; without a name the API has none such."""
 
     name: str
     cure: str
-    checks: tuple[Verdict, ...]
+    checks: tuple[CheckLine, ...]
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -424,7 +416,7 @@ class Found(Struct, frozen=True, kw_only=True):
     cure: str
     good: bool
     facts: tuple[Fact, ...]
-    checks: tuple[Verdict, ...]
+    checks: tuple[CheckLine, ...]
     scopes: tuple[JudgedScope, ...]
 
 

@@ -14,7 +14,8 @@ from gatewright.management.errand import NotThere
 from gatewright.web import console_views
 from gatewright.web.console.desk import told
 from gatewright.web.console.rows import ACCESS, APIS, CLIENTS, LOG, REFUSALS, ConsolePage
-from gatewright.web.console_views import Fact, Found, JudgedScope, Verdict
+from gatewright.web.console_views import Fact, Found, JudgedScope
+from gatewright.web.decision_views import CheckLine
 from gatewright.web.pages import page as pages
 
 if TYPE_CHECKING:
@@ -70,13 +71,13 @@ def _found(record: DecisionRecord, paths: dict[str, str]) -> Found:
         cure=record.cure,
         good=record.would_pass,
         facts=tuple([structs.replace(fact, path=paths.get(fact.name, "")) for fact in facts if any(fact.values)]),
-        checks=_verdicts(record.checks),
-        scopes=tuple([JudgedScope(name=one.scope, cure=one.cure, checks=_verdicts(one.checks)) for one in record.scopes]),
+        checks=_lines(record.checks),
+        scopes=tuple([JudgedScope(name=one.scope, cure=one.cure, checks=_lines(one.checks)) for one in record.scopes]),
     )
 
 
-def _verdicts(checks: tuple[CheckRecord, ...]) -> tuple[Verdict, ...]:
-    return tuple([Verdict(asks=one.check, then=one.then, now=one.now, note=one.note) for one in checks])
+def _lines(checks: tuple[CheckRecord, ...]) -> tuple[CheckLine, ...]:
+    return tuple([CheckLine(asks=one.check, then=one.then, now=one.now, note=one.note) for one in checks])
 
 
 PAGES: Final = (ConsolePage(room=REFUSALS, show=show, asks=("decision",), also=("apis.show", "grants.show")),)
