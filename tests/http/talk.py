@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tests.support.approving import REDIRECTS, VERIFIER, authorized, sign_in
+from tests.support.approving import VERIFIER, authorized, redirect_of, sign_in
 from tests.support.house import ACME, CLIENT_SECRET, ENVIRON, Answer, Form, Node, basic
 
 BUDDY: Final = basic("budget-buddy")
@@ -25,7 +25,7 @@ def exchange(code: str, client: str = "budget-buddy", **changed: str | tuple[str
     form: dict[str, str | tuple[str, ...] | None] = {
         "grant_type": "authorization_code",
         "code": code,
-        "redirect_uri": REDIRECTS[client],
+        "redirect_uri": redirect_of(client),
         "code_verifier": VERIFIER,
     }
     return form | changed

@@ -28,7 +28,7 @@ from gatewright.store import Query
 from gatewright.users import book as users
 from tests.http.talk import exchange
 from tests.http.window import Window
-from tests.support.approving import REDIRECTS, authorized, sign_in, user
+from tests.support.approving import authorized, sign_in, user
 from tests.support.apps import add_app, install, signed_in
 from tests.support.apps import exchange as exchange_install
 from tests.support.house import ENVIRON, GLOBEX, Node, basic, open_nodes, platform
@@ -47,7 +47,7 @@ PLATFORM: Final = (
 client_id = "day-app"
 client_name = "Day app"
 grant_types = ["authorization_code", "refresh_token"]
-redirect_uris = ["https://day.example/callback"]
+redirect_uris = ["https://day-app.example/callback"]
 scopes = ["openid", "offline_access", "view:events"]
 refresh = { when = "offline" }
 secret = { env = "CLIENT_SECRET" }
@@ -65,12 +65,6 @@ secret = { env = "CLIENT_SECRET" }
 client_id = "events-web\"""",
     )
 )
-
-
-@pytest.fixture(autouse=True)
-def _day_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app that only these tests know has an address to be sent back to."""
-    monkeypatch.setitem(REDIRECTS, "day-app", "https://day.example/callback")
 
 
 @pytest.fixture

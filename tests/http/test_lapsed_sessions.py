@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.http.talk import exchange
-from tests.support.approving import REDIRECTS, authorized, issuer_of, sign_in
+from tests.support.approving import authorized, issuer_of, sign_in
 from tests.support.house import ENVIRON, Node, basic, open_nodes, platform
 from tests.support.listening import read
 
@@ -18,7 +18,7 @@ DAY_APP: Final = """
 client_id = "day-app"
 client_name = "Day app"
 grant_types = ["authorization_code", "refresh_token"]
-redirect_uris = ["https://day.example/callback"]
+redirect_uris = ["https://day-app.example/callback"]
 scopes = ["openid", "offline_access", "view:events"]
 refresh = { when = "offline" }
 secret = { env = "CLIENT_SECRET" }
@@ -28,9 +28,8 @@ LIFE: Final = 900
 
 
 @pytest.fixture
-async def node(place: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
+async def node(place: str) -> AsyncIterator[Node]:
     """One node, on each engine in turn, with an app that has access as long as its user is signed in."""
-    monkeypatch.setitem(REDIRECTS, "day-app", "https://day.example/callback")
     async with open_nodes(place) as (opened,):
         await opened.apply(platform("acme") + DAY_APP)
         yield opened

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec.structs import replace
@@ -26,14 +28,21 @@ from tests.support.house import ACME, PEER, Node
 Consents = list[tuple[frozenset[str], frozenset[str]]]
 OPENID_NAMES = frozenset(scope.name for scope in OPENID_SCOPES)
 VERIFIER = "v" * 43
-REDIRECTS = {
-    "budget-buddy": "https://budget.example/callback",
-    "events-web": "https://events.example/callback?from=acme",
-    "browser-app": "https://spa.example/callback",
-    "phone-app": "http://127.0.0.1:43210/callback",
-    "old-library": "https://old.example/one",
-    "office-only": "https://office.example/callback",
-}
+REDIRECTS: Final = MappingProxyType(
+    {
+        "budget-buddy": "https://budget.example/callback",
+        "events-web": "https://events.example/callback?from=acme",
+        "browser-app": "https://spa.example/callback",
+        "phone-app": "http://127.0.0.1:43210/callback",
+        "old-library": "https://old.example/one",
+        "office-only": "https://office.example/callback",
+    }
+)
+
+
+def redirect_of(client_id: str) -> str:
+    """Where a client of these tests is sent back to, whether of the example platform or of a test's own."""
+    return REDIRECTS.get(client_id, f"https://{client_id}.example/callback")
 
 
 async def issuer_of(node: Node, host: str = ACME) -> Issuer:
@@ -90,7 +99,7 @@ async def authorized(
     at = node.house.clock.moment()
     sent: dict[str, str | None] = {
         "client_id": client_id,
-        "redirect_uri": REDIRECTS[client_id],
+        "redirect_uri": redirect_of(client_id),
         "response_type": "code",
         "scope": scope,
         "state": "a state",

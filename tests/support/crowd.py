@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.support.approving import REDIRECTS, VERIFIER, authorized, sign_in
+from tests.support.approving import VERIFIER, authorized, redirect_of, sign_in
 from tests.support.apps import add_app, installed
 from tests.support.house import ENVIRON, Node, basic
 from tests.support.listening import Reader, read
@@ -17,7 +17,6 @@ from tests.support.listening import Reader, read
 EVENTS: Final = "https://events.acme.test"
 IMAGING: Final = "https://imaging.acme.test"
 SECRETS: Final = {EVENTS: "EVENTS_SECRET", IMAGING: "IMAGING_SECRET"}
-REDIRECT: Final = "https://{}.example/callback"
 VIEW, CREATE, MANAGE, WATCH, READ, DELETE = (
     "view:events", "create:events", "manage:events", "watch:events", "read:images", "delete:images",
 )  # fmt: skip
@@ -106,7 +105,7 @@ memberships = [{{ account = "acme-prod", roles = {_list(self.robot)} }}]
 client_id = "events-reader"
 client_name = "Events reader"
 grant_types = ["authorization_code", "refresh_token"]
-redirect_uris = ["{REDIRECT.format("events-reader")}"]
+redirect_uris = ["{redirect_of("events-reader")}"]
 scopes = {_list(("openid", *self.reader))}
 roles = {_list(self.for_roles)}
 secret = {{ env = "CLIENT_SECRET" }}
@@ -114,7 +113,7 @@ secret = {{ env = "CLIENT_SECRET" }}
 client_id = "day-app"
 client_name = "Day app"
 grant_types = ["authorization_code", "refresh_token"]
-redirect_uris = ["{REDIRECT.format("day-app")}"]
+redirect_uris = ["{redirect_of("day-app")}"]
 scopes = {_list(("openid", "offline_access", VIEW))}
 refresh = {{ when = "offline" }}
 secret = {{ env = "CLIENT_SECRET" }}
@@ -123,7 +122,7 @@ client_id = "own-web"
 client_name = "Our own"
 party = "first"
 grant_types = ["authorization_code", "refresh_token"]
-redirect_uris = ["{REDIRECT.format("own-web")}"]
+redirect_uris = ["{redirect_of("own-web")}"]
 scopes = {_list(("openid", *self.own))}
 roles = {_list(self.own_for_roles)}
 secret = {{ env = "CLIENT_SECRET" }}
@@ -132,7 +131,7 @@ client_id = "try-it"
 client_name = "Try it"
 type = "demo"
 demo_scopes = "{self.published}"
-redirect_uris = ["{REDIRECT.format("try-it")}"]
+redirect_uris = ["{redirect_of("try-it")}"]
 scopes = {_list(("openid", VIEW, WATCH))}
 secret = {{ env = "CLIENT_SECRET" }}
 [[clients]]
@@ -173,8 +172,6 @@ class Crowd:
     @classmethod
     async def gathered(cls, node: Node, platform: Platform = START) -> Crowd:
         """Make the platform, and have everybody get tokens."""
-        for client in ("events-reader", "day-app", "own-web", "try-it"):
-            REDIRECTS[client] = REDIRECT.format(client)
         await node.apply(platform.text())
         asked: Any = [{"scope": VIEW, "reason": "To show them"}, {"scope": CREATE, "reason": "To make them"}]
         await add_app(node, event_url="https://reporter.example/events", scopes=asked)
@@ -204,7 +201,7 @@ class Crowd:
         told = await authorized(self.node, cookie, client, scope, account=account, more={"resource": api})
         if "code" not in told:
             return
-        form = {"grant_type": "authorization_code", "redirect_uri": REDIRECTS[client], "code_verifier": VERIFIER}
+        form = {"grant_type": "authorization_code", "redirect_uri": redirect_of(client), "code_verifier": VERIFIER}
         answer = await self.node.post("/token", form | {"code": told["code"], "resource": api}, basic(client))
         if answer.status == 200:
             self.tokens[f"{what} of {len(self.tokens)}"] = (answer.json["access_token"], api)

@@ -43,17 +43,25 @@ def scope_now(http: httpx.Client) -> str:
     return str(answer.json()["scope"])
 
 
-async def cut_listening(url: str) -> int:
-    """Cut the lines on which nodes are told of changes; return how many there were."""
+async def listening(url: str) -> set[int]:
+    """The lines on which nodes are told of changes, each by its process at the database server."""
+    return await _each_line(url, "pid")
+
+
+async def cut_listening(url: str) -> set[int]:
+    """Cut the lines on which nodes are told of changes; return which there were."""
+    return await _each_line(url, "pid, pg_terminate_backend(pid)")
+
+
+async def _each_line(url: str, wanted: str) -> set[int]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE application_name LIKE '%listen%' AND datname = current_database()"""
+            f"SELECT {wanted} FROM pg_stat_activity WHERE application_name LIKE '%listen%' AND datname = current_database()"  # noqa: S608
         )
     finally:
         await connection.close()
-    return len(rows)
+    return {row["pid"] for row in rows}
 
 
 async def measured(nodes: Sequence[Node], count: int, *, cut: bool) -> list[float]:
