@@ -22,7 +22,7 @@ MAX_STALE: Final = 5.0
 """Seconds for which the server's word about a token is used again, unless the API sets less or more."""
 
 _SECONDS: Final = 2.0
-_WHY_SECONDS: Final = 0.5
+_WHY_SECONDS: Final = 1.0  # four round trips of a new connection to a server on another continent
 _WHY_AT_ONCE: Final = 8
 _INACTIVE: Final = 1.0
 _KEPT: Final = 10_000
