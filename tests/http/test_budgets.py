@@ -19,10 +19,10 @@ NOTHING: dict[str, int] = {}
 
 async def spent(node: Node, act: Callable[[], Awaitable[Answer]], status: int = 200) -> dict[str, int]:
     """What a request asked of the store."""
-    before = node.counts
-    answer = await act()
+    async with node.unmoved():
+        before, answer, after = node.counts, await act(), node.counts
     assert answer.status == status, answer
-    asked = {name: node.counts[name] - before[name] for name in ("reads", "listings", "verbs", "units")}
+    asked = {name: after[name] - before[name] for name in ("reads", "listings", "verbs", "units")}
     return {name: count for name, count in asked.items() if count}
 
 
