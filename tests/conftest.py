@@ -1,5 +1,6 @@
 """What holds for every test: nothing leaves this machine, and the tests of pure rules reach for no network at all."""
 
+import importlib.util
 import ipaddress
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,12 @@ def _border(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     BORDER.sealed = False
     assert not BORDER.refused, "the test reached beyond its border"
+
+
+def pytest_configure() -> None:
+    """Loads how long properties are searched for, before any test takes it; the environments of other versions have no Hypothesis."""
+    if importlib.util.find_spec("hypothesis") is not None:
+        importlib.import_module("tests.property.searching")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
