@@ -7,7 +7,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import dns.flags
@@ -79,20 +79,32 @@ def name_server() -> Iterator[Names]:
             if reply is not None:
                 self.wfile.write(struct.pack("!H", len(reply)) + reply)
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Streams) as tcp:
-        names.port = tcp.server_address[1]
-        with socketserver.UDPServer(("127.0.0.1", names.port), Datagrams) as udp:
-            servers: list[socketserver.BaseServer] = [tcp, udp]
-            threads = [threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True) for server in servers]
+    with ExitStack() as stack:
+        servers = [stack.enter_context(server) for server in _on_one_port(Streams, Datagrams)]
+        names.port = servers[0].server_address[1]
+        threads = [threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True) for server in servers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield names
+        finally:
+            for server in servers:
+                server.shutdown()
             for thread in threads:
-                thread.start()
-            try:
-                yield names
-            finally:
-                for server in servers:
-                    server.shutdown()
-                for thread in threads:
-                    thread.join()
+                thread.join()
+
+
+def _on_one_port(
+    streams: type[socketserver.BaseRequestHandler], datagrams: type[socketserver.BaseRequestHandler]
+) -> tuple[socketserver.TCPServer, socketserver.UDPServer]:
+    """Servers of both kinds at the same number, which may be free for the one and taken for the other."""
+    for _ in range(20):
+        tcp = socketserver.TCPServer(("127.0.0.1", 0), streams)
+        try:
+            return tcp, socketserver.UDPServer(tcp.server_address, datagrams)
+        except OSError:
+            tcp.server_close()
+    raise AssertionError("no port is free for both TCP and UDP")
 
 
 def nobody() -> int:

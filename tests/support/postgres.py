@@ -17,7 +17,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from tests.support.running import lives, state
+from tests.support.waiting import until
+
 GIVEN = "GATEWRIGHT_TEST_POSTGRES"  # the URL of a server to use instead; its user may create databases
+_NUMBERS = count(1)  # one row of names, however many of us use one server
 _SETTINGS = {
     "listen_addresses": "''",
     "fsync": "on",
@@ -87,19 +91,22 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._run("pg_isready", "-h", self._folder, "-q", tries=600)
+        until(self._ready, "PostgreSQL to answer")
 
     def kill(self) -> None:
         """Ends the server as a power cut would: it and all its children get SIGKILL."""
         assert self._process is not None
         # Stopped first: a child born behind our back would keep the shared memory, and the next start would be refused for it.
         self._process.send_signal(signal.SIGSTOP)
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in (*map(int, children), self._process.pid):
+        postmaster = self._process.pid
+        until(lambda: state(postmaster) == "T", "PostgreSQL to stand still")
+        children = [int(pid) for pid in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()]
+        for pid in (*children, postmaster):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        until(lambda: not any(lives(pid) for pid in children), "PostgreSQL's children to be gone")
 
     def stop(self) -> None:
         """Stops the server, letting nobody finish."""
@@ -108,15 +115,18 @@ class Cluster:
             self._process.wait()
             self._process = None
 
-    def _run(self, program: str, *arguments: str | Path, tries: int = 1) -> None:
+    def _ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended with {self._process.returncode} instead of answering")
+        command: list[str | Path] = [*self._prefix, self._bin / "pg_isready", "-h", self._folder, "-q"]
+        return subprocess.run(command, cwd=self._folder, check=False).returncode == 0
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
         command = [*self._prefix, self._bin / program, *arguments]
-        for left in reversed(range(tries)):
-            # No pause: that the program has to start each time is one.
-            done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return
-            if not left:
-                raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
 
 class Server:
@@ -125,11 +135,10 @@ class Server:
     def __init__(self, url: str, cluster: Cluster | None) -> None:
         self.url = url
         self.cluster = cluster
-        self._number = count(1)
 
     def database(self, template: str = "template0") -> str:
         """Makes a fresh database, a copy of `template`, and returns its URL."""
-        name = f"gw_{os.getpid()}_{next(self._number)}"
+        name = f"gw_{os.getpid()}_{next(_NUMBERS)}"
         asyncio.run(self._do(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
         return self.of(name)
 

@@ -209,7 +209,12 @@ def children(pid: int) -> list[int]:
 
 def lives(pid: int) -> bool:
     """Tell whether a process still runs; one that nobody has buried yet does not."""
+    return state(pid) not in ("", "Z")
+
+
+def state(pid: int) -> str:
+    """Return the letter of a process's state (proc(5)): `T` when it is stopped, nothing when there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return ""

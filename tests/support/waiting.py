@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
+def until(look: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
     """Return what `look` finds as soon as it finds something that counts as true."""
     deadline = time.monotonic() + seconds
     while True:
