@@ -14,6 +14,12 @@ from tests.client.places import Issuer, Watch
 from tests.support.running import Deployment, Node
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard beside these tests waits for the reason of a refusal, however long this machine takes."""
+    monkeypatch.setattr("gatewright_guard.introspect._WHY_SECONDS", 30)
+
+
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     issuer = Issuer()

@@ -15,6 +15,7 @@ import uvicorn
 
 from gatewright_guard.guard import Guard
 from tests.guard.makers import AUDIENCE, ISSUER, NOW, a_jwk, some_claims
+from tests.support.waiting import until
 
 Message = MutableMapping[str, Any]
 CREDENTIALS = ("ap_1", "an api's secret: %+&")
@@ -117,6 +118,7 @@ class Listening:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        until(lambda: self._uvicorn.started, "the server to listen")
         return self
 
     def __exit__(self, *_: object) -> None:

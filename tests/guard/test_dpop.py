@@ -1,5 +1,6 @@
 """Proofs of possession: what holds, and each thing that makes one worth nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,9 +65,26 @@ def test_a_proof_that_lacks_anything_is_none(header: dict[str, Any], changes: di
     assert refused.value.cause is Cause.PROOF_WRONG
 
 
+def _other_signature(proof: str) -> str:
+    signed, _, signature = proof.rpartition(".")
+    return f"{signed}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+
+
 @pytest.mark.proves("RFC 9449", "4.3")
-@pytest.mark.parametrize("proof", ["", "x", "a.b.c", a_proof(TOKEN)[:-2] + "AA", a_proof(TOKEN) + "." + a_proof(TOKEN), "a" * 5000])
-def test_what_is_no_signed_proof_is_none(proof: str) -> None:
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: "",
+        lambda _: "x",
+        lambda _: "a.b.c",
+        _other_signature,
+        lambda proof: f"{proof}.{proof}",
+        lambda _: "a" * 5000,
+    ],
+    ids=["nothing", "a letter", "three letters", "another signature", "two proofs", "a long word"],
+)
+def test_what_is_no_signed_proof_is_none(spoil: Callable[[str], str]) -> None:
+    proof = spoil(a_proof(TOKEN))
     with pytest.raises(Refused) as refused:
         checked(proof)
     assert refused.value.cause is Cause.PROOF_WRONG

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -129,8 +130,8 @@ class Proxy:
 def recipe(name: str, bank: Bank, port: int, gatewright: int | None = None) -> str:
     """A file of the recipes with this test's ports."""
     text = (RECIPES / name).read_text(encoding="utf-8")
-    asked = gatewright or bank.node.port
-    return text.replace("8600", str(asked)).replace("9000", str(bank.api_port)).replace("8080", str(port))
+    ports = {"8600": gatewright or bank.node.port, "9000": bank.api_port, "8080": port}
+    return re.sub(r"\b(?:8600|9000|8080)\b", lambda found: str(ports[found[0]]), text)
 
 
 @contextmanager
