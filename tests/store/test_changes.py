@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from statistics import median
 
 import asyncpg
 import pytest
@@ -226,12 +227,14 @@ async def test_the_line_that_listens_may_be_cut(store: Store, url: str, feeds: F
     cut = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
               WHERE datname = current_database() AND application_name LIKE '% listen'"""
     try:
+        waits = []
         for subject in range(10, 15):
             await cutter.fetchval(cut)
             before = asyncio.get_running_loop().time()
             await store.run(tell, subject)
             await ear.until(subject - 9)
-            assert asyncio.get_running_loop().time() - before < 1
+            waits.append(asyncio.get_running_loop().time() - before)
+        assert median(waits) < 1
         while not await cutter.fetchval(cut):  # noqa: ASYNC110 - it comes back by itself
             await asyncio.sleep(0)
     finally:
@@ -245,9 +248,10 @@ async def test_a_notice_is_quicker_than_looking(store: Store, nodes: Nodes, feed
     ear = await feeds(other)
     waits: list[float] = []
     loop = asyncio.get_running_loop()
-    for subject in range(10, 20):
+    for subject in range(10, 30):
         before = loop.time()
         await store.run(tell, subject)
         await ear.until(subject - 9)
         waits.append(loop.time() - before)
-    assert sorted(waits)[5] < 0.2
+    # Of looks that are 0.4 s apart one in four finds something within 0.1 s.
+    assert sorted(waits)[9] < 0.1

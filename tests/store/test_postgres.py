@@ -186,7 +186,7 @@ async def test_a_connection_that_is_lost_just_before_commit_is_no_riddle(store: 
 
 
 async def test_a_locked_row_holds_up_nobody_but_those_who_want_it(url: str, aside: Aside) -> None:
-    async with opened(url, patience=0.5) as store:
+    async with opened(url, patience=2) as store:
         await store.run(add, 10, 20)
         async with aside.transaction():
             await aside.execute("UPDATE thing SET n = 7 WHERE id = 15")
@@ -196,13 +196,13 @@ async def test_a_locked_row_holds_up_nobody_but_those_who_want_it(url: str, asid
         assert [thing.n for thing in await store.all(LIST)][5:7] == [1, 7]
 
 
-async def test_more_units_than_lines_wait_but_not_for_ever(url: str, aside: Aside) -> None:
-    async with opened(url, patience=0.3) as store:
+async def test_more_units_than_lines_wait_but_not_for_ever(store: Store, url: str, aside: Aside) -> None:
+    async with opened(url, patience=0.3) as hasty:
         async with aside.transaction():
             await aside.execute("LOCK TABLE thing IN ACCESS EXCLUSIVE MODE")
-            answers = await asyncio.gather(*[store.run(add, number) for number in range(10, 40)], return_exceptions=True)
+            answers = await asyncio.gather(*[hasty.run(add, number) for number in range(10, 40)], return_exceptions=True)
         assert {type(answer) for answer in answers} == {StoreBusy}
-        assert await store.run(add, 10) == 1
+    assert await store.run(add, 10) == 1
 
 
 async def test_a_schema_that_moves_on_beneath_prepared_statements_is_noticed(store: Store, aside: Aside) -> None:
@@ -298,7 +298,7 @@ class Load:
         """Waits until so many more writes had this end."""
         acknowledged += len(self.acknowledged)
         refused += self.refused
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.acknowledged) < acknowledged or self.refused < refused:
                 self.news.clear()
                 await self.news.wait()
@@ -306,7 +306,8 @@ class Load:
 
 async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(mortal: Cluster, schema: Path) -> None:
     await migrate(mortal.url, now=NOW, folder=schema)
-    async with opened(mortal.url) as store:
+    # Whoever hangs waits for all of this patience.
+    async with opened(mortal.url, patience=20) as store:
         load = Load(store)
         writers = [asyncio.create_task(load.run(1_000 + 100_000 * n)) for n in range(16)]
         loop = asyncio.get_running_loop()
@@ -317,7 +318,7 @@ async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(m
             begun = loop.time()
             with pytest.raises(StoreUnavailable):
                 await store.one(READ, id=1)
-            assert loop.time() - begun < 2.5
+            assert loop.time() - begun < 10
             await loop.run_in_executor(None, mortal.start)
         await load.more(acknowledged=500)
         load.stopping = True
@@ -326,4 +327,4 @@ async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(m
     assert len(there) == len(set(there))
     assert load.acknowledged <= set(there)
     assert set(there) - {1} <= load.acknowledged | load.unknown
-    assert load.longest < 5
+    assert load.longest < 15

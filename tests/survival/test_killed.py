@@ -32,6 +32,7 @@ async def test_a_killed_worker_is_replaced_and_takes_nothing_with_it(deployment:
             for _ in range(3):
                 await kill_a_worker(node, load)
             await load.more(20)
+            await asyncio.to_thread(until, lambda: node.log.count("worker.started") == 2 + 3, "every successor to be at work")
         await asyncio.to_thread(check, node, load.record)
     assert node.log.count("worker.died") == 3
     assert node.log.count("worker.started") == 2 + 3
