@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from tests.browser.test_answers import PASSWORD, PLATFORM
 from tests.support.running import Deployment
+from tests.support.waiting import until
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
 SITE = "https://app.test"
@@ -127,11 +128,9 @@ def test_an_app_is_installed_updated_and_uninstalled(context: BrowserContext, de
     assert scope_of(deployment, bought["access_token"]) == "read:orders"
 
     deployment.apply(platform(MORE, "1.1.0", deployment))
-    for _ in range(50):  # the server hears of it within a second
-        page.goto(f"{deployment.issuer}/-/access")
-        if page.get_by_role("link", name="Review the update").count():
-            break
-    page.get_by_role("link", name="Review the update").click()
+    update = page.get_by_role("link", name="Review the update")
+    until(lambda: page.goto(f"{deployment.issuer}/-/access") and update.count(), "the server to hear of it")
+    update.click()
     assert "To order what the report recommends" in page.locator("main").inner_text()
     page.get_by_role("button", name="Allow").click()
     page.get_by_text("The app may do more from now on").wait_for()

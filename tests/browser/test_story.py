@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from examples.demo.layout import SECRETS, Layout
 from tests.support.demo import ROOT, demo, free_base
+from tests.support.waiting import until
 from tools.gallery import CHROMIUM, CHROMIUM_ARGS
 
 AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
@@ -206,10 +207,7 @@ def test_an_app_of_the_marketplace_is_installed_asks_for_more_and_is_uninstalled
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.locator("#done")).to_contain_text("Version 2 is published")
     update = page.get_by_role("link", name="Review the update")
-    for _ in range(50):  # the server hears of it within a second
-        page.goto(f"{place.layout.issuer}/-/access")
-        if update.count():
-            break
+    until(lambda: page.goto(f"{place.layout.issuer}/-/access") and update.count(), "the server to hear of it")
     update.click()
     expect(page.locator("main")).to_contain_text("To pay for reports that you have printed")
     clean(page)

@@ -26,7 +26,7 @@ class NameServer:
         return list(self.addresses)
 
 
-def a_fetch(*addresses: str, private: tuple[Network, ...] = LOOPBACK, seconds: float = 3.0) -> WebFetch:
+def a_fetch(*addresses: str, private: tuple[Network, ...] = LOOPBACK, seconds: float = 30.0) -> WebFetch:
     return WebFetch(private=private, tls=trusting(), resolve=NameServer(*(addresses or ("127.0.0.1",))), seconds=seconds)
 
 
@@ -129,13 +129,13 @@ async def test_one_address_inside_among_others_outside_is_an_attack(app: Site) -
 async def test_a_name_is_resolved_once_and_that_very_address_called(app: Site) -> None:
     app.answers(JSON_HEAD + b"content-length: 2\r\n\r\n{}")
     resolve = NameServer("127.0.0.1")
-    fetch = WebFetch(private=LOOPBACK, tls=trusting(), resolve=resolve)
+    fetch = WebFetch(private=LOOPBACK, tls=trusting(), resolve=resolve, seconds=30)
     assert await get(fetch, app) == {}
     assert resolve.asked == [HOST]
 
 
 async def test_a_name_without_an_address_is_a_failure(app: Site) -> None:
-    fetch = WebFetch(private=LOOPBACK, tls=trusting(), resolve=NameServer())
+    fetch = WebFetch(private=LOOPBACK, tls=trusting(), resolve=NameServer(), seconds=30)
     with pytest.raises(FetchFailed, match="no address"):
         await get(fetch, app)
 
@@ -144,7 +144,7 @@ async def test_a_certificate_of_another_name_is_refused(app: Site) -> None:
     with pytest.raises(FetchFailed, match="cannot be read"):
         await a_fetch().json(f"https://other.test:{app.port}/jwks")
     with pytest.raises(FetchFailed, match="cannot be read"):
-        await WebFetch(private=LOOPBACK, resolve=NameServer("127.0.0.1")).json(f"https://{HOST}:{app.port}/jwks")
+        await WebFetch(private=LOOPBACK, resolve=NameServer("127.0.0.1"), seconds=30).json(f"https://{HOST}:{app.port}/jwks")
     assert app.requests == []
 
 
@@ -157,16 +157,16 @@ async def test_the_next_address_is_called_when_the_first_is_dead(app: Site) -> N
 async def test_plain_http_is_for_this_machine_where_the_operator_allows_it() -> None:
     async with site(tls=False) as app:
         app.answers(JSON_HEAD + b"content-length: 2\r\n\r\n{}")
-        allowed = WebFetch(private=LOOPBACK, resolve=NameServer("127.0.0.1"))
+        allowed = WebFetch(private=LOOPBACK, resolve=NameServer("127.0.0.1"), seconds=30)
         assert await allowed.json(f"http://localhost:{app.port}/jwks") == {}
         assert await allowed.json(f"http://127.0.0.1:{app.port}/jwks") == {}
         for private in ((), (ip_network("10.0.0.0/8"),)):
             with pytest.raises(FetchFailed, match="not an https URL"):
-                await WebFetch(private=private, resolve=NameServer("127.0.0.1")).json(f"http://localhost:{app.port}/jwks")
+                await WebFetch(private=private, resolve=NameServer("127.0.0.1"), seconds=30).json(f"http://localhost:{app.port}/jwks")
         with pytest.raises(FetchFailed, match="not an https URL"):
             await allowed.json(f"http://{HOST}:{app.port}/jwks")
         with pytest.raises(FetchFailed, match="no address that may be called"):
-            await WebFetch(private=LOOPBACK, resolve=NameServer("8.8.8.8")).json("http://localhost/jwks")
+            await WebFetch(private=LOOPBACK, resolve=NameServer("8.8.8.8"), seconds=30).json("http://localhost/jwks")
 
 
 async def test_only_so_many_fetches_run_at_once(app: Site) -> None:

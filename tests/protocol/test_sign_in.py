@@ -38,7 +38,7 @@ class Hall:
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pool = PasswordPool()
+        self.pool = PasswordPool(patience=60)
         self.sessions = Sessions(self.ground.store)
         self.throttle = Throttle(self.ground.store, self.ground.sealer)
         self.door = PasswordDoor(self.ground.store, self.pool, self.throttle, Log(self.ground.clock, write=self.lines.append))

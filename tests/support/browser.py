@@ -62,7 +62,7 @@ class Rooms:
         self.grants: Grants = ground.grants
         self.market = ground.market
         self.sessions = Sessions(ground.store)
-        self.passwords = PasswordPool()
+        self.passwords = PasswordPool(patience=60)
         self.throttle = Throttle(ground.store, ground.sealer)
         self.wrapper = Wrapper(ROOT)
         self.logos = Logos(Path("no logos here"))

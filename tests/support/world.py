@@ -180,7 +180,7 @@ class Playground:
         self.ledger = Book(self.store, self.clock)
         self.grants = Grants(self.store)
         self.guesses = RoomGuesses(self.store, Throttle(self.store, self.sealer))
-        self.pool = PasswordPool()
+        self.pool = PasswordPool(patience=60)
         self.lines: list[str] = []
         door = PasswordDoor(self.store, self.pool, Throttle(self.store, self.sealer), Log(self.clock, write=self.lines.append))
         self.market = Market(self.store, self.clock)

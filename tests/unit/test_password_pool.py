@@ -43,7 +43,7 @@ class Held:
 
 @pytest.fixture
 async def held() -> AsyncIterator[Held]:
-    made = Held(PasswordPool(queue=4))
+    made = Held(PasswordPool(queue=4, patience=60))
     yield made
     made.free.set()
     made.pool.close()
@@ -118,7 +118,7 @@ async def test_what_goes_wrong_in_the_thread_is_raised_where_it_was_asked_for(he
 
 
 async def test_a_check_renews_a_digest_that_is_outdated() -> None:
-    pool = PasswordPool()
+    pool = PasswordPool(patience=60)
     try:
         found = await pool.check(WEAK, "correct horse", salt=SALT, lane=Lane.PAGE)
         assert found.fits
@@ -154,7 +154,7 @@ async def test_a_pool_that_closes_refuses_those_who_wait_and_all_who_come(held: 
 
 
 async def test_work_that_ends_after_its_loop_hurts_nobody() -> None:
-    pool = PasswordPool()
+    pool = PasswordPool(patience=60)
     began, go_on = threading.Event(), threading.Event()
 
     def begin() -> None:
