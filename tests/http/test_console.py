@@ -352,6 +352,16 @@ async def test_a_client_shows_its_settings_its_weaknesses_and_when_it_was_last_u
     assert stamp(NOON).startswith("2027-01-15")
 
 
+async def test_a_service_shows_no_settings_of_what_it_never_does(staffed: Node) -> None:
+    window = await at_console(staffed, "gw:clients:read")
+    asked, service = [text_of(await window.open(f"{START}/clients/{name}")) for name in ("budget-buddy", "image-copier")]
+    for name in ("PKCE", "They must match", "Consent", "Refresh tokens", "End without use", "ID tokens"):
+        assert f" {name} " in asked, name
+        assert f" {name} " not in service, name
+    assert "Grant types client_credentials" in service
+    assert "Owner" in service
+
+
 async def test_what_is_unknown_is_told_in_words(staffed: Node) -> None:
     window = await at_console(staffed)
     for path, sentence in (

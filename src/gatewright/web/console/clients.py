@@ -47,6 +47,9 @@ TYPES: Final = {
     "demo": "Demo",
 }
 PARTIES: Final = {"first": "First-party", "third": "Third-party"}
+_WITHOUT_PAGES: Final = frozenset({"client_credentials", "password", "refresh_token"})
+# What is asked of a client only where it sends users to the server.
+_OF_PEOPLE: Final = frozenset({"pkce", "redirect_match"})
 WITHOUT_SECRET: Final = ("none", "private_key_jwt")
 # The settings of a client as its page groups them: what each is called, and its key; what is typed as it stands has True.
 _GROUPS: Final[tuple[tuple[str, tuple[tuple[str, str, bool], ...]], ...]] = (
@@ -162,23 +165,32 @@ def _facts(client: Any, rows: tuple[tuple[str, str, bool], ...]) -> tuple[Fact, 
     for name, key, code in rows:
         value = getattr(client, key)
         values = (value,) if isinstance(value, str) else tuple(value or ())
-        if any(values):
+        if any(values) and (key not in _OF_PEOPLE or _asks_people(client)):
             found.append(Fact(name=name, values=values, code=code))
     return tuple(found)
+
+
+def _asks_people(client: Any) -> bool:  # noqa: ANN401 - as above
+    """Tell whether the client asks users for access: to one that does not, codes, consent and ID tokens mean nothing."""
+    return not _WITHOUT_PAGES.issuperset(client.grant_types)
 
 
 def _lasting(client: Any) -> FactGroup:  # noqa: ANN401 - as above
     """How long what it gets lasts, and whose it is."""
     refresh, owner = client.refresh, client.owner
     when = {"always": "Always", "offline": "Only with offline_access"}[refresh.when]
-    facts = [
-        Fact(name="Consent", values=({"auto": "As its party says", "always": "Always asked"}[client.consent],)),
-        Fact(name="Refresh tokens", values=(when if "refresh_token" in client.grant_types else "None",)),
-        Fact(name="End without use", values=(_span(refresh.idle),)),
-        Fact(name="End in any case", values=(_span(refresh.absolute),)),
-        Fact(name="ID tokens", values=(client.id_token_signed_response_alg,), code=True),
-        Fact(name="Owner", values=tuple(filter(None, (owner.user, owner.account))) or ("The platform",)),
-    ]
+    renews, people = "refresh_token" in client.grant_types, _asks_people(client)
+    facts = []
+    if people:
+        facts.append(Fact(name="Consent", values=({"auto": "As its party says", "always": "Always asked"}[client.consent],)))
+    if people or renews:
+        facts.append(Fact(name="Refresh tokens", values=(when if renews else "None",)))
+    if renews:
+        facts.append(Fact(name="End without use", values=(_span(refresh.idle),)))
+        facts.append(Fact(name="End in any case", values=(_span(refresh.absolute),)))
+    if people:
+        facts.append(Fact(name="ID tokens", values=(client.id_token_signed_response_alg,), code=True))
+    facts.append(Fact(name="Owner", values=tuple(filter(None, (owner.user, owner.account))) or ("The platform",)))
     if client.password_grant is not None:
         facts.append(Fact(name="Passwords until", values=(f"{client.password_grant.until}: {client.password_grant.reason}",)))
     return FactGroup(name="How long, and whose", facts=tuple(facts))
