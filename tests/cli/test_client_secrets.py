@@ -60,7 +60,7 @@ def test_a_leaked_secret_ends_and_the_access_with_it(shell: Shell) -> None:
     assert [entry["act"] for entry in shell.json("audit")][:2] == ["client.access_ended", "secret.leaked"]
     shell.must("clients", "secret", "web", "--leaked", one["id"], "--keep-access")
     assert shell.json("audit")[0]["act"] == "secret.leaked"
-    assert "no secret cs_0000000000000" in shell.refused("clients", "secret", "web", "--leaked", "cs_0000000000000")
+    assert "no secret cs_0000000000001" in shell.refused("clients", "secret", "web", "--leaked", "cs_0000000000001")
 
 
 def test_a_readable_secret_is_made_with_the_root_key_and_said_to_be_one(shell: Shell) -> None:

@@ -205,6 +205,8 @@ def test_grants_are_listed_by_name_and_ended_by_id(shell: Shell) -> None:
     assert "there are no live grants" in shell.must("grants", "list")
     assert "looks like gr_" in shell.refused("grants", "end", "x")
     assert "there is no live grant" in shell.refused("grants", "end", "gr_0000000000001")
+    for words in (("end",), ("end", "--dry-run"), ("narrow", "--scope", "read:a"), ("narrow", "--scope", "read:a", "--dry-run")):
+        assert "looks like gr_" in shell.refused("grants", *words, "gr_0000000000000")
     assert "there is no client x" in shell.refused("grants", "list", "--client", "x")
     assert "there is no user x" in shell.refused("grants", "list", "--user", "x")
     assert shell.json("grants", "list", "--client", "web", "--user", "u@acme.test") == []

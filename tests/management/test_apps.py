@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gatewright.base import ids
+from tests.http.staff import a_grant
 from tests.http.test_apps import MORE, scope_of
 from tests.http.window import Window
 from tests.management.desk import API, OWN, Manager, person, service
@@ -197,6 +199,23 @@ async def test_a_grant_is_named_by_its_installation_too(ops: Manager) -> None:
     assert await scope_of(ops.node, bought["access_token"]) is None
     assert (await ops.problem("GET", where))["status"] == 404
     assert (await ops.problem("GET", "/grants/in_00000000000000000000000000"))["status"] == 404
+
+
+async def test_an_app_that_was_given_nothing_names_nobody_elses_grant(ops: Manager) -> None:
+    await add_app(ops.node, "plain", name="Plain", auth=None)
+    window = await signed_in(ops.node)
+    await window.allow_all(await window.open("/plain/install"), "acme-dev")
+    install = await ops.node.number("SELECT id FROM install WHERE consent_grant = 0")
+    assert install is not None
+    given, _ = await a_grant(ops.node)
+    shown, admin = ids.show(ids.INSTALL, install), await own_admin(ops.node)
+    for door, path in ((ops, "/grants"), (admin, "/accounts/acme-dev/grants")):
+        for name in (shown, "gr_0000000000000", "in_0000000000000"):
+            for method in ("GET", "DELETE"):
+                assert (await door.problem(method, f"{path}/{name}"))["status"] == 404
+    patched = await ops.problem("PATCH", f"/grants/{shown}", {"scopes": ["openid"]}, {"if-match": "*"})
+    assert patched["status"] == 404
+    assert (await ops.must("GET", f"/grants/{given}"))["id"] == given
 
 
 async def test_a_grant_that_was_handed_over_is_narrowed_like_any_other(ops: Manager) -> None:

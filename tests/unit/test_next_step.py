@@ -200,6 +200,8 @@ def test_a_sign_in_weaker_than_the_essential_acr_is_repeated() -> None:
         asking(subject=THEM),
         asking(subject=THEM, prompt="none"),
         asking(subject="somebody"),
+        asking(subject="us_0000000000000"),
+        asking(subject="us_0000000000000", prompt="none"),
         asking(subject="somebody", prompt="none"),
         asking(hint=b.PERSON, subject=THEM),
         asking(hint=OTHER_PERSON, subject=US),

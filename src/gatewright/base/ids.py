@@ -32,7 +32,7 @@ show_again: Final = lru_cache(maxsize=8192)(show)
 
 
 def read(prefix: str, text: str) -> int | None:
-    """Return the number of an id's text, or None when the text is no id of that kind."""
+    """Return the number of an id's text, or None when the text is no id of that kind. 0 is nobody's: in statements it is everybody."""
     if len(text) != len(prefix) + 1 + _LENGTH or not text.startswith(prefix + "_"):
         return None
     number = 0
@@ -41,7 +41,7 @@ def read(prefix: str, text: str) -> int | None:
         if value is None:
             return None
         number = number << 5 | value
-    return number if number < _LIMIT else None
+    return number if 0 < number < _LIMIT else None
 
 
 def shown(text: str) -> bool:

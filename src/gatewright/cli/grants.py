@@ -258,12 +258,17 @@ async def _scopes(desk: Desk, names: tuple[str, ...]) -> frozenset[int]:
 
 async def _meant(desk: Desk, shown: str) -> int:
     """Return the number of a grant, or of the one that an installation is of."""
+    from gatewright.audit.deed import Refused
     from gatewright.base import ids
     from gatewright.market.installs import BY_ID
 
     install = ids.read(ids.INSTALL, shown)
     of = None if install is None else await desk.store.one(BY_ID, id=install, tenant=desk.tenant.id)
-    return _number(shown) if of is None else of.consent_grant
+    if of is None:
+        return _number(shown)
+    if not of.consent_grant:
+        raise Refused(f"{shown} is of an app that was given nothing; `gatewright installs end` takes it away")
+    return of.consent_grant
 
 
 def _number(shown: str) -> int:

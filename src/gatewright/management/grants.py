@@ -284,7 +284,9 @@ async def _shown(errand: Errand, row: Given) -> GrantRecord:
 async def _one(errand: Errand, shown: str, account: int) -> Given:
     install = ids.read(ids.INSTALL, shown)
     of = None if install is None else await errand.source.one(BY_ID, id=install, tenant=errand.tenant)
-    number = of.consent_grant if of is not None else number_of(ids.GRANT, shown, "grant")
+    number = number_of(ids.GRANT, shown, "grant") if of is None else of.consent_grant
+    if not number:
+        raise NotThere(f"{shown} is of an app that was given nothing")
     row = await errand.source.one(
         GIVEN, tenant=errand.tenant, number=number, client=0, person=0, account=account, before=_NEWEST, now=errand.at.now, count=1
     )

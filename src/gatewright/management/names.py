@@ -130,7 +130,7 @@ async def client_at(errand: Errand, client_id: str) -> ClientRow:
 def number_of(prefix: str, shown: str, what: str) -> int:
     """Return the number of an id as it is shown."""
     number = ids.read(prefix, shown)
-    if not number:  # 0 is nobody's, and stands for everybody in listings
+    if number is None:
         raise NotThere(f'"{shown}" is no {what}\'s id, which looks like {prefix}_…')
     return number
 
