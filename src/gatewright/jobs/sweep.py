@@ -12,6 +12,7 @@ BATCH: Final = 500  # rows a transaction: some milliseconds of the writer's time
 ROUNDS: Final = 200
 CHANGES_KEPT: Final = 86_400  # seconds; a node that slept longer than this reads everything anew
 ENDED_KEPT: Final = 30 * 86_400  # seconds: how long a replay is still known as one, and a session is still listed for an audit
+MARKS_KEPT: Final = 60  # seconds; for a node whose clock is behind, a token that was revoked is still in time
 USES_KEPT: Final = 400 * 86_400  # seconds for which it is told that a client or user still needs a weakness
 
 REQUESTS_KEPT: Final = 3600  # seconds for which a device is told that its code has expired, and not that it is unknown
@@ -21,6 +22,12 @@ COUNTS_KEPT: Final = 400 * 86_400  # seconds: a year, and the same month of the 
 def _oldest(table: str, key: str, condition: str) -> Query[None]:
     return Query(None, f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH})")  # noqa: S608 - our own words
 
+
+# What is still needed of the authorizations that are due: a row that ended so short a time ago, and one that may still be used.
+_NEEDED: Final = f"""(ended_at >= :now - {ENDED_KEPT} OR (ended_at IS NULL AND (
+                opened_by = 'client_credentials' OR standing_digest IS NOT NULL
+                OR (refresh_secret IS NOT NULL AND COALESCE(refresh_idle_until, :now) >= :now - {ENDED_KEPT})
+            )))"""
 
 # A rotation does not touch `sweep_at` (its index would cost more than the rotation), and an end comes when it comes, so what was
 # renewed or ended meanwhile is put off here: a replay is known as one for so long after the end, whatever ended it. The row of a
@@ -33,12 +40,7 @@ _POSTPONE: Final = Query(
                                           WHEN opened_by = 'client_credentials' OR standing_digest IS NOT NULL THEN :now
                                           ELSE COALESCE(refresh_idle_until, :now) END
      WHERE id IN (
-        SELECT id FROM authorization_row WHERE sweep_at < :now AND (
-            ended_at >= :now - {ENDED_KEPT} OR (ended_at IS NULL AND (
-                opened_by = 'client_credentials' OR standing_digest IS NOT NULL
-                OR (refresh_secret IS NOT NULL AND COALESCE(refresh_idle_until, :now) >= :now - {ENDED_KEPT})
-            ))
-        ) LIMIT {BATCH}
+        SELECT id FROM authorization_row WHERE sweep_at < :now AND {_NEEDED} LIMIT {BATCH}
     )
     """,  # noqa: S608 - our own words
 )
@@ -69,7 +71,7 @@ _GIVE_UP: Final = Query(
 
 # Authorizations go once their last token is dead and the replay horizon has passed (`sweep_at`), then grants without any.
 SWEEPS: Final = (
-    ("mark", _oldest("mark", "name", "until < :now"), 0),
+    ("mark", _oldest("mark", "name", "until < :now"), MARKS_KEPT),
     ("ending", _oldest("ending", "id", "until < :now"), 0),
     ("repeat", _oldest("repeat", "name", "until < :now"), 0),
     ("device_request", _oldest("device_request", "id", "expires_at < :now"), REQUESTS_KEPT),
@@ -80,7 +82,8 @@ SWEEPS: Final = (
     ("usage_count", _oldest("usage_count", "name", "day < CAST(:now AS BIGINT) / 86400"), COUNTS_KEPT),
     ("released_domain", _oldest("released_domain", "host", "released_at < :now"), HOLD),
     ("session", _oldest("session", "id", "until < :now"), ENDED_KEPT),
-    ("authorization_row", _oldest("authorization_row", "id", "sweep_at < :now"), 0),
+    # Asked once more: a run puts off only so many.
+    ("authorization_row", _oldest("authorization_row", "id", f"sweep_at < :now AND CASE WHEN {_NEEDED} THEN 0 ELSE 1 END = 1"), 0),
     # Before the grants themselves, by which they are found.
     ("scope_use", _uses_of_gone("g.ended_at < :now"), ENDED_KEPT),
     ("scope_use", _uses_of_gone("g.ended_at IS NULL AND g.expires_at < :now"), ENDED_KEPT),
