@@ -140,6 +140,17 @@ async def test_one_browser_or_all_others_are_signed_out(rooms: Rooms) -> None:
     assert "You are signed in" not in (await there.get("/")).text + (await elsewhere.get("/")).text
 
 
+async def test_all_others_are_more_than_the_page_shows(rooms: Rooms, ground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewright.signin.sessions.LISTED", 2)
+    browsers = [Browser(rooms) for _ in range(6)]
+    for one in browsers:
+        await one.signed_in()
+    page = await browsers[-1].get("/-/access")
+    assert page.text.count("Firefox on Linux") == 2
+    await post(browsers[-1], page, "/-/access/end-others")
+    assert [("You are signed in" in (await one.get("/")).text) for one in browsers] == [False] * 5 + [True]
+
+
 @pytest.mark.parametrize("done", ["", "x", "removed", "<script>"])
 async def test_a_word_in_the_address_is_one_of_ours_or_none(browser: Browser, done: str) -> None:
     await browser.signed_in()

@@ -205,9 +205,12 @@ async def end_session(tx: Tx, at: Moment, tenant: int, person: int, session: int
 
 
 async def _end_others(tx: Tx, at: Moment, tenant: int, person: int, kept: int) -> int:
-    live = await tx.all(LIST, tenant=tenant, person=person, now=at.now, count=LISTED)
-    ended = [await end_session(tx, at, tenant, person, row.id, "signed_out") for row in live if row.id != kept]
-    return sum(ended)
+    ended = 0
+    # As many as there are: the one that nobody has seen for long may be whose it should not be.
+    while rows := [row for row in await tx.all(LIST, tenant=tenant, person=person, now=at.now, count=LISTED) if row.id != kept]:
+        for row in rows:
+            ended += await end_session(tx, at, tenant, person, row.id, "signed_out")
+    return ended
 
 
 def _idle_until(issuer: Issuer, now: int, until: int, *, lasting: bool) -> int:
