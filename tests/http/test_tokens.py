@@ -12,6 +12,7 @@ import pytest
 
 from gatewright.base.digest import b64
 from gatewright.oauth.handle import open_handle, seal
+from gatewright.store import Query
 from gatewright_guard.jose import parse
 from tests.http.talk import APPS, BANK, BANK_API, BUDDY, EVENTS, a_code, exchange, serve, tokens
 from tests.support.approving import REDIRECTS, sign_in
@@ -454,6 +455,33 @@ async def test_a_refresh_token_is_for_its_own_client_and_issuer_and_dies_of_nobo
     assert (await node.post("/token", {**elsewhere, "client_id": "browser-app"})).error == INVALID_GRANT
     assert node.counts["commits"] == before["commits"]
     assert (await renew(node, got["refresh_token"])).status == 200
+
+
+BACK = Query(None, "UPDATE authorization_row SET generation = 0, rotated_at = NULL, rotated_by = NULL")
+
+
+async def test_apps_go_on_after_a_store_that_went_back(node: Node) -> None:
+    got = await tokens(node)
+    first = (await renew(node, got["refresh_token"])).json["refresh_token"]
+    second = (await renew(node, first)).json["refresh_token"]
+    await node.house.store.verb(BACK)
+    third = await renew(node, second)
+    assert third.status == 200
+    assert (await node.get("/userinfo", bearer(third.json["access_token"]))).status == 200
+    assert (await renew(node, third.json["refresh_token"])).status == 200
+    node.time.pass_(1000)
+    assert (await renew(node, second)).error == INVALID_GRANT, "from then on an old one is a replay again"
+    assert (await node.get("/userinfo", bearer(third.json["access_token"]))).error == (401, "invalid_token")
+
+
+async def test_of_two_who_show_one_link_after_a_restore_one_is_first(node: Node) -> None:
+    got = await tokens(node)
+    held = (await renew(node, got["refresh_token"])).json["refresh_token"]
+    await node.house.store.verb(BACK)
+    answers = await asyncio.gather(*[renew(node, held) for _ in range(5)])
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["refresh_token"] for answer in answers}) == 1, "the others are told again what the first was"
+    assert await node.number("SELECT MAX(generation) FROM authorization_row") == 2
 
 
 # ---------------------------------------------------------------- tokens until revoked

@@ -101,7 +101,9 @@ def test_what_is_no_refresh_token_is_not_parsed(text: str) -> None:
         (4, a_standing(generation=5, rotated_at=NOON - 601), CONFIDENTIAL, Judgement.REUSE),
         (3, a_standing(generation=5, rotated_at=NOON), CONFIDENTIAL, Judgement.REUSE),
         (0, a_standing(generation=5, rotated_at=NOON), PUBLIC, Judgement.REUSE),
-        (6, a_standing(generation=5, rotated_at=NOON), PUBLIC, Judgement.REUSE),
+        # The store was restored, and has forgotten rotations: what we made is no theft.
+        (6, a_standing(generation=5, rotated_at=NOON), PUBLIC, Judgement.ROTATE),
+        (9, a_standing(), PUBLIC, Judgement.ROTATE),
         # Another node's clock is ahead of ours: no age is below nothing.
         (4, a_standing(generation=5, rotated_at=NOON + 5), PUBLIC, Judgement.REPEAT),
     ],

@@ -51,7 +51,7 @@ ROTATE: Final = Query(
     """UPDATE authorization_row AS a
           SET generation = :generation + 1, rotated_at = :now, rotated_by = :attempt, refresh_idle_until = :idle_until {each}
         WHERE a.id = :id AND a.ended_at IS NULL
-          AND (a.generation = :generation OR (a.generation = :generation + 1 AND a.rotated_by = :attempt))
+          AND (a.generation <= :generation OR (a.generation = :generation + 1 AND a.rotated_by = :attempt))
     RETURNING a.id""",
     each={"id": int, "generation": int, "attempt": str, "now": int, "idle_until": int},
 )

@@ -118,8 +118,10 @@ def judge(generation: int, standing: Redeemable, client: Client, now: int, polic
 
     The overlap counts from the rotation and is not renewed by a repeat. It ends as soon as the successor is used, because that
     moves the generation on and makes this one older than the predecessor.
+
+    One of a later generation than the row's was made before the store was restored or failed over with a loss: it is the present one.
     """
-    if generation == standing.generation:
+    if generation >= standing.generation:
         return Judgement.ROTATE
     if generation != standing.generation - 1 or standing.rotated_at is None:
         return Judgement.REUSE
