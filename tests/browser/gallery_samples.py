@@ -216,7 +216,7 @@ GRANTS: Final = (
     GrantLine(
         id="gr_6", client="Ward Rounds", third_party=True, account=DEV, groups=(EVENTS,), since=NOW - 9 * 86400, last_used=NOW - 3 * 86400
     ),
-    GrantLine(id="gr_3", client="Acme Events", third_party=False, account=None, openid=openid_lines(("openid",)), since=NOW),
+    GrantLine(id="gr_3", client="Acme Events", third_party=False, disabled=True, account=None, openid=openid_lines(("openid",)), since=NOW),
 )
 USED: Final = ScopeUsed(use="used", last=NOW - 3 * 86400, since=NOW - 290 * 86400)
 UNUSED_LINES: Final = (

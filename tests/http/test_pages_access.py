@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from gatewright.base import ids
 from gatewright.oauth.errors import InvalidGrant
@@ -76,6 +77,16 @@ async def test_the_own_page_tells_when_an_app_last_used_its_access(browser: Brow
         await ask(ground, bought["access_token"])
         assert "Used in the last 24 hours" in await told()
         await ground.sql("UPDATE consent_grant SET used_at = NULL")
+
+
+async def test_an_app_that_is_switched_off_says_so(browser: Browser, ground: Playground) -> None:
+    await connected(browser, ground)
+    assert "switched off" not in (await browser.get("/-/access")).text
+    (app,) = ground.directory.clients.values()
+    await ground.add(replace(app, disabled=True))
+    page = await browser.get("/-/access")
+    assert "It is switched off by the operator and can do nothing." in page.text
+    assert "Remove access" in page.text
 
 
 async def test_taking_access_back_ends_everything_under_it_at_once(browser: Browser, ground: Playground) -> None:

@@ -111,7 +111,7 @@ async def _use(desk: Desk, use: WeaknessUse) -> dict[str, Any]:
 @click.pass_obj
 @told
 def disable(terminal: Terminal, client_id: str, tenant: str | None, *, as_json: bool) -> None:
-    """Refuse a client: everything that it was given ends now."""
+    """Refuse a client: its tokens end now, for good. What its users agreed to stays, for when it is enabled."""
 
     async def done() -> bool:
         from gatewright.clients.book import disable_client
@@ -121,7 +121,11 @@ def disable(terminal: Terminal, client_id: str, tenant: str | None, *, as_json: 
             return await desk.act(lambda deed: disable_client(deed, row))
 
     changed = run(done())
-    sentence = f"{client_id} is disabled; what it was given has ended" if changed else f"{client_id} was disabled already"
+    sentence = (
+        f"{client_id} is disabled and its tokens have ended; its users' consent stays: gatewright grants end --client {client_id}"
+        if changed
+        else f"{client_id} was disabled already"
+    )
     say(sentence, {"client_id": client_id, "status": "disabled", "changed": changed}, as_json=as_json)
 
 

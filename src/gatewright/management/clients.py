@@ -193,7 +193,7 @@ async def change_client(errand: Errand, where: ClientAt, body: Struct) -> Struct
 
 
 async def disable_client(errand: Errand, where: ClientAt) -> Struct:
-    """Refuse a client: everything that it was given ends now."""
+    """Refuse a client: its tokens end now, for good. What its users agreed to stays, for when it is enabled."""
     await book.disable_client(errand.deed, await client_at(errand, where.client_id))
     return await show_client(errand, where)
 

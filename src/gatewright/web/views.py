@@ -234,6 +234,7 @@ class GrantLine(Struct, frozen=True, kw_only=True):
     id: str
     client: str
     third_party: bool
+    disabled: bool = False
     account: Account | None
     openid: tuple[ScopeLine, ...] = ()
     groups: tuple[ScopeGroup, ...] = ()

@@ -168,6 +168,7 @@ async def _grant(grant: HeldGrant, knowing: Knowing, wanted: tuple[str, ...], te
         id=ids.show(ids.GRANT, grant.id),
         client=grant.client_name,
         third_party=client is None or client.settings.party == "third",
+        disabled=client is None or client.disabled,
         account=account,
         openid=views.openid_lines(openid),
         groups=groups(grant.scopes, catalogue, wanted, used=used),
