@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from gatewright.accounts.book import MEMBERSHIPS_OF
 from gatewright.apis.catalogues import Catalogues
 from gatewright.base.digest import Kind, digest
@@ -145,6 +147,22 @@ async def test_a_new_secret_is_added_beside_the_one_that_is_live(played: Played)
     assert [(change.sign, change.kind) for change in changed.plan.changes] == [("+", "client secret")]
     client = await played.client()
     assert len(client.secrets) == 2
+    assert (await played.apply(text)).plan.changes == ()
+
+
+@pytest.mark.parametrize("kind", ["api", "client"])
+async def test_a_secret_of_the_file_that_ran_out_is_added_anew(played: Played, kind: str) -> None:
+    played.environ["IT"] = "the secret of the file, which is long enough"
+    lines = {"api": 'name = "API"\n', "client": 'client_name = "Web"\n'}
+    text = SMALL.replace(lines[kind], lines[kind] + 'secret = { env = "IT" }\n')
+    await played.apply(text)
+    until = played.clock.now + 60
+    ending = Query(None, "UPDATE credential SET expires_at = :until WHERE kind = :kind")
+    await played.store.verb(ending, until=until, kind=kind)
+    assert (await played.apply(text)).plan.changes == (), "it is still live"
+    played.clock.pass_(60)
+    changed = await played.apply(text)
+    assert [(change.sign, change.kind) for change in changed.plan.changes] == [("+", f"{kind} secret")]
     assert (await played.apply(text)).plan.changes == ()
 
 

@@ -210,11 +210,12 @@ async def test_a_retired_role_is_taken_from_everybody_and_comes_back_to_nobody(p
 async def test_a_secret_is_added_beside_others_and_ends_alone(place: Place) -> None:
     tenant, client = await place.tenant(), await place.client()
     number = await place.act(lambda deed: credentials.add(deed, "client", client.id, "web", NewCredential(method="sha256", digest="d")))
-    assert len(await credentials.live(place.store, tenant, client.id)) == 2
+    now = place.clock.now
+    assert len(await credentials.live(place.store, tenant, client.id, now)) == 2
     assert await place.act(lambda deed: credentials.end(deed, "client", client.id, "web", number))
     assert not await place.act(lambda deed: credentials.end(deed, "client", client.id, "web", number))
     assert not await place.act(lambda deed: credentials.end(deed, "client", client.id + 1, "web", client.secrets[0].id))
-    assert [row.id for row in await credentials.live(place.store, tenant, client.id)] == [client.secrets[0].id]
+    assert [row.id for row in await credentials.live(place.store, tenant, client.id, now)] == [client.secrets[0].id]
 
 
 async def test_acts_of_another_tenant_do_nothing(place: Place) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from gatewright.base import ids
 from gatewright.base.digest import Kind, digest
 from gatewright.oauth.ask import Ask, Reply
-from gatewright.oauth.catalogue import Api
+from gatewright.oauth.catalogue import Api, ApiSecret
 from gatewright.oauth.introspect import introspect
 from gatewright.oauth.ports import World
 from gatewright.oauth.revoke import revoke
@@ -32,7 +32,7 @@ def basic(name: str, secret: str) -> str:
 
 def as_api(ground: Playground, api: Api = b.BANK, secret: str = API_SECRET) -> str:
     """Give an API its secret, and return the header by which it is known."""
-    ground.directory.api_digests[api.id] = (digest(Kind.API_SECRET, b.TENANT, API_SECRET),)
+    ground.directory.api_secrets[api.id] = (ApiSecret(digest(Kind.API_SECRET, b.TENANT, API_SECRET)),)
     return basic(ids.show(ids.API, api.id), secret)
 
 

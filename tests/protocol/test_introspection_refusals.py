@@ -10,7 +10,7 @@ import pytest
 from gatewright.base import ids
 from gatewright.base.digest import Kind, b64, digest, unb64
 from gatewright.oauth import handle
-from gatewright.oauth.catalogue import OPENID, Api, Catalogue, Scope
+from gatewright.oauth.catalogue import OPENID, Api, ApiSecret, Catalogue, Scope
 from gatewright.oauth.errors import InvalidClient, InvalidRequest
 from gatewright.oauth.introspect import introspect
 from tests.protocol.asking import API_SECRET, a_pair, as_api, basic, introspected, members, revoked
@@ -267,7 +267,7 @@ async def test_a_token_of_one_tenant_is_nothing_at_another(ground: Playground) -
     # Not even the API of the one is one of the other: its secret's digest is bound to its tenant.
     with pytest.raises(InvalidClient):
         await introspected(ground, pair["access_token"])
-    ground.directory.api_digests[b.BANK.id] = (digest(Kind.API_SECRET, 1002, API_SECRET),)
+    ground.directory.api_secrets[b.BANK.id] = (ApiSecret(digest(Kind.API_SECRET, 1002, API_SECRET)),)
     assert await introspected(ground, pair["access_token"], basic(ids.show(ids.API, b.BANK.id), API_SECRET)) == INACTIVE
 
 

@@ -23,7 +23,7 @@ from gatewright.market.room import Market
 from gatewright.oauth import pkce, refresh
 from gatewright.oauth.ask import Ask, Params
 from gatewright.oauth.authorization import CodeTerms, NewAuthorization, Redeemable
-from gatewright.oauth.catalogue import Catalogue, text_of
+from gatewright.oauth.catalogue import ApiSecret, Catalogue, text_of
 from gatewright.oauth.client import Client, ClientSecret
 from gatewright.oauth.code import new_code
 from gatewright.oauth.finding import Finding
@@ -79,7 +79,7 @@ class Shelf:
     def __init__(self) -> None:
         self.catalogues: dict[int, Catalogue] = {b.TENANT: b.CATALOGUE}
         self.clients: dict[tuple[int, str], Client] = {}
-        self.api_digests: dict[int, tuple[str, ...]] = {}
+        self.api_secrets: dict[int, tuple[ApiSecret, ...]] = {}
 
     async def catalogue(self, tenant: int) -> Catalogue:
         return self.catalogues[tenant]
@@ -90,8 +90,8 @@ class Shelf:
     async def client_by_row(self, tenant: int, number: int) -> Client | None:
         return next((client for (owner, _), client in self.clients.items() if owner == tenant and client.id == number), None)
 
-    async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
-        return self.api_digests.get(number, ())
+    async def api_credentials(self, tenant: int, number: int) -> tuple[ApiSecret, ...]:
+        return self.api_secrets.get(number, ())
 
 
 class NoNetwork:

@@ -10,7 +10,7 @@ import msgspec
 from gatewright.apis.book import ApiRow, Naming, RoleRow, ScopeRow, apis_of, namings_of, roles_of, scopes_of
 from gatewright.audit.deed import API_KIND, CATALOGUE_KIND
 from gatewright.base.kept import Kept
-from gatewright.oauth.catalogue import Api, Catalogue, Role, Scope, ids_of
+from gatewright.oauth.catalogue import Api, ApiSecret, Catalogue, Role, Scope, ids_of
 from gatewright.tenants import credentials
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ _texts: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Catalogues:
-    """What each tenant defines, and the digests of its APIs' secrets."""
+    """What each tenant defines, and its APIs' secrets."""
 
     def __init__(self, store: Store, clock: Clock, fresh: Callable[[], bool], limit: int = LIMIT) -> None:
         self._store = store
         self._clock = clock
         self._catalogues: Kept[int, Catalogue] = Kept(self._load, limit=limit, fresh=fresh)
-        self._secrets: Kept[tuple[int, int], tuple[str, ...]] = Kept(self._load_secrets, limit=limit, fresh=fresh)
+        self._secrets: Kept[tuple[int, int], tuple[ApiSecret, ...]] = Kept(self._load_secrets, limit=limit, fresh=fresh)
 
     async def get(self, tenant: int) -> Catalogue:
         """Return a tenant's APIs, scopes and roles."""
@@ -40,8 +40,8 @@ class Catalogues:
             return await self._load(tenant)
         return found
 
-    async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
-        """Return the digests of an API's live secrets."""
+    async def api_credentials(self, tenant: int, number: int) -> tuple[ApiSecret, ...]:
+        """Return an API's secrets that nobody ended; one that was live when they were read may have run out since."""
         return await self._secrets.get((tenant, number)) or ()
 
     def changed(self, kind: str, tenant: int, subject: int) -> None:
@@ -61,8 +61,9 @@ class Catalogues:
         apis, scopes, roles = await apis_of(store, tenant), await scopes_of(store, tenant), await roles_of(store, tenant)
         return catalogue_of(apis, scopes, roles, await namings_of(store, tenant), now)
 
-    async def _load_secrets(self, holder: tuple[int, int]) -> tuple[str, ...]:
-        return tuple([row.digest for row in await credentials.live(self._store, *holder) if row.method == "sha256"])
+    async def _load_secrets(self, holder: tuple[int, int]) -> tuple[ApiSecret, ...]:
+        rows = await credentials.live(self._store, *holder, self._clock.moment().now)
+        return tuple([ApiSecret(row.digest, row.expires_at) for row in rows if row.method == "sha256"])
 
 
 def catalogue_of(apis: list[ApiRow], scopes: list[ScopeRow], roles: list[RoleRow], names: list[Naming], now: int) -> Catalogue:

@@ -30,7 +30,7 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
         from gatewright.tenants.credentials import live
 
         async with terminal.desk(tenant) as desk:
-            number = desk.tenant.id
+            number, now = desk.tenant.id, desk.clock.moment().now
             scopes = [scope for scope in await scopes_of(desk.store, number) if scope.retired_at is None]
             return [
                 {
@@ -41,9 +41,9 @@ def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
                     "roles": row.roles,
                     "tokens": row.token_format,
                     "lifetime": duration.show(row.token_lifetime) if row.token_lifetime else "until revoked",
-                    "revoked_within": await within(desk.store, number, row, desk.clock.moment().now),
+                    "revoked_within": await within(desk.store, number, row, now),
                     "usage": row.usage == 1,
-                    "secrets": len(await live(desk.store, number, row.id)),
+                    "secrets": len(await live(desk.store, number, row.id, now)),
                     "scopes": [scope.name for scope in scopes if scope.api == row.id],
                 }
                 for row in await apis_of(desk.store, number)

@@ -63,7 +63,7 @@ class Registry:
         row = await self._store.one(BY_ID, id=number, tenant=tenant)
         if row is None:
             return None
-        return to_client(row, await credentials.live(self._store, tenant, number))
+        return to_client(row, await credentials.not_ended(self._store, tenant, number))
 
 
 def to_client(row: ClientRow, secrets: list[credentials.CredentialRow]) -> Client:

@@ -9,14 +9,13 @@ from msgspec import Struct
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
 from gatewright.base import ids
-from gatewright.base.calendar import stamp
 from gatewright.base.secret import Secret
 from gatewright.clients.book import ClientRow, raise_epoch
 from gatewright.clients.secrets import make_secret, to_keep
 from gatewright.oauth.client import SECRET_METHODS
 from gatewright.store import Query
 from gatewright.tenants import credentials
-from gatewright.tenants.credentials import MOST_LIVE, CredentialRow, NewCredential
+from gatewright.tenants.credentials import CredentialRow, NewCredential
 
 if TYPE_CHECKING:
     from gatewright.keys.sealer import Wrapper
@@ -68,16 +67,7 @@ async def regenerate(
     Raises:
         Refused: with an overlap, two are live already; or what was asked for cannot be.
     """
-    if until is not None and until <= deed.at.now:
-        raise Refused(f"the old secret cannot go on until {stamp(until)}, which is past: name a later date, or let it end now")
-    present = [row for row in await credentials.live(deed.tx, deed.tenant, client.id) if row.is_live(deed.at.now)]
-    if until is not None and len(present) >= MOST_LIVE:
-        raise Refused(f"{credentials.crowded(client.client_id, present)}, or let both end now")
-    for row in present:
-        if until is None:
-            await credentials.end(deed, "client", client.id, client.client_id, row.id, "replaced")
-        else:
-            await credentials.end_at(deed, "client", client.id, client.client_id, row.id, until)
+    await credentials.give_way(deed, "client", client.id, client.client_id, until)
     return await make(deed, client, wrapper, label=label, expires_at=expires_at)
 
 
@@ -126,7 +116,7 @@ async def read(deed: Deed, client: ClientRow, wrapper: Wrapper, *, address: str)
 
 async def live(store: Store | Tx, client: ClientRow, now: int) -> list[CredentialRow]:
     """Return the secrets of a client that are good at this moment, oldest first."""
-    return [row for row in await credentials.live(store, client.tenant, client.id) if row.is_live(now)]
+    return await credentials.live(store, client.tenant, client.id, now)
 
 
 def _owner(client: ClientRow) -> dict[str, object]:
@@ -141,11 +131,7 @@ def _check(deed: Deed, client: ClientRow, wrapper: Wrapper | None, label: str, e
         raise Refused(f"the secrets of {client.client_id} can be read again, so the root key is needed to make one")
     if client.terms.token_endpoint_auth_method not in SECRET_METHODS:
         raise Refused(f"{client.client_id} proves itself without a secret ({client.terms.token_endpoint_auth_method})")
-    sentence = credentials.label_fault(label)
-    if sentence is not None:
-        raise Refused(sentence)
-    if expires_at is not None and expires_at <= deed.at.now:
-        raise Refused(f"a secret that ends at {stamp(expires_at)} would be over before it begins: name a later date")
+    credentials.check_wish(label, expires_at, deed.at.now)
 
 
 def wrap(wrapper: Wrapper, deed: Deed, client: int, number: int, secret: Secret) -> str:

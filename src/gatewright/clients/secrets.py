@@ -33,11 +33,10 @@ def to_keep(secret: Secret, tenant: int, slow: Callable[[str], str]) -> KeptSecr
     return KeptSecret("argon2id", slow(text))
 
 
-def is_live(secret: Secret, tenant: int, rows: list[CredentialRow], now: int, verify: Callable[[str, str], bool]) -> bool:
+def is_one(secret: Secret, tenant: int, live: list[CredentialRow], verify: Callable[[str, str], bool]) -> bool:
     """Tell whether a secret is one of the live ones; `verify` compares with a slow digest."""
     text = secret.reveal()
     fast = digest(Kind.CLIENT_SECRET, tenant, text)
-    live = [row for row in rows if row.expires_at is None or row.expires_at > now]
     if any(row.method == "sha256" and same(row.digest, fast) for row in live):
         return True
     return len(text) < SHORT_SECRET and any(row.method == "argon2id" and verify(row.digest, text) for row in live)

@@ -260,16 +260,17 @@ def _scope(row: ScopeRow, names: Known) -> Struct:
 async def list_secrets(errand: Errand, where: ApiAt) -> list[SecretRecord]:
     """List the live secrets of an API, the oldest first."""
     row = (await known(errand)).api(where.api)
-    return [told_secret(one) for one in await credentials.live(errand.source, errand.tenant, row.id)]
+    return [told_secret(one) for one in await credentials.live(errand.source, errand.tenant, row.id, errand.at.now)]
 
 
 async def create_secret(errand: Errand, where: ApiAt, body: NewSecret) -> MadeApiSecret:
     """Make one more secret for an API and show it, this once; the others stay live unless they are to end."""
     row = (await known(errand)).api(where.api)
+    until, expires = body.until(errand.at.now), body.expires_at(errand.at.now)
+    credentials.check_wish(body.label, expires, errand.at.now)
+    if body.replaces:
+        await credentials.give_way(errand.deed, "api", row.id, row.audience, until)
     made = Kind.API_SECRET + errand.at.text(32)
-    for old in await credentials.live(errand.source, errand.tenant, row.id) if body.end_others else ():
-        await credentials.end(errand.deed, "api", row.id, row.audience, old.id)
-    expires = None if body.expires_in is None else errand.at.now + duration.seconds(body.expires_in)
     kept = digest(Kind.API_SECRET, errand.tenant, made)
     new = NewCredential(method="sha256", digest=kept, label=body.label, expires_at=expires)
     number = await credentials.add(errand.deed, "api", row.id, row.audience, new)
@@ -410,7 +411,7 @@ OPERATIONS: Final = (
         where=ApiAt,
         body=NewSecret,
         gives=MadeApiSecret,
-        acts=(Act.SECRET_ADDED, Act.SECRET_ENDED),
+        acts=(Act.SECRET_ADDED, Act.SECRET_ENDED, Act.SECRET_EXPIRY_SET),
     ),
     Operation(
         name="apis.secrets.end",

@@ -104,10 +104,27 @@ class NewSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     label: Annotated[str, Meta(description="What people know it by.", max_length=100)] = "management"
     end_others: Annotated[bool, Meta(description="End every other secret in the same moment.")] = False
-    overlap: Annotated[
-        duration.Duration | None, Meta(description="Let the present secret of a client go on for so long, and no longer.")
-    ] = None
+    overlap: Annotated[duration.Duration | None, Meta(description="Let the present secret go on for so long, and no longer.")] = None
     expires_in: Annotated[duration.Duration | None, Meta(description="For how long it is good; for ever where it is not said.")] = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it is made in the place of the present ones."""
+        return self.overlap is not None or self.end_others
+
+    def until(self, now: int) -> int | None:
+        """Return the second until which the present secret goes on that is to be replaced; None for no longer than now.
+
+        Raises:
+            Refused: both is asked for.
+        """
+        if self.overlap is not None and self.end_others:
+            raise Refused("overlap lets the present secret go on for a while, end_others ends it now: say one of them")
+        return None if self.overlap is None else now + duration.seconds(self.overlap)
+
+    def expires_at(self, now: int) -> int | None:
+        """Return the second at which it is to end."""
+        return None if self.expires_in is None else now + duration.seconds(self.expires_in)
 
 
 class SecretRecord(Struct, frozen=True, kw_only=True):
@@ -283,7 +300,7 @@ def _lasting(seconds: int | None) -> str | None:
 async def list_secrets(errand: Errand, where: ClientAt) -> list[SecretRecord]:
     """List the live secrets of a client, the oldest first."""
     row = await client_at(errand, where.client_id)
-    return [told_secret(one) for one in await credentials.live(errand.source, errand.tenant, row.id)]
+    return [told_secret(one) for one in await credentials.live(errand.source, errand.tenant, row.id, errand.at.now)]
 
 
 async def create_secret(errand: Errand, where: ClientAt, body: NewSecret) -> MadeSecretRecord:
@@ -292,15 +309,12 @@ async def create_secret(errand: Errand, where: ClientAt, body: NewSecret) -> Mad
     # Whoever knows a client's secret can do what the client can.
     errand.may_give(row.terms.scopes, names.catalogue)
     await _may_act_as(errand, row, names)
-    if body.overlap is not None and body.end_others:
-        raise Refused("overlap lets the present secret go on for a while, end_others ends it now: say one of them")
-    now, wrapper = errand.at.now, errand.tools.wrapper if row.terms.secret_readable else None
-    expires = None if body.expires_in is None else now + duration.seconds(body.expires_in)
-    if body.overlap is None and not body.end_others:
-        made = await renewal.make(errand.deed, row, wrapper, label=body.label, expires_at=expires)
-    else:
-        until = None if body.overlap is None else now + duration.seconds(body.overlap)
+    wrapper = errand.tools.wrapper if row.terms.secret_readable else None
+    until, expires = body.until(errand.at.now), body.expires_at(errand.at.now)
+    if body.replaces:
         made = await renewal.regenerate(errand.deed, row, wrapper, label=body.label, expires_at=expires, until=until)
+    else:
+        made = await renewal.make(errand.deed, row, wrapper, label=body.label, expires_at=expires)
     return MadeSecretRecord(
         id=ids.show(ids.SECRET, made.id),
         label=made.label,

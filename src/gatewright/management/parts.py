@@ -68,7 +68,7 @@ async def carry_out(
     if faults:
         raise Faults(tuple([_placed(fault, inside) for fault in faults]))
     slow = slow or SlowWork(errand.at)
-    steps = [step for step in _steps(reading, current, secrets or {}, slow, errand.at.now) if step.change.kind not in without]
+    steps = [step for step in _steps(reading, current, secrets or {}, slow) if step.change.kind not in without]
     slow.closed = True
     if errand.preview:
         for step in steps:
@@ -94,7 +94,7 @@ def _plain(pieces: Mapping[str, tuple[Part[Any], ...]]) -> dict[str, Any]:
     return {section: parts for section, parts in pieces.items() if section != "tenant"}
 
 
-def _steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> list[Step]:
+def _steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork) -> list[Step]:
     assert reading.tenant is not None  # noqa: S101 - it was just put there
     return [
         *tenant_steps(reading.tenant, current),
@@ -102,7 +102,7 @@ def _steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow
         *role_steps(reading, current),
         *account_steps(reading, current),
         *user_steps(reading, current, secrets, slow),
-        *client_steps(reading, current, secrets, slow, now),
+        *client_steps(reading, current, secrets, slow),
     ]
 
 

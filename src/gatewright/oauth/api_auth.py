@@ -8,7 +8,7 @@ from typing import Final
 from gatewright.base import ids
 from gatewright.base.digest import Kind, digest, same
 from gatewright.oauth.ask import Ask
-from gatewright.oauth.catalogue import Api, Catalogue
+from gatewright.oauth.catalogue import Api, ApiSecret, Catalogue
 from gatewright.oauth.client_auth import secret
 from gatewright.oauth.client_auth.presented import FAILED, Presented
 from gatewright.oauth.errors import InvalidClient
@@ -28,19 +28,20 @@ async def named_api(ask: Ask, world: World) -> tuple[Api, Presented] | None:
     return None if api is None else (api, presented)
 
 
-async def prove_api(api: Api, presented: Presented, world: World, tenant: int) -> None:
-    """Prove that the caller knows one of an API's live secrets.
+async def prove_api(api: Api, presented: Presented, world: World, tenant: int, *, now: int) -> ApiSecret:
+    """Return which of an API's live secrets the caller proved to know.
 
     Raises:
-        InvalidClient: it does not, or the API is disabled.
+        InvalidClient: it knows none, or the API is disabled.
     """
     shown = digest(Kind.API_SECRET, tenant, presented.proof[:_LONGEST])
     # Every digest is compared, so that the time tells nothing of which one it was.
-    right = [same(shown, kept) for kept in await world.directory.api_credentials(tenant, api.id)]
-    if not any(right) or len(presented.proof) > _LONGEST:
-        raise InvalidClient(FAILED, why="wrong secret of an API", challenge=presented.header)
+    right = [kept for kept in await world.directory.api_credentials(tenant, api.id) if same(shown, kept.digest) & kept.is_live(now)]
+    if not right or len(presented.proof) > _LONGEST:
+        raise InvalidClient(FAILED, why="wrong secret of an API, or one that ran out", challenge=presented.header)
     if api.disabled:
         raise InvalidClient("this API is disabled", challenge=presented.header)
+    return right[0]
 
 
 async def authenticate_api(ask: Ask, world: World) -> Api:
@@ -52,7 +53,7 @@ async def authenticate_api(ask: Ask, world: World) -> Api:
     named = await named_api(ask, world)
     if named is None:
         raise InvalidClient(FAILED, why="no API of this name", challenge=ask.authorization is not None)
-    await prove_api(*named, world, ask.issuer.tenant)
+    await prove_api(*named, world, ask.issuer.tenant, now=ask.at.now)
     return named[0]
 
 

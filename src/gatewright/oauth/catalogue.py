@@ -84,6 +84,17 @@ class Api(Struct, frozen=True, kw_only=True):
     """Whether it is told the names of the roles that the user of a token has in its account (RFC 9068 §2.2.3.1)."""
 
 
+class ApiSecret(Struct, frozen=True):
+    """The digest of a secret with which an API proves itself, and the second at which it ends."""
+
+    digest: str
+    expires_at: int | None = None
+
+    def is_live(self, now: int) -> bool:
+        """Tell whether it is good at this moment."""
+        return self.expires_at is None or self.expires_at > now
+
+
 class Role(Struct, frozen=True):
     """A named set of scopes, held by a user in an account."""
 

@@ -78,7 +78,7 @@ async def introspect(ask: Ask, world: World) -> Reply:
 async def _caller(ask: Ask, world: World) -> Api | Client:
     named = await named_api(ask, world)
     if named is not None:
-        await prove_api(*named, world, ask.issuer.tenant)
+        await prove_api(*named, world, ask.issuer.tenant, now=ask.at.now)
         return named[0]
     client = await authenticate(ask, world)
     if client.public:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
     from gatewright.oauth.authorization import EndedBecause, NewAuthorization, Redeemable, Standing
-    from gatewright.oauth.catalogue import Api, Catalogue
+    from gatewright.oauth.catalogue import Api, ApiSecret, Catalogue
     from gatewright.oauth.client import Client
     from gatewright.oauth.device import Begun, DeviceRequest, NewDeviceRequest, Polled
     from gatewright.oauth.finding import Finding
@@ -143,8 +143,8 @@ class Directory(Protocol):
     async def client_by_row(self, tenant: int, number: int) -> Client | None:
         """Return a client by its row."""
 
-    async def api_credentials(self, tenant: int, number: int) -> tuple[str, ...]:
-        """Return the digests of an API's live secrets."""
+    async def api_credentials(self, tenant: int, number: int) -> tuple[ApiSecret, ...]:
+        """Return an API's secrets that nobody ended; some of them may have run out."""
 
 
 class Signer(Protocol):

@@ -91,8 +91,8 @@ class _Job:
             *role_steps(reading, current),
             *account_steps(reading, current),
             *user_steps(reading, current, self.secrets, self.slow),
-            *client_steps(reading, current, self.secrets, self.slow, self.at.now),
-            *app_steps(reading, current, self.manifests, self.secrets, self.slow, self.at.now),
+            *client_steps(reading, current, self.secrets, self.slow),
+            *app_steps(reading, current, self.manifests, self.secrets, self.slow),
         ]
         return found + (list(prune_steps(reading, current)) if reading.prune else [])
 

@@ -89,7 +89,7 @@ def _published_otherwise(manifest: Manifest, slug: str, current: Current) -> boo
 
 
 def app_steps(
-    reading: Reading, current: Current, manifests: Mapping[str, Manifest], secrets: dict[Keys, Secret], slow: SlowWork, now: int
+    reading: Reading, current: Current, manifests: Mapping[str, Manifest], secrets: dict[Keys, Secret], slow: SlowWork
 ) -> Iterator[Step]:
     """Yield the steps for apps; a manifest that differs from the one that is published is published as the next version."""
     for part in reading.apps:
@@ -102,7 +102,7 @@ def app_steps(
             yield Step(change, partial(_make, part.value, manifest), remember=("app", slug))
         else:
             yield from _changed(part, manifest, app, row, current)
-        yield from secret_steps(slug, row, secrets.get((*part.keys, "secret")), current, slow, now)
+        yield from secret_steps(slug, row, secrets.get((*part.keys, "secret")), current, slow)
 
 
 def _changed(part: Part[AppPart], manifest: Manifest, app: AppRow, row: ClientRow, current: Current) -> Iterator[Step]:

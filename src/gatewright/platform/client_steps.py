@@ -16,7 +16,7 @@ from gatewright.base.toml import Path as Keys
 from gatewright.clients import book as clients
 from gatewright.clients.book import ClientRow
 from gatewright.clients.renewal import wrap
-from gatewright.clients.secrets import is_live, make_secret, to_keep
+from gatewright.clients.secrets import is_one, make_secret, to_keep
 from gatewright.oauth.client import SECRET_METHODS, ClientSettings
 from gatewright.platform.current import Current
 from gatewright.platform.present import named_settings
@@ -29,7 +29,7 @@ from gatewright.tenants.credentials import MOST_LIVE, NewCredential, crowded
 _OF_APPS = ("exchange", "popup_origin", "manifest", "asks", "withdrawn")
 
 
-def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork, now: int) -> Iterator[Step]:
+def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret], slow: SlowWork) -> Iterator[Step]:
     """Yield the steps for clients; a secret that is not live yet is added beside those that are."""
     rules = tenant_policy(reading.tenant, current.tenant)
     for part in reading.clients:
@@ -44,7 +44,7 @@ def client_steps(reading: Reading, current: Current, secrets: dict[Keys, Secret]
             yield from _changed(row, present, terms, current)
         secret = secrets.get((*part.keys, "secret"))
         if terms.settings.token_endpoint_auth_method in SECRET_METHODS:
-            yield from secret_steps(client_id, row, secret, current, slow, now)
+            yield from secret_steps(client_id, row, secret, current, slow)
 
 
 _USUAL = NamedSettings(ClientSettings(client_name="", grant_types=()), (), (), None, None)
@@ -60,21 +60,18 @@ def _changed(row: ClientRow, present: NamedSettings, terms: NamedSettings, curre
         yield Step(Change("~", "client", row.client_id, found), partial(_change_client, row, present, terms))
 
 
-def secret_steps(
-    client_id: str, row: ClientRow | None, secret: Secret | None, current: Current, slow: SlowWork, now: int
-) -> Iterator[Step]:
+def secret_steps(client_id: str, row: ClientRow | None, secret: Secret | None, current: Current, slow: SlowWork) -> Iterator[Step]:
     """Yield the step for a client's or app's secret: the one that the file names, or one that is made where there is none."""
     kept = current.secrets.get(row.id, []) if row is not None else []
     if secret is None:
-        if not any(one.expires_at is None or one.expires_at > now for one in kept):
+        if not kept:
             yield Step(Change("+", "client secret", client_id, (Detail("made", None, "printed once"),)), partial(_make_secret, client_id))
         return
     number = current.tenant.id if current.tenant is not None else 0
-    if row is not None and is_live(secret, number, kept, now, slow.fits):
+    if row is not None and is_one(secret, number, kept, slow.fits):
         return
-    present = [one for one in kept if one.is_live(now)]
-    if len(present) >= MOST_LIVE:
-        raise Refused(crowded(client_id, present))
+    if len(kept) >= MOST_LIVE:
+        raise Refused(crowded(client_id, kept))
     to_keep(secret, number, partial(slow.digest, client_id))  # a slow digest is made here, before the transaction
     yield Step(Change("+", "client secret", client_id), partial(_add_secret, client_id, secret))
 

@@ -105,12 +105,12 @@ async def load(source: Store | Tx, reading: Reading, now: int, *, earlier_applie
     in_new_words(reading, found)
     await _accounts(source, reading, found, number)
     await _users(source, reading, found, number)
-    await _clients(source, reading, found, number)
-    await _apps(source, reading, found, number)
+    await _clients(source, reading, found, number, now)
+    await _apps(source, reading, found, number, now)
     for api in reading.apis:
         row = found.apis.get(api.value.audience)
         if row is not None and api.value.secret is not None:
-            found.secrets[row.id] = await credentials.live(source, number, row.id)
+            found.secrets[row.id] = await credentials.live(source, number, row.id, now)
     return found
 
 
@@ -160,13 +160,13 @@ async def _users(source: Store | Tx, reading: Reading, found: Current, tenant: i
             found.memberships[row.id] = {membership.account: membership for membership in rows}
 
 
-async def _clients(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
+async def _clients(source: Store | Tx, reading: Reading, found: Current, tenant: int, now: int) -> None:
     names = [part.value.client_id for part in reading.clients] + earlier(found, "client")
     for client_id in dict.fromkeys(names):
         row = await client_named(source, tenant, client_id)
         if row is not None:
             found.clients[client_id] = row
-            found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+            found.secrets[row.id] = await credentials.live(source, tenant, row.id, now)
             await _referred(source, row, found, tenant)
 
 
@@ -183,14 +183,14 @@ async def _referred(source: Store | Tx, row: ClientRow, found: Current, tenant: 
             found.accounts[account.slug] = account
 
 
-async def _apps(source: Store | Tx, reading: Reading, found: Current, tenant: int) -> None:
+async def _apps(source: Store | Tx, reading: Reading, found: Current, tenant: int, now: int) -> None:
     slugs = [part.value.slug for part in reading.apps] + earlier(found, "app") + [part.value.client_id for part in reading.clients]
     for slug in dict.fromkeys(slugs):
         row = found.clients.get(slug) or await client_named(source, tenant, slug)
         app = None if row is None else await source.one(BY_ID_OF_APP, id=row.id, tenant=tenant)
         if row is not None:
             found.clients[slug] = row
-            found.secrets[row.id] = await credentials.live(source, tenant, row.id)
+            found.secrets[row.id] = await credentials.live(source, tenant, row.id, now)
             await _referred(source, row, found, tenant)
         if app is not None:
             found.apps[slug] = app

@@ -42,16 +42,16 @@ class CredentialRow(Struct, frozen=True):
     used_from: str | None
     wrapped: str | None
 
-    def is_live(self, now: int) -> bool:
-        """Tell whether it is good at this moment."""
-        return self.expires_at is None or self.expires_at > now
 
-
+_READ: Final = (
+    "SELECT id, holder, kind, method, digest, label, created_at, expires_at, made_by, used_at, used_from, wrapped FROM credential"
+)
 LIVE: Final = Query(
     CredentialRow,
-    """SELECT id, holder, kind, method, digest, label, created_at, expires_at, made_by, used_at, used_from, wrapped FROM credential
-        WHERE holder = :holder AND tenant = :tenant AND ended_at IS NULL ORDER BY id""",
+    f"""{_READ}
+        WHERE holder = :holder AND tenant = :tenant AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > :now) ORDER BY id""",
 )
+NOT_ENDED: Final = Query(CredentialRow, f"{_READ} WHERE holder = :holder AND tenant = :tenant AND ended_at IS NULL ORDER BY id")
 OF_TENANT: Final = Query(
     CredentialRow,
     """SELECT c.id, c.holder, c.kind, c.method, c.digest, c.label, c.created_at, c.expires_at, c.made_by, c.used_at, c.used_from, c.wrapped
@@ -92,9 +92,14 @@ class NewCredential(Struct, frozen=True, kw_only=True):
     wrapped: str | None = None
 
 
-async def live(store: Store | Tx, tenant: int, holder: int) -> list[CredentialRow]:
-    """Return the live secrets of a client or an API, oldest first; expired ones are among them."""
-    return await store.all(LIVE, tenant=tenant, holder=holder)
+async def live(store: Store | Tx, tenant: int, holder: int, now: int) -> list[CredentialRow]:
+    """Return the secrets of a client or an API that are good at this moment, oldest first."""
+    return await store.all(LIVE, tenant=tenant, holder=holder, now=now)
+
+
+async def not_ended(store: Store | Tx, tenant: int, holder: int) -> list[CredentialRow]:
+    """Return the secrets that nobody ended, oldest first: those that ran out are among them, so whoever asks looks at the time."""
+    return await store.all(NOT_ENDED, tenant=tenant, holder=holder)
 
 
 async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCredential) -> int:
@@ -103,7 +108,7 @@ async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCred
     Raises:
         Refused: two are live already.
     """
-    present = [row for row in await live(deed.tx, deed.tenant, holder) if row.is_live(deed.at.now)]
+    present = await live(deed.tx, deed.tenant, holder, deed.at.now)
     if len(present) >= MOST_LIVE:
         raise Refused(crowded(name, present))
     number = deed.at.id() if new.number is None else new.number
@@ -134,6 +139,24 @@ async def add(deed: Deed, kind: HolderKind, holder: int, name: str, new: NewCred
     await _tell(deed, kind, holder, EventType.SECRET_ADDED, number)
     await _announce(deed, kind, holder)
     return number
+
+
+async def give_way(deed: Deed, kind: HolderKind, holder: int, name: str, until: int | None) -> None:
+    """Have the live secrets of a client or an API end, now or at `until`, since another one is made in their place.
+
+    Raises:
+        Refused: the date is past, or with an overlap two are live already.
+    """
+    if until is not None and until <= deed.at.now:
+        raise Refused(f"the old secret cannot go on until {stamp(until)}, which is past: name a later date, or let it end now")
+    present = await live(deed.tx, deed.tenant, holder, deed.at.now)
+    if until is not None and len(present) >= MOST_LIVE:
+        raise Refused(f"{crowded(name, present)}, or let both end now")
+    for row in present:
+        if until is None:
+            await end(deed, kind, holder, name, row.id, "replaced")
+        else:
+            await end_at(deed, kind, holder, name, row.id, until)
 
 
 async def end(deed: Deed, kind: HolderKind, holder: int, name: str, number: int, because: Because = "ended") -> bool:
@@ -171,6 +194,19 @@ def told(row: CredentialRow) -> str:
     label = f'"{row.label}", ' if row.label else ""
     used = "never used" if row.used_at is None else f"last used {stamp(row.used_at)}"
     return f"{ids.show(ids.SECRET, row.id)} ({label}made {stamp(row.created_at)}, {used})"
+
+
+def check_wish(label: str, expires_at: int | None, now: int) -> None:
+    """See that a secret can be called so and end then.
+
+    Raises:
+        Refused: it cannot.
+    """
+    sentence = label_fault(label)
+    if sentence is not None:
+        raise Refused(sentence)
+    if expires_at is not None and expires_at <= now:
+        raise Refused(f"a secret that ends at {stamp(expires_at)} would be over before it begins: name a later date")
 
 
 def label_fault(label: str) -> str | None:

@@ -141,12 +141,12 @@ class FeedDoor:
                 await gone
 
     async def _proved(self, listener: _Listener) -> Api:
-        """Return the API as it is now; asked again and again, since a secret may be ended while somebody listens with it."""
+        """Return the API as it is now; asked again and again, since a secret may end while somebody listens with it."""
         catalogue = await self._world.directory.catalogue(listener.issuer.tenant)
         api = catalogue.apis.get(listener.number)
         if api is None:
             raise InvalidClient(FAILED, why="no such API any more", challenge=True)
-        await prove_api(api, listener.presented, self._world, listener.issuer.tenant)
+        await prove_api(api, listener.presented, self._world, listener.issuer.tenant, now=self._clock.moment().now)
         return api
 
     async def _told(self, found: Iterable[Ended], api: Api) -> list[bytes]:

@@ -19,10 +19,11 @@ from msgspec import Struct
 from gatewright.app import House
 from gatewright.base.log import Event, incident
 from gatewright.base.moment import Moment
-from gatewright.oauth.api_auth import authenticate_api
+from gatewright.oauth.api_auth import named_api, prove_api
 from gatewright.oauth.api_host import issuer_of
 from gatewright.oauth.ask import Ask, Params
-from gatewright.oauth.catalogue import Api, Catalogue
+from gatewright.oauth.catalogue import Api, ApiSecret, Catalogue
+from gatewright.oauth.client_auth.presented import FAILED
 from gatewright.oauth.errors import InvalidClient, OAuthError
 from gatewright.oauth.issuer import ApiHost, Issuer
 from gatewright.oauth.verify import Open, Original, verify
@@ -104,16 +105,21 @@ class VerifyDoor:
     async def _api(self, shown: bytes, catalogue: Catalogue, issuer: Issuer, at: Moment) -> Api:
         if shown == REPEATED or not shown:
             raise InvalidClient("no credentials of an API", why="no credentials of an API, or two")
-        directory, tenant = self._world.directory, issuer.tenant
+        tenant = issuer.tenant
         known = self._proofs.of(tenant, shown, at)
         if known is not None:
-            api = catalogue.apis.get(known.api)
-            # The same live secrets as when it was proved, so it still is; a disabled API is told so below.
-            if api is not None and not api.disabled and await directory.api_credentials(tenant, api.id) == known.live:
+            api, secret = catalogue.apis.get(known.api), known.secret
+            # The secret that was proved is one of those that there are, so it still is; a disabled API is told so below.
+            usable = api is not None and not api.disabled and secret.is_live(at.now)
+            if api is not None and usable and secret in await self._world.directory.api_credentials(tenant, api.id):
                 return api
-        api = await authenticate_api(Ask(Params({}), issuer, at, authorization=shown.decode("latin-1")), self._world)
-        self._proofs.add(tenant, shown, _Proof(api.id, await directory.api_credentials(tenant, api.id)), at)
-        return api
+        named = await named_api(Ask(Params({}), issuer, at, authorization=shown.decode("latin-1")), self._world)
+        if named is None:
+            raise InvalidClient(FAILED, why="no API of this name")
+        # What is remembered is what was compared with: had it been read anew, it might have ended since, and nobody would find out.
+        secret = await prove_api(*named, self._world, tenant, now=at.now)
+        self._proofs.add(tenant, shown, _Proof(named[0].id, secret), at)
+        return named[0]
 
     def _original(self, scope: Scope, head: dict[bytes, bytes], names: tuple[bytes, ...]) -> Original:
         authorization = head.get(b"authorization")
@@ -142,10 +148,10 @@ class VerifyDoor:
 
 
 class _Proof(Struct, frozen=True):
-    """Credentials that were right: whose, and the digests of the secrets that were live then."""
+    """Credentials that were right: whose, and which of its secrets they hold. They are right while that one is there and live."""
 
     api: int
-    live: tuple[str, ...]
+    secret: ApiSecret
 
 
 class _Proofs:
