@@ -172,6 +172,7 @@ SECRETS: Final = c.Secrets(
     name="Acme Events",
     known_as="ap_05b18fb5x2xsz",
     secrets=EVENTS.secrets,
+    overlaps=("7d", "1d"),
     back="/-/console/apis/ap_05b18fb5x2xsz",
 )
 
@@ -346,7 +347,7 @@ CONSOLE: Final[dict[str, Page]] = {
         access_path="",
     ),
     "console-secrets": SECRETS,
-    "console-secrets-of_client": replace(SECRETS, frame=below("Clients"), secrets=CLIENT.secrets, overlaps=("7d", "1d")),
+    "console-secrets-of_client": replace(SECRETS, frame=below("Clients"), secrets=CLIENT.secrets),
     "console-secrets-made": replace(SECRETS, made="gwp_" + "Ab0_" * 11),
     "console-secrets-none": replace(SECRETS, secrets=(), refusal="Two secrets are live already; end one first."),
     "console-secrets-hostile": replace(

@@ -638,8 +638,11 @@ async def test_a_form_that_ends_other_secrets_ends_those_alone_that_were_shown(s
     assert await staffed.number(live, tenant=await staffed.tenant()) == 2
 
 
-async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node) -> None:
-    window, path = await at_console(staffed), f"{START}/clients/image-copier/secrets"
+@pytest.mark.parametrize("kind", ["api", "client"])
+async def test_what_becomes_of_the_present_secret_is_chosen(staffed: Node, kind: str) -> None:
+    bank = await api_id(staffed, "https://bank.acme.test")
+    path = f"{START}/apis/{bank}/secrets" if kind == "api" else f"{START}/clients/image-copier/secrets"
+    window = await at_console(staffed)
     await post(window, path, {**filled(await window.open(path), "continue"), "old": "7d"})
     assert "Ends on 22 January 2027" in text_of(await window.open(path))
     assert "expires_at 2027-01-22T08:00:00Z" in text_of(await window.open(f"{START}/log?act=secret.expiry_set"))

@@ -299,8 +299,8 @@ class Secrets(Page, frozen=True, kw_only=True):
     known_as: str
     secrets: tuple[KeptSecret, ...]
     back: str
+    overlaps: tuple[str, ...]
     made: str = ""
-    overlaps: tuple[str, ...] = ()
     problem: SecretsProblem | None = None
     refusal: str = ""
 

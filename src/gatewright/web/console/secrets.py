@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gatewright.web.pages.page import PageReply
 
 NOW: Final = "now"
+OVERLAPS: Final = ("7d", "1d")
 NOTHING: Final[Mapping[str, str]] = {}
 _TAIL: Final = "/secrets"
 
@@ -42,7 +43,6 @@ class Holder:
     place: str
     named: str
     made: str
-    overlaps: tuple[str, ...] = ()
 
     def does(self, verb: str) -> str:
         """Return the name of an operation on its secrets."""
@@ -55,7 +55,7 @@ class Holder:
 
 
 API: Final = Holder(APIS, "apis", "api", "name", "api_secret")
-CLIENT: Final = Holder(CLIENTS, "clients", "client_id", "client_name", "client_secret", overlaps=("7d", "1d"))
+CLIENT: Final = Holder(CLIENTS, "clients", "client_id", "client_name", "client_secret")
 
 
 async def show(holder: Holder, desk: Desk) -> PageReply:
@@ -68,7 +68,7 @@ async def act(holder: Holder, desk: Desk) -> PageReply:
     page, where = desk.page, {holder.place: desk.name}
     if not desk.came_back():
         return await _page(holder, desk, problem=SecretsProblem.STALE)
-    ends, wish = page.field("choice") == Choice.END, _wish(holder, desk)
+    ends, wish = page.field("choice") == Choice.END, _wish(desk)
     # What ends something is done to what was looked at. One more beside it harms nothing, whatever is live by now.
     if (ends or wish.keys() != {"label"}) and page.field("step").partition(".")[0] != _seen(await _live(holder, desk)):
         return await _page(holder, desk, problem=SecretsProblem.CHANGED)
@@ -88,12 +88,12 @@ async def act(holder: Holder, desk: Desk) -> PageReply:
     return await _page(holder, desk, made=cast("dict[str, str]", msgspec.to_builtins(made)))
 
 
-def _wish(holder: Holder, desk: Desk) -> dict[str, Any]:
+def _wish(desk: Desk) -> dict[str, Any]:
     """Return what the form says as the operation's document."""
     old, said = desk.page.field("old"), {"label": desk.page.field("label").strip() or "console"}
     if old == NOW:
         return {**said, "end_others": True}
-    return {**said, "overlap": old} if old in holder.overlaps else said
+    return {**said, "overlap": old} if old in OVERLAPS else said
 
 
 async def _live(holder: Holder, desk: Desk) -> list[SecretRecord]:
@@ -124,7 +124,7 @@ async def _page(
         known_as=desk.name,
         secrets=tuple([kept(one, names) for one in secrets if one.id != made.get("id")]),
         made=made.get(holder.made, ""),
-        overlaps=holder.overlaps,
+        overlaps=OVERLAPS,
         problem=problem,
         refusal=refusal,
         back=here,
