@@ -91,7 +91,7 @@ async def list_domains(errand: Errand, where: Nowhere) -> list[DomainRecord]:
 
 
 async def add_domain(errand: Errand, where: Nowhere, body: NewDomain) -> DomainRecord:
-    """Claim a domain: it answers as an issuer of the tenant once the TXT record in the answer is found."""
+    """Add a domain: it answers as an issuer, at once by the operator's word, else once the TXT record in the answer is found."""
     try:
         origin = parse_origin(body.origin)
     except BadOrigin as fault:
