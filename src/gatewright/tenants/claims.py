@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gatewright.audit.book import Act
 from gatewright.audit.deed import Deed, Refused
-from gatewright.store import Query
+from gatewright.store import NotUnique, Query
 from gatewright.tenants import book
 from gatewright.tenants.ownership import Seen, Standing, State, above, after, claim_fault, proof, record_name, seen_in
 from gatewright.tenants.rules import parse_origin
@@ -48,7 +48,7 @@ class ClaimRow(Struct, frozen=True):
     @property
     def standing(self) -> Standing:
         """Where it stands."""
-        return Standing(self.state, self.made_at, self.seen_at, self.failing_since)
+        return Standing(self.state, self.made_at, self.seen_at, self.failing_since, self.checked_at)
 
 
 OF_TENANT: Final = Query(
@@ -200,7 +200,11 @@ async def check(store: Store, at: Moment, txt: Txt, sealer: Sealer, row: ClaimRo
     async def unit(tx: Tx) -> State | None:
         return await settle(Deed(tx, at, row.tenant, actor), row, seen, told)
 
-    return await store.run(unit), told
+    try:
+        return await store.run(unit), told
+    except NotUnique:
+        # Another tenant proved the same name in the same moment, and was first: the claim waits, which the same rule finds now.
+        return await store.run(unit), told
 
 
 def shown(row: ClaimRow, sealer: Sealer) -> dict[str, object]:
