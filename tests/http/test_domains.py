@@ -233,8 +233,9 @@ async def test_a_claimed_domain_answers_when_the_job_has_found_its_record_and_no
     names.silent = True
     assert (await node.get("/", host=host)).status == 200
     names.silent = False
-    node.time.pass_(GRACE)
-    await check_domains(node.house)
+    for _ in range(GRACE // DAY):
+        node.time.pass_(DAY)
+        await check_domains(node.house)
     await node.hear()
     assert (await node.get("/", host=host)).status == 421
 

@@ -24,9 +24,9 @@ NOW = 1_800_000_000
 PRESENT, ABSENT, UNKNOWN = Seen.PRESENT, Seen.ABSENT, Seen.UNKNOWN
 
 
-def claim(state: str = "verified", made: int = DAY, seen: int = HOUR, failing: int = 0) -> Standing:
-    """A claim made, last seen and missing since so many seconds ago; 0 is never."""
-    return Standing(state, NOW - made, NOW - seen if seen else 0, NOW - failing if failing else 0)  # type: ignore[arg-type]  # a state
+def claim(state: str = "verified", made: int = DAY, seen: int = HOUR, failing: int = 0, looked: int = HOUR) -> Standing:
+    """A claim made, last seen, missing since and last looked for so many seconds ago; 0 is never."""
+    return Standing(state, NOW - made, NOW - seen if seen else 0, NOW - failing if failing else 0, NOW - looked)  # type: ignore[arg-type]  # a state
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,19 @@ def test_no_single_look_switches_a_domain_off_that_was_seen_a_day_ago(state: str
     assert after(claim(state, seen=DAY), seen, NOW).state != "lost"
 
 
+@pytest.mark.parametrize("seen", [ABSENT, UNKNOWN])
+@pytest.mark.parametrize("away", [2 * DAY + 1, 31 * DAY, 400 * DAY])
+def test_the_time_in_which_nobody_looked_is_no_silence(seen: Seen, away: int) -> None:
+    first = after(claim(seen=away, looked=away), seen, NOW)
+    assert first.state != "lost"
+    again = after(Standing(first.state, NOW - DAY, first.seen_at, first.failing_since, NOW), seen, NOW + HOUR)
+    assert again.state != "lost"
+    missed = after(claim("failing", seen=away + HOUR, failing=away + 1, looked=away), ABSENT, NOW)
+    assert missed.state == "failing", "missed once before the server stopped, and once after"
+    assert after(claim("failing", seen=SILENCE - HOUR + away, looked=away), UNKNOWN, NOW).state == "failing"
+    assert after(claim("failing", seen=SILENCE + away, looked=away), UNKNOWN, NOW).state == "lost"
+
+
 def test_a_record_that_is_back_forgets_that_it_was_missing() -> None:
     assert after(claim("failing", failing=GRACE - 1), PRESENT, NOW) == Next("verified", NOW, 0, NOW + DAY)
 
@@ -67,7 +80,7 @@ def test_a_record_that_is_back_forgets_that_it_was_missing() -> None:
 def test_a_missing_record_is_looked_for_each_hour_and_counts_from_when_it_was_first_missed() -> None:
     first = after(claim(), ABSENT, NOW)
     assert (first.failing_since, first.check_at) == (NOW, NOW + HOUR)
-    again = after(Standing("failing", 0, NOW - HOUR, NOW), ABSENT, NOW + HOUR)
+    again = after(Standing("failing", 0, NOW - HOUR, NOW, NOW), ABSENT, NOW + HOUR)
     assert again.failing_since == NOW
 
 

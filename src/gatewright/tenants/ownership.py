@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from publicsuffixlist import PublicSuffixList
 
 from gatewright.base import ids
@@ -26,6 +27,7 @@ DAY: Final = 86_400
 GRACE: Final = 7 * DAY  # how long a record may be missing before the domain is switched off
 SILENCE: Final = 30 * DAY  # how long name servers may not answer at all before it is
 QUIET: Final = 2 * DAY  # after which that is told
+AWAY: Final = 2 * DAY  # since the last look, after which it was we who were silent
 KEPT: Final = 30 * DAY  # how long a claim that nobody proves, or a domain that was lost, is looked for
 
 LABEL: Final = "_gatewright-challenge"
@@ -42,12 +44,15 @@ class Seen(Enum):
 
 
 class Standing(Struct, frozen=True):
-    """Where a claim stands. `seen_at` is when the record was last seen, `failing_since` since when it is missing; 0 is never."""
+    """Where a claim stands. `seen_at` is when the record was last seen, `failing_since` since when it is missing, `checked_at` when it was
+    last looked for; 0 is never.
+    """
 
     state: State
     made_at: int
     seen_at: int = 0
     failing_since: int = 0
+    checked_at: int = 0
 
 
 class Next(Struct, frozen=True):
@@ -63,10 +68,16 @@ class Next(Struct, frozen=True):
 def after(claim: Standing, seen: Seen, now: int) -> Next:
     """Return what follows from a look.
 
-    One look never switches a live domain off: a record must be missing for a week, or name servers silent for a month.
+    One look never switches a live domain off: a record must be missing for a week, or name servers silent for a month. What passes while
+    nobody looks (the server was off, the store is an old one that was restored) is no part of either: both times move on by it.
     """
     if seen is Seen.PRESENT:
         return Next("verified", now, 0, now + DAY)
+    away = now - claim.checked_at
+    if claim.checked_at and away > AWAY:
+        claim = replace(
+            claim, seen_at=claim.seen_at and claim.seen_at + away, failing_since=claim.failing_since and claim.failing_since + away
+        )
     if claim.state == "pending":
         age = now - claim.made_at
         return Next("pending", 0, 0, now + min(6 * HOUR, max(60, age // 4)), over=age >= KEPT)
