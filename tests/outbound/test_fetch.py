@@ -201,6 +201,10 @@ async def test_only_so_many_fetches_run_at_once(app: Site) -> None:
         "https://äpp.test/",
         "https://app%2etest/",
         "https://.app.test/",
+        "https://app..test/",
+        "https://" + "a" * 64 + ".test/",
+        "https://app." + "a" * 64 + "/",
+        "https://" + "a." * 126 + "test/",
         "https://app.test,evil.test/",
         "https://[fe80::1%25eth0]/",
     ],
@@ -208,6 +212,22 @@ async def test_only_so_many_fetches_run_at_once(app: Site) -> None:
 def test_what_is_no_plain_https_url_is_never_called(url: str) -> None:
     with pytest.raises(FetchFailed):
         target_of(url)
+
+
+@pytest.mark.parametrize("host", ["a" * 63 + ".test", "a." * 124 + "atest", "_jwks.app.test", "app", "x--y.test"])
+def test_a_host_may_be_as_long_as_names_are(host: str) -> None:
+    assert target_of(f"https://{host}/jwks").host == host
+
+
+async def test_a_name_that_cannot_even_be_asked_for_is_an_answer_that_did_not_come() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        raise UnicodeError("label empty or too long")
+
+    fetch = WebFetch(resolve=resolve)
+    with pytest.raises(FetchFailed):
+        await fetch.json("https://app.test/jwks")
+    with pytest.raises(FetchFailed):
+        await fetch.post("https://app.test/events", b"{}", {})
 
 
 def test_a_url_is_taken_apart_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from gatewright.base.digest import b64
+from gatewright.keys.fetch import WebFetch
+from gatewright.keys.remote import RemoteFetch
 from gatewright.oauth.client import Client
 from gatewright.oauth.client_auth import authenticate
 from gatewright.oauth.client_auth.private_key_jwt import TYPE
@@ -293,6 +296,13 @@ async def test_the_keys_may_be_at_an_address_of_the_client(ground: Playground) -
     assert "cannot be fetched" in (await refused(ground, signed(claims()))).description
     ground.fetch.documents[uri] = jwks()
     await proves(ground, signed(claims()))
+
+
+@pytest.mark.parametrize("host", ["keys..example", "a" * 64 + ".example"])
+async def test_an_address_whose_host_is_none_is_the_clients_fault_and_not_ours(ground: Playground, host: str) -> None:
+    await a_signing_client(ground, jwks=None, jwks_uri=f"https://{host}/jwks")
+    ground.world = replace(ground.world, fetch=RemoteFetch(WebFetch()))
+    assert "cannot be fetched" in (await refused(ground, signed(claims()))).description
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", '{"keys":7}', "keys"])

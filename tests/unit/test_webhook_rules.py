@@ -167,6 +167,11 @@ def test_an_address_for_events_is_https_or_on_this_machine(url: str) -> None:
         ("https://app.example\\@evil.example", "characters"),
         ("https://app.example:99999/", "no URL"),
         ("https://äpp.example/", "characters"),
+        ("https://hooks..example/", "no host name"),
+        ("https://" + "a" * 64 + ".example/", "no host name"),
+        ("https://" + "a." * 126 + "example/", "no host name"),
+        ("https://app.example./", "no host name"),
+        ("https://app%2eexample/", "no host name"),
         ("https://app.example/" + "x" * 2000, "2000"),
     ],
 )

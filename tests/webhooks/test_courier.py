@@ -234,6 +234,15 @@ async def test_nobody_replays_an_event_of_another_client(ground: Playground, cli
     assert await post.deliver() == 0
 
 
+@pytest.mark.parametrize("host", ["hooks..example", "a" * 64 + ".example"])
+async def test_an_address_whose_host_is_none_is_tried_like_one_that_may_not_be_called(ground: Playground, post: Post, host: str) -> None:
+    client = await listening(ground, f"https://{host}/x")
+    await tell(ground, client)
+    assert await post.deliver() == 1
+    assert (await the_event(ground)).tries == 1
+    assert [one.outcome for one in await ground.store.all(ATTEMPTS)] == ["not_allowed"]
+
+
 @pytest.mark.parametrize("code", [429, 503])
 async def test_an_address_that_asks_for_time_gets_it_for_all_its_events(
     ground: Playground, client: Client, inbox: Receiver, post: Post, code: int

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from gatewright.base import ids
+from gatewright.base.hosts import LOOPBACK, NO_HOST, is_host
 from gatewright.oauth.catalogue import MANAGEMENT_IDS, OFFLINE_ACCESS, OPENID_IDS
 from gatewright.oauth.client import DEVICE_TYPES, PUBLIC_TYPES, SECRET_METHODS, ClientSettings
 from gatewright.oauth.device import GRANT_TYPE as DEVICE_CODE
@@ -187,10 +189,20 @@ def _address_faults(settings: ClientSettings) -> Iterator[Finding]:
                 yield f"{name}.{index}", "this stands here twice"
     if settings.out_of_band and OUT_OF_BAND not in settings.redirect_uris:
         yield "out_of_band", f'the address that stands for a page with the code is missing among the redirect_uris: "{OUT_OF_BAND}"'
-    if settings.jwks_uri is not None and not settings.jwks_uri.startswith(
-        ("https://", "http://localhost", "http://127.0.0.1", "http://[::1]")
-    ):
-        yield "jwks_uri", "https is expected"
+    sentence = None if settings.jwks_uri is None else _keys_at_fault(settings.jwks_uri)
+    if sentence is not None:
+        yield "jwks_uri", sentence
+
+
+def _keys_at_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as fault:
+        return f"the address is no URL: {fault}"
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+        return "https is expected"
+    return None if is_host(host) else NO_HOST
 
 
 def _network_faults(settings: ClientSettings) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ No redirect is followed, no proxy of the environment is used, nothing is unpacke
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 import msgspec
 
+from gatewright.base.hosts import LOOPBACK, is_host
 from gatewright.keys.reach import Network, may_call
 from gatewright.oauth.ports import FetchFailed, NotAllowed, TooSlow
 from gatewright.webhooks.ports import Answered
@@ -31,9 +31,8 @@ NAME_THREADS: Final = 32
 _GOODBYE: Final = 0.5  # seconds for the rest of an answer that nobody reads, so that its sender sees no broken connection
 _HEAD_LIMIT: Final = 16 * 1024
 _AT_ONCE: Final = 8
-_LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
-# What a name server knows; every other spelling of a host or an address is somebody's trick.
-_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+# What a fetch may end with at the other side's fault; a name that the resolver cannot even write down is no OSError.
+_BROKEN: Final = (OSError, UnicodeError, httptools.HttpParserError, httptools.HttpParserUpgrade)
 _PORTS: Final = {"https": 443, "http": 80}
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -70,10 +69,10 @@ def target_of(url: str, *, loopback: bool = False) -> Target:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     if (
-        not _HOST.fullmatch(host)
+        not is_host(host)
         or parts.username is not None
         or parts.fragment
-        or not (secure or (parts.scheme == "http" and loopback and host in _LOOPBACK))
+        or not (secure or (parts.scheme == "http" and loopback and host in LOOPBACK))
     ):
         raise NotAllowed("the address is not an https URL with a host and without user and fragment")
     return Target(secure, host, port or _PORTS[parts.scheme], _path(parts))
@@ -115,7 +114,7 @@ class WebFetch:
                 body = await self._get(target)
         except TimeoutError as fault:
             raise TooSlow(f"{target.host} did not answer within {self._seconds:g} s") from fault
-        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
+        except _BROKEN as fault:
             raise FetchFailed(f"{target.host} cannot be read: {type(fault).__name__}") from fault
         try:
             document: object = msgspec.json.decode(body)
@@ -139,7 +138,7 @@ class WebFetch:
                 return await self._send(target, body, headers)
         except TimeoutError as fault:
             raise TooSlow(f"{target.host} did not answer within {self._post_seconds:g} s") from fault
-        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as fault:
+        except _BROKEN as fault:
             raise FetchFailed(f"{target.host} cannot be read: {type(fault).__name__}") from fault
 
     async def _send(self, target: Target, body: bytes, headers: Mapping[str, str]) -> Answered:
@@ -182,7 +181,7 @@ class WebFetch:
     async def _addresses(self, target: Target) -> list[str]:
         """Return the addresses of a host, all of which we may call: one inside among others outside is an attack."""
         addresses = await self._resolve(target.host, target.port)
-        near = target.secure or all(address in _LOOPBACK for address in addresses)
+        near = target.secure or all(address in LOOPBACK for address in addresses)
         if not addresses or not near or not all(may_call(address, self._private) for address in addresses):
             raise NotAllowed(f"{target.host} has no address that may be called")
         return addresses

@@ -13,6 +13,7 @@ from msgspec import Struct
 from gatewright.base import ids
 from gatewright.base.calendar import stamp
 from gatewright.base.digest import hmac_sha256
+from gatewright.base.hosts import LOOPBACK, NO_HOST, is_host
 from gatewright.base.moment import Dice
 from gatewright.base.secret import Secret
 from gatewright.webhooks.records import EventRow, Outcome
@@ -28,7 +29,6 @@ _FACTOR: Final = 4
 _FIRST_PAUSE: Final = 5  # seconds for which nothing is sent to an address at which a turn got nothing through
 _LONGEST_PAUSE: Final = 3600
 _LONGEST_URL: Final = 2000
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class _Message(Struct, frozen=True):
@@ -114,10 +114,12 @@ def url_fault(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError as fault:
         return f"the address is no URL: {fault}"
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and host not in LOOPBACK:
         return "an https address is expected; http is for this machine alone"
     if parts.scheme not in ("https", "http") or not host:
         return "an https address is expected"
+    if not is_host(host):
+        return NO_HOST
     if parts.username is not None or parts.password is not None:
         return "an address carries no user and no password: the signature tells who sent an event"
     return "an address for events has no fragment" if "#" in url else None
