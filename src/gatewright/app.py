@@ -31,7 +31,7 @@ from gatewright.ledger.last_use import LastUse
 from gatewright.market.room import Market
 from gatewright.oauth.ports import Sealer, World
 from gatewright.oauth.visit import Front
-from gatewright.settings import Loaded, Network, networks, socket_address, weaknesses
+from gatewright.settings import Loaded, Network, Settings, networks, socket_address, weaknesses
 from gatewright.signin.by_password import PasswordDoor
 from gatewright.signin.by_program import RoomPeople
 from gatewright.signin.guesses import RoomGuesses
@@ -243,10 +243,8 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
     uses = LastUse()
     grants = Grants(store)
     sessions = Sessions(store)
-    private = networks(settings.fetch.private_networks)
-    fetch, names = RemoteFetch(WebFetch(private=private)), Names()
-    stack.callback(names.close)
-    courier = Courier(store, clock, WebFetch(private=private, resolve=names), Wrapper(key), log)
+    fetch = RemoteFetch(_way_out(settings, stack))
+    courier = Courier(store, clock, _way_out(settings, stack), Wrapper(key), log)
     stack.push_async_callback(courier.close)
     throttle = Throttle(store, sealer)
     guesses = RoomGuesses(store, throttle)
@@ -285,3 +283,10 @@ def _furnish(loaded: Loaded, clock: Clock, log: Log, store: Store, feed: ChangeF
         endings=endings,
         trusted_proxies=networks(settings.listen.trusted_proxies),
     )
+
+
+def _way_out(settings: Settings, stack: AsyncExitStack) -> WebFetch:
+    # Each has its own names: receivers of events whose name servers hang are no reason for clients to wait for their keys.
+    names = Names()
+    stack.callback(names.close)
+    return WebFetch(resolve=names, private=networks(settings.fetch.private_networks))

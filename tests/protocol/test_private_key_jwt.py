@@ -15,7 +15,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from gatewright.base.digest import b64
-from gatewright.keys.fetch import WebFetch
+from gatewright.keys.fetch import Names, WebFetch
 from gatewright.keys.remote import RemoteFetch
 from gatewright.oauth.client import Client
 from gatewright.oauth.client_auth import authenticate
@@ -301,8 +301,12 @@ async def test_the_keys_may_be_at_an_address_of_the_client(ground: Playground) -
 @pytest.mark.parametrize("host", ["keys..example", "a" * 64 + ".example"])
 async def test_an_address_whose_host_is_none_is_the_clients_fault_and_not_ours(ground: Playground, host: str) -> None:
     await a_signing_client(ground, jwks=None, jwks_uri=f"https://{host}/jwks")
-    ground.world = replace(ground.world, fetch=RemoteFetch(WebFetch()))
-    assert "cannot be fetched" in (await refused(ground, signed(claims()))).description
+    names = Names(1)
+    ground.world = replace(ground.world, fetch=RemoteFetch(WebFetch(resolve=names)))
+    try:
+        assert "cannot be fetched" in (await refused(ground, signed(claims()))).description
+    finally:
+        names.close()
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", '{"keys":7}', "keys"])

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gatewright.base.log import Log
-from gatewright.keys.fetch import WebFetch
+from gatewright.keys.fetch import Names, WebFetch
 from gatewright.keys.sealer import Wrapper
 from gatewright.store import open_store
 from gatewright.webhooks.courier import Courier
@@ -21,7 +21,8 @@ from tests.support.world import ROOT
 async def main(url: str, now: int) -> None:
     """Deliver what is due, and wait for the end."""
     clock = TestClock(now, "another process")
-    courier = Courier(await open_store(url), clock, WebFetch(private=(ip_network("127.0.0.0/8"),)), Wrapper(ROOT), Log(clock))
+    fetch = WebFetch(resolve=Names(1), private=(ip_network("127.0.0.0/8"),))
+    courier = Courier(await open_store(url), clock, fetch, Wrapper(ROOT), Log(clock))
     await courier.round()
     await courier.settled()
 

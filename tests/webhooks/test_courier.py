@@ -16,7 +16,7 @@ from gatewright.audit.deed import Deed
 from gatewright.base import ids
 from gatewright.base.log import Level, Log
 from gatewright.jobs.sweep import sweep
-from gatewright.keys.fetch import WebFetch
+from gatewright.keys.fetch import Names, WebFetch
 from gatewright.keys.reach import Network
 from gatewright.keys.sealer import Wrapper
 from gatewright.oauth.client import Client
@@ -45,7 +45,13 @@ class Post:
         self.lines: list[str] = []
         log = Log(clock, level=Level.DEBUG, write=self.lines.append)
         self.wraps = Wrapper(ROOT)
-        self.courier = Courier(store, clock, WebFetch(private=private, post_seconds=seconds), self.wraps, log)
+        self.names = Names(4)
+        self.courier = Courier(store, clock, WebFetch(resolve=self.names, private=private, post_seconds=seconds), self.wraps, log)
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        await self.courier.close()
+        self.names.close()
 
     async def deliver(self) -> int:
         """One round, waited for."""
@@ -70,7 +76,7 @@ async def client(ground: Playground, inbox: Receiver) -> Client:
 async def post(ground: Playground) -> AsyncIterator[Post]:
     opened = Post(ground.store, ground.clock)
     yield opened
-    await opened.courier.close()
+    await opened.close()
     assert not [line for line in opened.lines if "job.failed" in line]
 
 
@@ -430,7 +436,7 @@ async def test_what_a_node_had_taken_is_delivered_by_another_when_the_lease_is_o
     await tell(ground, client)
     assert await dying.courier.round() == 1
     await inbox.until(1)
-    await dying.courier.close()  # as good as dead: nothing is written down
+    await dying.close()  # as good as dead: nothing is written down
     inbox.answers = lambda _: status(200)
     assert await post.deliver() == 0
     ground.clock.pass_(LEASE)

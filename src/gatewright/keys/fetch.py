@@ -90,16 +90,16 @@ class WebFetch:
     def __init__(
         self,
         *,
+        resolve: Resolve,
         private: tuple[Network, ...] = (),
         tls: ssl.SSLContext | None = None,
-        resolve: Resolve | None = None,
         seconds: float = SECONDS,
         post_seconds: float = POST_SECONDS,
     ) -> None:
         self._private = private
         self._loopback = any(network.is_loopback for network in private)
         self._tls = tls
-        self._resolve = resolve or _resolve
+        self._resolve = resolve
         self._seconds = seconds
         self._post_seconds = post_seconds
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -187,18 +187,13 @@ class WebFetch:
         return addresses
 
 
-async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 def _looked_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
 class Names:
-    """Resolves names in threads of its own: a name server that hangs for some names holds up neither the loop's other work nor a
-    client's jwks_uri.
+    """Resolves names in threads of its own: a name server that hangs for some names holds up neither the loop's other work nor whoever
+    else has one of these.
     """
 
     def __init__(self, threads: int = NAME_THREADS) -> None:
