@@ -207,6 +207,15 @@ def test_a_token_that_is_over_is_answered_with_401_whatever_it_lacked(cause: str
     assert "scope=" not in answer.challenge()
 
 
+def test_a_good_token_in_a_wrong_place_is_answered_with_403_since_another_one_would_not_help() -> None:
+    for refusal in (refused(Cause.TOKEN_INACTIVE), LACKING):
+        answer = explained(refusal, "ip_not_allowed", "")
+        body = json.loads(answer.body())
+        assert (answer.status, answer.error, body["cause"]) == (403, "insufficient_scope", "ip_not_allowed")
+        assert "missing_scope" not in body
+        assert "scope=" not in answer.challenge().replace("insufficient_scope", "")
+
+
 def test_the_servers_causes_are_those_of_the_closed_list() -> None:
     verdicts = """scope_unknown scope_not_requested scope_not_allowed_to_client role_lacks_scope declined_by_user not_consented
         beyond_grant wrong_account resource_of_other_account membership_ended account_disabled user_disabled client_disabled

@@ -10,6 +10,8 @@ import pytest
 from tests.http.doors import furnished
 from tests.http.talk import BANK_API, tokens
 from tests.http.window import Window, asking
+from tests.management.desk import API, managed, service
+from tests.support.apps import add_app, installed
 from tests.support.house import CLIENT_SECRET, ENVIRON, Answer, Node, basic, bearer, open_nodes, sqlite_copy
 
 INSIDE, MAPPED, OUTSIDE = "203.0.113.7", "::ffff:203.0.113.7", "198.51.100.1"
@@ -41,15 +43,57 @@ async def at_device_authorization(node: Node, _: str, peer: str) -> Answer:
     return await node.post("/device_authorization", {"scope": "openid"}, basic("office-only"), peer=peer)
 
 
-PLACES = [at_token, at_revoke, at_introspect, at_userinfo, at_me, at_device_authorization]
+# Where it proves itself, and where a token of its is shown that is good, so that another one would not help.
+PLACES = [
+    (at_token, 401),
+    (at_revoke, 401),
+    (at_introspect, 401),
+    (at_device_authorization, 401),
+    (at_userinfo, 403),
+    (at_me, 403),
+]
 
 
-@pytest.mark.parametrize("place", PLACES)
-async def test_from_elsewhere_it_is_refused_wherever_it_comes_and_from_its_own_place_answered(node: Node, place: Place) -> None:
+@pytest.mark.parametrize(("place", "status"), PLACES)
+async def test_from_elsewhere_it_is_refused_wherever_it_comes_and_from_its_own_place_answered(
+    node: Node, place: Place, status: int
+) -> None:
     token = (await tokens(node, "openid read:balance", "office-only"))["access_token"]
-    assert (await place(node, token, OUTSIDE)).status in (401, 403)
+    assert (await place(node, token, OUTSIDE)).status == status
     for peer in (INSIDE, MAPPED):
         assert (await place(node, token, peer)).status in (200, 400), "an unknown refresh token is another matter"
+
+
+def refused_here(answer: Answer) -> bool:
+    """Whether it says that the token is good, but not from there."""
+    challenge = answer.header("www-authenticate") or ""
+    told = 'error="insufficient_scope"' in challenge and "may not be used from this address" in challenge
+    return answer.status == 403 and told and "scope=" not in challenge.replace("insufficient_scope", "")
+
+
+async def test_userinfo_says_that_another_token_would_not_help(node: Node) -> None:
+    token = (await tokens(node, "openid read:balance", "office-only"))["access_token"]
+    for place in (at_userinfo, at_me):
+        assert refused_here(await place(node, token, OUTSIDE))
+    node.time.pass_(86_400)
+    assert (await at_userinfo(node, token, OUTSIDE)).status == 401, "this one is over, wherever it is shown"
+
+
+async def test_whoever_manages_is_told_the_same(node: Node) -> None:
+    await managed(node)
+    ops = await service(node)
+    await ops.change("/clients/ops", {"allowed_ips": [INSIDE]})
+    for path in (f"{API}/clients", "/-/clients/budget-buddy/secret"):
+        assert refused_here(await node.ask("GET", path, headers=(bearer(ops.token),), peer=OUTSIDE))
+    assert (await ops.ask("GET", "/clients")).status == 200
+
+
+async def test_where_an_app_uninstalls_itself_it_is_the_same(node: Node) -> None:
+    await add_app(node)
+    place = f"/-/installs/{(await installed(node))['install_id']}"
+    token = (await tokens(node, "openid read:balance", "office-only"))["access_token"]
+    assert refused_here(await node.ask("DELETE", place, headers=(bearer(token),), peer=OUTSIDE))
+    assert (await node.ask("DELETE", place, headers=(bearer(token),), peer=INSIDE)).error == (401, "invalid_token"), "it is no app's"
 
 
 @pytest.mark.parametrize(("address", "active"), [(INSIDE, True), (MAPPED, True), (OUTSIDE, False), ("", False), ("nowhere", False)])

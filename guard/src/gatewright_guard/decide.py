@@ -269,6 +269,11 @@ def explained(refusal: Refusal, cause: str, detail: str, *, decision: str | None
     if reason.ends_token:
         # 401 is the answer to a token that is over, whatever it lacks besides: nothing that it could ask for would help.
         return msgspec.structs.replace(refusal, status=401, error="invalid_token", reason=reason, detail=sentence, scope=(), missing=())
+    if reason is Reason.IP_NOT_ALLOWED:
+        # Introspection says of it what it says of a token that is over, but the token is good: another one would be refused here too.
+        return msgspec.structs.replace(
+            refusal, status=403, error="insufficient_scope", reason=reason, detail=sentence, scope=(), missing=()
+        )
     return msgspec.structs.replace(refusal, reason=reason, detail=sentence)
 
 

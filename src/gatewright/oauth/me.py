@@ -11,10 +11,8 @@ from gatewright.oauth.access import Access, present
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.catalogue import EMAIL, PROFILE
 from gatewright.oauth.claims import subject
-from gatewright.oauth.decision import Verdict
-from gatewright.oauth.errors import InsufficientScope, InvalidToken
 from gatewright.oauth.ports import World
-from gatewright.oauth.userinfo import bearer, sentence
+from gatewright.oauth.userinfo import bearer, refusal
 
 
 class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,11 +38,7 @@ async def me(ask: Ask, world: World) -> Reply:
     """
     access = await present(bearer(ask), ask.issuer, world, now=ask.at.now, address=ask.address)
     if not isinstance(access, Access):
-        why = access.cause or "unknown token"
-        if access.cause is Verdict.IP_NOT_ALLOWED:
-            # The token is good: getting another one would not help (`decisions` §9).
-            raise InsufficientScope(sentence(access.cause), scope="", why=why)
-        raise InvalidToken(sentence(access.cause), why=why)
+        raise refusal(access)
     standing, granted = access.standing, [scope.id for scope in access.scopes]
     world.uses.used(standing.grant, ask.at.now)
     return Reply(

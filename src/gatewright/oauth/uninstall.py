@@ -11,6 +11,7 @@ from gatewright.oauth.access import Access, present
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.client_auth import authenticate
 from gatewright.oauth.errors import InvalidClient, InvalidToken
+from gatewright.oauth.userinfo import refusal
 
 if TYPE_CHECKING:
     from gatewright.oauth.ports import World
@@ -33,6 +34,7 @@ async def uninstall(ask: Ask, world: World) -> Reply:
 
     Raises:
         InvalidClient, InvalidToken: the caller proved to be no app that may.
+        InsufficientScope: the token is good, but not where it is used.
     """
     shown = ask.path.rpartition("/")[2]
     app, grant = await _caller(ask, world)
@@ -50,6 +52,8 @@ async def _caller(ask: Ask, world: World) -> tuple[int, int]:
     if header[: len(_BEARER)].lower() != _BEARER:
         return (await authenticate(ask, world)).id, 0
     access = await present(header[len(_BEARER) :].strip(), ask.issuer, world, now=ask.at.now, address=ask.address)
-    if not isinstance(access, Access) or not access.client.is_app:
-        raise InvalidToken("the access token is unknown, has ended, or is no app's")
+    if not isinstance(access, Access):
+        raise refusal(access)
+    if not access.client.is_app:
+        raise InvalidToken("the access token is no app's")
     return access.client.id, access.standing.grant

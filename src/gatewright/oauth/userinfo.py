@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatewright.base import ids
-from gatewright.oauth.access import Access, present
+from gatewright.oauth.access import Access, NoAccess, present
 from gatewright.oauth.ask import Ask, Reply
 from gatewright.oauth.catalogue import OPENID
 from gatewright.oauth.claims import for_userinfo, subject
@@ -23,11 +23,11 @@ async def userinfo(ask: Ask, world: World) -> Reply:
     Raises:
         InvalidRequest: a token came in the header and in the body (RFC 6750 §2).
         InvalidToken: there is none, or it is no good.
-        InsufficientScope: it has no `openid`, or nobody signed in for it.
+        InsufficientScope: it has no `openid`, or nobody signed in for it, or it is good, but not where it is used.
     """
     access = await present(bearer(ask), ask.issuer, world, now=ask.at.now, address=ask.address)
     if not isinstance(access, Access):
-        raise InvalidToken(sentence(access.cause), why=access.cause or "unknown token")
+        raise refusal(access)
     standing = access.standing
     granted = [scope.id for scope in access.scopes]
     if OPENID not in granted or not standing.person:
@@ -55,6 +55,16 @@ def bearer(ask: Ask) -> str:
     if field is None:
         raise InvalidToken("")
     return field
+
+
+def refusal(found: NoAccess) -> InvalidToken | InsufficientScope:
+    """Return what the holder of such a token is answered at every address that takes one: 401, unless the token itself is good and
+    another one would not help (`decisions` §9).
+    """
+    why = found.cause or "unknown token"
+    if found.cause is Verdict.IP_NOT_ALLOWED:
+        return InsufficientScope(sentence(found.cause), scope="", why=why)
+    return InvalidToken(sentence(found.cause), why=why)
 
 
 def sentence(cause: Verdict | None) -> str:

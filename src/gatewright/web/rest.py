@@ -24,7 +24,7 @@ from gatewright.oauth.authorization import Standing
 from gatewright.oauth.catalogue import MANAGEMENT_API
 from gatewright.oauth.decision import open_to
 from gatewright.oauth.errors import InsufficientScope, InvalidToken
-from gatewright.oauth.userinfo import sentence
+from gatewright.oauth.userinfo import refusal
 from gatewright.web.ask import REPEATED, HttpFault, Receive, Scope, Send, address
 from gatewright.web.cookies import Cookie
 from gatewright.web.openapi import DESCRIPTION, PREFIX, document
@@ -126,7 +126,7 @@ class RestDoor:
         where = address(scope, head.get(b"x-forwarded-for", b""), house.trusted_proxies)
         access = await present(_bearer(head), issuer, house.world, now=at.now, address=where)
         if not isinstance(access, Access):
-            raise InvalidToken(sentence(access.cause), why=access.cause or "unknown token")
+            raise refusal(access)
         caller = caller_of(access, operation, where)
         return Office(house.store, at, issuer.tenant, caller, house, house.vault)
 

@@ -21,6 +21,7 @@ from gatewright.oauth.access import NoAccess, present
 from gatewright.oauth.catalogue import MANAGEMENT_API
 from gatewright.oauth.client import SECRET_METHODS
 from gatewright.oauth.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
+from gatewright.oauth.userinfo import refusal
 from gatewright.tenants.credentials import MOST_LIVE
 from gatewright.users.book import BY_ID as USER_BY_ID
 from gatewright.web import csrf, views
@@ -316,7 +317,7 @@ async def _access(page: PageAsk, house: House, scope: str) -> Access:
         raise InvalidToken("", why="no bearer token")
     access = await present(token.strip(), page.issuer, house.world, now=page.at.now, address=page.address)
     if isinstance(access, NoAccess):
-        raise InvalidToken("the access token is unknown, expired or revoked", why=str(access.cause))
+        raise refusal(access)
     # The names of these scopes are reserved, so no other API has them; a token for another one may not be shown here all the same.
     if access.token.api != MANAGEMENT_API or scope not in [one.name for one in access.scopes]:
         raise InsufficientScope(f"the scope {scope} is needed here", scope=scope)
