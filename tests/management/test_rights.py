@@ -233,6 +233,22 @@ async def test_an_account_admin_learns_of_nobody_elsewhere(node: Node) -> None:
         assert (await ann.problem("GET", f"/accounts/acme-dev/members/{email}"))["detail"] == f"there is no user {email}"
 
 
+async def test_an_account_admin_learns_of_no_service_user_elsewhere(node: Node) -> None:
+    ann = await own_admin(node)
+    problem = await ann.problem("GET", "/explain?client=night-job&account=acme-dev")
+    assert (problem["status"], problem["detail"]) == (404, "night-job acts for no user of this account")
+    assert "robot" not in str(problem)
+    assert (await ann.must("GET", "/explain?client=image-copier&account=acme-dev"))["user"] is None
+
+
+async def test_an_account_admin_is_told_of_the_service_users_of_his_own(node: Node) -> None:
+    ops = await service(node)
+    ann = await own_admin(node)
+    await ops.must("POST", "/users", {"email": "bot@service.acme.test", "kind": "service", "memberships": [{"account": "acme-dev"}]})
+    await ops.change("/clients/night-job", {"service_user": "bot@service.acme.test"})
+    assert (await ann.must("GET", "/explain?client=night-job&account=acme-dev"))["user"] == "bot@service.acme.test"
+
+
 async def test_the_log_names_the_route_and_nobodys_address(ops: Manager) -> None:
     await ops.problem("GET", "/users/somebody@acme.test")
     assert "somebody@acme.test" not in "".join(ops.node.lines)

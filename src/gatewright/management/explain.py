@@ -96,8 +96,9 @@ async def explain(errand: Errand, where: Question) -> Explanation:
     held = await _held(errand, user, account)
     if user is not None and account is not None:
         _may_read_members(errand)
-    if where.user and held is None and errand.caller.account:
-        raise NotThere(f"there is no user {where.user}")  # or none here, which is the same to whose rights end here
+    if user is not None and held is None and errand.caller.account:
+        # Or none here, which is the same to whose rights end here.
+        raise NotThere(f"there is no user {where.user}" if where.user else f"{client.client_id} acts for no user of this account")
     parties = {"person": 0 if user is None else user.id, "account": 0 if account is None else account.id}
     grant = await errand.source.one(ledger.FIND, tenant=errand.tenant, client=client.id, acting=0, **parties)
     if grant is None and user is not None and user.kind == "service":
