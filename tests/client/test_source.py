@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -309,6 +310,50 @@ def test_tokens_of_somebody_else_are_never_sent(issuer: Issuer, server: Server, 
     with pytest.raises(ValueError, match="this source is for"):
         source.adopt(other)
     assert issuer.place.asked == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"scope": "read:x write:x"},
+        {"scope": ""},
+        {"account": "acme-prod"},
+        {"account": None},
+        {"account": "acme-dev&scope=read:x"},
+        {"resource": "https://bank.acme.test"},
+    ],
+)
+def test_a_service_is_given_no_token_of_another_scope_account_or_api(issuer: Issuer, server: Server, other: dict[str, str | None]) -> None:
+    store = Memory()
+    mine: dict[str, Any] = {"scope": "read:x", "account": "acme-dev", "resource": "https://reports.acme.test"}
+    assert TokenSource.client_credentials(server, store=store, **mine | other).token() == "access-1"
+    assert TokenSource.client_credentials(server, store=store, **mine).token() == "access-2"
+    assert {name: value for name, value in issuer.forms[1].items() if name in mine} == mine
+    again = {**mine, "scope": "read:x read:x"}
+    assert TokenSource.client_credentials(server, store=store, **again).token() == "access-2", "the same in other words"
+
+
+def test_a_service_is_given_no_token_of_a_person(issuer: Issuer, server: Server, watch: Watch) -> None:
+    person = Tokens(access_token="a-person", renew_at=watch.now + 600, refresh_token="refresh-0", whose=server.whose(None))
+    assert TokenSource.client_credentials(server, store=Memory(person)).token() == "access-1"
+    service = Memory()
+    TokenSource.client_credentials(server, store=service).token()
+    with pytest.raises(SignInNeeded, match="nobody is signed in"):
+        TokenSource.refreshing(server, service).token()
+
+
+def test_what_an_earlier_version_kept_for_a_service_is_asked_for_again(issuer: Issuer, server: Server, watch: Watch) -> None:
+    store = Memory(Tokens(access_token="old", renew_at=watch.now + 600, whose=f"{issuer.url} cli https://reports.acme.test"))
+    source = TokenSource.client_credentials(server, resource="https://reports.acme.test", store=store)
+    assert source.token() == "access-1"
+    kept = store.load()
+    assert kept is not None
+    assert kept.access_token == "access-1"
+
+
+def test_what_an_earlier_version_kept_of_a_sign_in_goes_on(issuer: Issuer, server: Server, watch: Watch) -> None:
+    store = Memory(Tokens(access_token="old", renew_at=watch.now, refresh_token="refresh-0", whose=f"{issuer.url} cli"))
+    assert TokenSource.refreshing(server, store).token() == "access-1"
 
 
 def test_a_refresh_token_of_a_service_is_not_kept(issuer: Issuer, server: Server) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
@@ -16,6 +16,7 @@ from gatewright_client.proof import Proof
 from gatewright_client.tokens import Tokens
 from gatewright_client.wire import Answer, ask, new_client, showable
 
+CLIENT_CREDENTIALS: Final = "client_credentials"
 _GOOD_FOR: Final = 3600.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1: nothing of it can break a header
 
@@ -132,7 +133,7 @@ class Server:
             raise Unavailable(f"{url} gave a token of the type {showable(reply.token_type)!r}, which we cannot use")
         if not _TOKEN.fullmatch(reply.access_token):
             raise Unavailable(f"{url} gave a token that fits into no header (RFC 6750 §2.1)")
-        return self._kept(reply, self.whose(form.get("resource")), early)
+        return self._kept(reply, self.whose_by(form), early)
 
     def _kept(self, reply: _Reply, whose: str, early: float) -> Tokens:
         life = None if reply.expires_in is None else max(0.0, reply.expires_in)
@@ -147,8 +148,15 @@ class Server:
         )
 
     def whose(self, resource: str | None) -> str:
-        """The name under which tokens of this issuer, client and API are kept."""
+        """The name under which the tokens of a sign-in are kept: issuer, client and API. The rest was decided by who signed in."""
         return f"{self.issuer} {self.client_id} {resource or ''}".rstrip()
+
+    def whose_by(self, form: Mapping[str, str]) -> str:
+        """The name for what a request to the token endpoint gives: a service decides by each request what its token is."""
+        if form.get("grant_type") != CLIENT_CREDENTIALS:
+            return self.whose(form.get("resource"))
+        asked = {**form, "scope": " ".join(sorted(set(form.get("scope", "").split())))}
+        return f"{self.whose(None)} {urlencode(sorted(asked.items()))}"
 
     def revoke(self, token: str) -> None:
         """Give a token back (RFC 7009). The server answers alike whether it knew it or not.

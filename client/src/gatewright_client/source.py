@@ -13,7 +13,7 @@ from typing import Final, Self
 import msgspec
 
 from gatewright_client.errors import ClientFault, Refused, SignInNeeded, Unavailable
-from gatewright_client.server import Server
+from gatewright_client.server import CLIENT_CREDENTIALS, Server
 from gatewright_client.stores import Memory, Store
 from gatewright_client.tokens import Tokens
 
@@ -55,13 +55,13 @@ class TokenSource:
         early: float = _EARLY,
     ) -> Self:
         """A service that acts for itself (RFC 6749 §4.4), at one API (RFC 8707), in one account if it has several."""
-        form = {"grant_type": "client_credentials"} | _named(scope=scope, resource=resource, account=account)
+        form = {"grant_type": CLIENT_CREDENTIALS} | _named(scope=scope, resource=resource, account=account)
 
         def obtain(_: Tokens | None) -> Tokens:
             # What this grant gives can be had again at any time, so a refresh token would be one secret more to lose (§4.4.3).
             return msgspec.structs.replace(server.obtain(form, early=early), refresh_token=None)
 
-        return cls(obtain, store or Memory(), server.clock, whose=server.whose(resource))
+        return cls(obtain, store or Memory(), server.clock, whose=server.whose_by(form))
 
     @classmethod
     def refreshing(cls, server: Server, store: Store, *, scope: str = "", resource: str | None = None, early: float = _EARLY) -> Self:

@@ -17,7 +17,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str | None = None
     """The scopes granted, if the server named them."""
     whose: str = ""
-    """Issuer, client and API for which they were made: a token is never shown to anybody else."""
+    """Issuer, client and API for which they were made, of a service also account and scope: a token is never taken for another one."""
 
     def __repr__(self) -> str:
         return f"Tokens(…, expires_at={self.expires_at!r}, scope={self.scope!r})"
