@@ -218,7 +218,7 @@ async def test_a_token_of_such_a_client_is_refused_from_elsewhere_as_well(node: 
     form = {"token": got["access_token"]}
     assert (await node.ask("GET", "/userinfo", headers=(("authorization", f"Bearer {got['access_token']}"),))).status == 200
     elsewhere = await node.ask("GET", "/userinfo", headers=(("authorization", f"Bearer {got['access_token']}"),), peer="198.51.100.1")
-    assert elsewhere.error == (401, "invalid_token")
+    assert elsewhere.error == (403, "insufficient_scope")
     assert (await node.post("/introspect", {**form, "ip_address": "203.0.113.80"}, BANK_API)).json["active"] is True
     assert (await node.post("/introspect", {**form, "ip_address": "198.51.100.1"}, BANK_API)).json == {"active": False}
     for path in ("/introspect", "/revoke"):
