@@ -24,6 +24,7 @@ from gatewright.web.ask import (
     address,
     body,
     heads,
+    host_of,
     is_form,
     is_json,
     json_pairs,
@@ -84,7 +85,7 @@ class Gate:
         found = self._endpoints.get(path) or _placed(path)
         manner = Manner()
         try:
-            site = await self._house.sites.at(head.get(b"host", b""))
+            site = await self._house.sites.at(host_of(scope, head))
             if not isinstance(site, Issuer):
                 await self._elsewhere(site, found, scope, receive, send, head, at, manner)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -12,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from gatewright.oauth.ask import Params
 from gatewright.oauth.decision import printable
 from gatewright.oauth.errors import InvalidRequest
+from gatewright.tenants.rules import host_key
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,7 +28,9 @@ FORM: Final = b"application/x-www-form-urlencoded"
 _SAID_AGAIN: Final = frozenset({"client_id", "redirect_uri", "resource", "scope"})
 _REMEMBERED: Final = 512  # characters
 _JSON: Final = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+NAMED: Final = "gatewright.named"  # in the scope: host and port that a target in absolute form names, where one came
 REPEATED: Final = b"\0repeated"  # stands for a header that came twice where one is allowed
+_END_OF_AUTHORITY: Final = re.compile(rb"[/?#]")
 ONLY_ONCE: Final = frozenset(
     {
         *(b"host", b"authorization", b"content-length", b"content-type", b"origin", b"gatewright-api"),
@@ -60,6 +64,25 @@ def heads(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         else:
             joined[name] += (b"; " if name == b"cookie" else b", ") + value
     return joined
+
+
+def authority(target: bytes) -> bytes:
+    """Return host and port of a target in absolute form, as they stand there."""
+    return _END_OF_AUTHORITY.split(target.partition(b"://")[2], 1)[0]
+
+
+def host_of(scope: Scope, head: dict[bytes, bytes]) -> bytes:
+    """Return the Host of a request.
+
+    Raises:
+        HttpFault: its target names another one (RFC 9112 §3.2.2), so that a proxy in front may have taken it for somebody else's.
+    """
+    host = head.get(b"host", b"")
+    if NAMED in scope:
+        named = host_key(scope[NAMED])
+        if named is None or named != host_key(host):
+            raise HttpFault(400, "the target of the request names another host than its Host header")
+    return host
 
 
 def address(scope: Scope, forwarded: bytes, trusted: tuple[Network, ...]) -> str:

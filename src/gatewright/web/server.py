@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gatewright.app import House
 from gatewright.web.asgi import Gate
-from gatewright.web.ask import BODY_LIMIT
+from gatewright.web.ask import BODY_LIMIT, NAMED, authority
 from gatewright.web.cycle import Cycle
 from gatewright.web.feed import CUT
 from gatewright.web.tls_ask import TlsAsk
@@ -80,6 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the head of a request."""
         self._head = False
         self._resting = 0.0  # where the answer before ended after this request had begun
+        if not self.url.startswith((b"/", b"*")):
+            self.scope[NAMED] = authority(self.url)  # type: ignore[typeddict-unknown-key] # ours; the parent keeps the path alone
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
