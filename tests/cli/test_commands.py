@@ -82,6 +82,30 @@ def test_the_settings_file_that_init_writes_is_read(shell: Shell) -> None:
     assert rows["log.level"]["from"] == "default"
 
 
+def test_init_listens_where_its_domain_on_this_machine_is(shell: Shell) -> None:
+    assert "Sign in at http://127.0.0.1:8790/-/console" in shell.must("init", "--domain", "http://127.0.0.1:8790")
+    assert "port = 8790" in (shell.folder / "gatewright.toml").read_text()
+    (port,) = [row["value"] for row in shell.json("settings") if row["name"] == "listen.port"]
+    assert port == 8790
+
+
+def test_init_leaves_a_port_that_was_set_and_says_that_it_is_another(shell: Shell) -> None:
+    shell.write("[listen]\nport = 8700\n", "gatewright.toml")
+    said = shell.must("init", "--domain", "https://id.acme.test", "--domain", "http://localhost:8790")
+    assert "! the settings say port 8700: start the server with `gatewright serve --port 8790`" in said
+    assert (shell.folder / "gatewright.toml").read_text() == "[listen]\nport = 8700\n"
+
+
+def test_init_behind_a_proxy_listens_where_it_always_does(shell: Shell) -> None:
+    assert "!" not in shell.must("init", "--domain", "https://localhost:8443")
+    assert "port = 8600" in (shell.folder / "gatewright.toml").read_text()
+
+
+def test_init_writes_nothing_when_something_cannot_be(shell: Shell) -> None:
+    shell.refused("init", "--domain", "http://acme.test:8790")
+    assert list(shell.folder.iterdir()) == []
+
+
 def test_settings_are_shown_with_their_origin_and_no_password(shell: Shell) -> None:
     shell.environ |= {"GATEWRIGHT_STORE_URL": "postgresql://gw:hunter2@db/gw", "GATEWRIGHT_STORE_SYNCHRONOUS": "normal"}
     said = shell.must("settings")

@@ -1,9 +1,12 @@
 """`gatewright domains`: claimed, looked for, listed, dropped, freed."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from gatewright.cli.terminal import Terminal
+from gatewright.tenants.loopback import unreached
 from tests.cli.conftest import Shell
 from tests.support.names import Names, name_server
 
@@ -78,3 +81,24 @@ def test_the_deployments_own_names_are_the_operators(asking: Shell) -> None:
 def test_a_setting_that_cannot_be_is_told(shell: Shell, name: str, value: str, words: str) -> None:
     shell.environ[f"GATEWRIGHT_{name}"] = value
     assert words in shell.refused("settings")
+
+
+def unreached_at(host: str, port: int) -> str | None:
+    async def asked() -> str | None:
+        async with Terminal(None).store(prepared=True) as (store, _):
+            return await unreached(store, host, port)
+
+    return asyncio.run(asked())
+
+
+def test_whoever_would_not_be_reached_is_told_where_the_domains_are_and_how_to_add_one(shell: Shell) -> None:
+    shell.must("keys", "init")
+    assert "`gatewright init`" in str(unreached_at("127.0.0.1", 8700))
+    shell.must("init")
+    assert unreached_at("127.0.0.1", 8600) is None
+    assert unreached_at("localhost", 8600) is None
+    said = str(unreached_at("::1", 8700))
+    assert "http://127.0.0.1:8600" in said
+    assert "`gatewright domains add --origin http://[::1]:8700`" in said
+    shell.must("domains", "add", "--origin", "http://[::1]:8700")
+    assert unreached_at("::1", 8700) is None

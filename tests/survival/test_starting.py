@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.running import Deployment, free_port
 from tests.support.visitor import Visitor
+from tests.support.waiting import until
 from tests.survival.load import ASKING, exchange_of, refresh_of, request
 from tests.survival.platform import DESK, PLATFORM, SECRETS
 
@@ -48,7 +49,25 @@ def test_a_second_server_on_the_port_is_refused_and_the_first_goes_on(on_sqlite:
         said = sentence(on_sqlite.run("serve"))
         assert re.search(rf"cannot listen on 127\.0\.0\.1:{node.port}: address already in use", said)
         assert "another port" in said
+        assert "`gatewright domains add --origin http://127.0.0.1:PORT`" in said
         assert node.answers()
+
+
+def test_a_server_that_nobody_would_reach_says_so_until_its_address_is_a_domain(deployment: Deployment) -> None:
+    with deployment.serve(port=deployment.port) as node:
+        assert "server.unreached" not in node.log
+    with deployment.serve() as node:
+        (line,) = [line for line in node.log.splitlines() if "server.unreached" in line]
+        assert "WARNING" in line
+        command = f"gatewright domains add --origin {node.url}"
+        assert command in line
+        refused = httpx.get(node.url, trust_env=False)
+        told = f"no tenant is served under this host name; this server is {deployment.issuer} here\n"
+        assert (refused.status_code, refused.text) == (421, told)
+        deployment.gatewright(*command.split()[1:])
+        until(lambda: httpx.get(node.url, trust_env=False).status_code == httpx.codes.OK, "the new domain to answer")
+    with deployment.serve() as node:
+        assert node.log.count("server.unreached") == 1, "the first start's line: both write into one file"
 
 
 @pytest.mark.parametrize("command", ["serve", "apply"])

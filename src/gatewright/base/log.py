@@ -36,6 +36,7 @@ class Event(Enum):
     """Everything that may be logged: its name, its level and what it means. A closed list."""
 
     SERVER_STARTED = ("server.started", Level.INFO, "The server answers at its address.")
+    SERVER_UNREACHED = ("server.unreached", Level.WARNING, "No tenant has a domain at which the server can be reached.")
     SERVER_STOPPING = ("server.stopping", Level.INFO, "A signal came: no new connections, those under way are finished.")
     SERVER_STOPPED = ("server.stopped", Level.INFO, "Everything under way was finished or given up.")
     SERVER_NOT_READY = ("server.not_ready", Level.ERROR, "Requests are refused until the cause named is gone.")
@@ -59,7 +60,7 @@ class Event(Enum):
     REQUEST_REFUSED = ("request.refused", Level.INFO, "A request was refused, with the code it was told and, in `why`, the reason.")
     REQUEST_FAILED = ("request.failed", Level.ERROR, "A request met a fault of ours and was answered 500 with this incident id.")
     REQUEST_MALFORMED = ("request.malformed", Level.DEBUG, "What came was no HTTP request, or too big.")
-    HOST_UNKNOWN = ("host.unknown", Level.DEBUG, "A request named a host that no tenant has.")
+    HOST_UNKNOWN = ("host.unknown", Level.INFO, "Requests named hosts that no tenant has, this one the last; told once a minute at most.")
     CALL_REFUSED = ("call.refused", Level.INFO, "An API refused a call and asked why; its caller has the id in `decision`.")
     REPLAY = ("replay", Level.WARNING, "A code or refresh token came again; its authorization was ended.")
     SIGN_IN_REFUSED = ("sign_in.refused", Level.INFO, "A sign-in failed; the page says the same for every cause.")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gatewright.app import make_log, open_house, prepare
+from gatewright.app import make_log, open_house, open_the_store, prepare
 from gatewright.base.log import Bridge, Event, Log
 from gatewright.base.moment import Clock, SystemClock
 from gatewright.base.source import SourceFault
@@ -21,6 +21,7 @@ from gatewright.jobs.runner import Jobs
 from gatewright.keys.root import KeyFault
 from gatewright.settings import Loaded, socket_address
 from gatewright.store import StoreError
+from gatewright.tenants.loopback import unreached
 from gatewright.web.server import serve
 
 
@@ -34,10 +35,10 @@ def run(loaded: Loaded) -> int:
         ask = listen(*socket_address(settings.ask)) if settings.ask else None
     except PortTaken as taken:
         raise click.ClickException(str(taken)) from None
-    # In a child, since the workers are forked from this process: no loop, no thread, no connection may have lived in it.
-    if _in_child(lambda: _prepared(loaded, clock, log)) != 0:
-        return 1
     host, port = sock.getsockname()[:2]
+    # In a child, since the workers are forked from this process: no loop, no thread, no connection may have lived in it.
+    if _in_child(lambda: _prepared(loaded, clock, log, (host, port))) != 0:
+        return 1
     told = {} if ask is None else {"ask": "http://{}:{}".format(*ask.getsockname()[:2])}
     log.tell(Event.SERVER_STARTED, address=f"http://{host}:{port}", workers=settings.workers, **told)
 
@@ -76,13 +77,31 @@ def run(loaded: Loaded) -> int:
     return status
 
 
-def _prepared(loaded: Loaded, clock: Clock, log: Log) -> int:
+def _prepared(loaded: Loaded, clock: Clock, log: Log, place: tuple[str, int]) -> int:
+    async def ready() -> None:
+        await prepare(loaded, clock, log)
+        if not loaded.settings.listen.trusted_proxies:
+            await _warn(loaded, log, place)
+
     try:
-        _loop(prepare(loaded, clock, log))
+        _loop(ready())
     except (KeyFault, SourceFault, StoreError) as fault:
         print(f"Error: {fault}", file=sys.stderr)
         return 1
     return 0
+
+
+async def _warn(loaded: Loaded, log: Log, place: tuple[str, int]) -> None:
+    """Say so when nobody could reach a page here."""
+    store = await open_the_store(loaded, os.environ)
+    try:
+        why = await unreached(store, *place)
+    finally:
+        await store.close()
+    if why is not None:
+        log.tell(Event.SERVER_UNREACHED, why=why)
+        if sys.stderr.isatty():
+            print(f"! {why}", file=sys.stderr)
 
 
 def _loop(work: Coroutine[Any, Any, None]) -> None:

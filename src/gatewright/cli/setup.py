@@ -55,11 +55,12 @@ def init(terminal: Terminal, slug: str, name: str | None, domains: tuple[str, ..
     The administrator's password is printed this once. Run again, it makes only what is missing.
     """
     terminal.given(data=data)
-    _write_settings(terminal)
     loaded = terminal.load()
     here = f"http://127.0.0.1:{loaded.settings.listen.port}"
     first = First(slug, name or slug, domains or (here,), email)
     _check(first)
+    _write_settings(terminal, _port(loaded, first))
+    loaded = terminal.load()
     made = [] if make_root_key(loaded) is None else [f"the root key {loaded.key_file}: keep a copy of it apart from the store's backups"]
     password, records = run(_furnished(terminal, first))
     made += records
@@ -70,9 +71,27 @@ def init(terminal: Terminal, slug: str, name: str | None, domains: tuple[str, ..
         click.echo(f"made {line}" if made else line)
     if password is not None:
         click.echo(f"\nSign in at {first.domains[0]}/-/console as {email} with the password, shown this once:\n  {password}")
+    if _ports(first) and loaded.settings.listen.port not in _ports(first):
+        click.echo(
+            f"! the settings say port {loaded.settings.listen.port}: start the server with `gatewright serve --port {_ports(first)[0]}`"
+        )
 
 
-def _write_settings(terminal: Terminal) -> None:
+def _ports(first: First) -> list[int]:
+    """Return the ports of the domains that are on this machine."""
+    from gatewright.tenants.loopback import port_of
+    from gatewright.tenants.rules import parse_origin
+
+    return [port for port in (port_of(parse_origin(domain).url) for domain in first.domains) if port is not None]
+
+
+def _port(loaded: Loaded, first: First) -> int:
+    """Return the port to listen on: that of a domain on this machine, unless the operator has set one."""
+    ports = _ports(first)
+    return ports[0] if ports and loaded.origins["listen.port"] == "default" else loaded.settings.listen.port
+
+
+def _write_settings(terminal: Terminal, port: int) -> None:
     """Write the settings file where none is named and none is there."""
     from gatewright.settings import DEFAULT_FILE
 
@@ -81,9 +100,8 @@ def _write_settings(terminal: Terminal) -> None:
         return
     import msgspec
 
-    listen = terminal.load().settings
-    data = msgspec.json.encode(listen.data).decode()
-    file.write_text(_SETTINGS_TEXT.format(data=data, port=listen.listen.port), encoding="utf-8")
+    data = msgspec.json.encode(terminal.load().settings.data).decode()
+    file.write_text(_SETTINGS_TEXT.format(data=data, port=port), encoding="utf-8")
 
 
 def _check(first: First) -> None:

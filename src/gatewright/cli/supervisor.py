@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gatewright.base.moment import Clock
+from gatewright.tenants.loopback import address_of, to_answer_there
+from gatewright.tenants.rules import is_loopback
 
 BACKLOG: Final = 2048
 QUICK_DEATH_MS: Final = 1000  # a worker that lived shorter than this is started again only after a pause
@@ -40,12 +42,17 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise PortTaken(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}. "
-            "Is another server running there? Choose another port with --port."
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}. Is another server running there? {_elsewhere(host)}"
         ) from None
     sock.setblocking(False)
     sock.set_inheritable(True)
     return sock
+
+
+def _elsewhere(host: str) -> str:
+    other = "Choose another port with --port"
+    # What is reached by a proxy keeps its name, whatever the port behind it.
+    return f"{other}, which is an address of its own: {to_answer_there(f'{address_of(host)}:PORT')}." if is_loopback(host) else f"{other}."
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ from gatewright.web.reply import CORS_ANY, NO_STORE, NOSNIFF, PREFLIGHT, error_r
 from gatewright.web.resource import PREFIX as RESOURCE
 from gatewright.web.resource import ResourceDoor
 from gatewright.web.rest import RestDoor
+from gatewright.web.unknown_host import UnknownHosts
 from gatewright.web.verify import VerifyDoor, asked_at
 
 EVERY_PRESET: Final[frozenset[str]] = frozenset(PATHS)
@@ -68,6 +69,7 @@ class Gate:
         self._feed = FeedDoor(house)
         self._resource = ResourceDoor(house)
         self._verify = VerifyDoor(house)
+        self._strangers = UnknownHosts(house)
         self._endpoints: dict[str, tuple[Endpoint, frozenset[str]]] = _table()
         self._not_ready: str | None = None  # what was told last, which is told once
 
@@ -130,7 +132,7 @@ class Gate:
     ) -> None:
         """Answer at a host that is no issuer: one that serves a tenant's API shows no page and makes no token, any other is nobody's."""
         if site is None:
-            raise HttpFault(421, "no tenant is served under this host name")
+            raise await self._strangers.fault(scope, head, at)
         if scope["path"] == METADATA_PATH and scope["method"] in ("GET", "HEAD"):
             await send_json(send, 200, document(site), [(b"cache-control", b"public, max-age=300"), *CORS_ANY])
             return
