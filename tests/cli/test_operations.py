@@ -86,6 +86,25 @@ def test_a_password_is_asked_for_and_never_an_argument(shell: Shell) -> None:
     assert made["has_password"] is False
 
 
+def test_a_password_that_anybody_would_try_is_refused_where_it_is_set(shell: Shell) -> None:
+    shell.settled()
+    for password, why in (
+        ("x", "at least 8 characters are needed"),
+        ("e\u0301" * 7, "at least 8 characters"),
+        ("u@acme.test", "e-mail address"),
+    ):
+        typed = f"{password}\n{password}\n"
+        assert shell.gatewright("users", "set-password", "u@acme.test", typed=typed) == 1
+        assert why in shell.err
+        assert shell.json("users", "show", "u@acme.test")["has_password"] is False
+    for password in ("x", "organizer@acme.test", "organizer"):
+        assert (
+            shell.gatewright("users", "create", "--email", "organizer@acme.test", "--ask-password", typed=f"{password}\n{password}\n") == 1
+        )
+    assert "there is no user" in shell.refused("users", "show", "organizer@acme.test")
+    assert "At least 8 characters" in " ".join(shell.must("users", "create", "--help").split())
+
+
 def test_a_list_goes_on_where_it_ended(shell: Shell) -> None:
     shell.settled()
     shell.must("accounts", "create", "--slug", "two", "--name", "Two")

@@ -125,6 +125,19 @@ async def test_users_are_made_with_a_password_changed_and_deleted(both: Node) ->
     assert "password.set" in await acts(ops, subject=made["id"])
 
 
+async def test_a_password_is_no_short_one_and_not_the_address(both: Node) -> None:
+    ops = await service(both)
+    for password in ("x", "1234567", "organizer", "Organizer@acme.test"):
+        faults = await ops.problem("POST", "/users", {"email": "organizer@acme.test", "password": password})
+        assert [one["pointer"] for one in faults["errors"]] == ["/password"], password
+    await ops.must("POST", "/users", {"email": "organizer@acme.test"})
+    for password in ("x", "1234567", "organizer", "Organizer@acme.test"):
+        faults = await ops.problem("PUT", "/users/organizer@acme.test/password", {"password": password})
+        assert [one["pointer"] for one in faults["errors"]] == ["/password"], password
+    assert (await ops.must("GET", "/users/organizer@acme.test"))["has_password"] is False
+    await ops.must("PUT", "/users/organizer@acme.test/password", {"password": "organizer's"})
+
+
 async def test_accounts_have_members_and_service_users(both: Node) -> None:
     ops = await service(both)
     await ops.must("POST", "/accounts", {"slug": "acme-new", "name": "New"})

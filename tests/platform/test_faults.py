@@ -120,6 +120,11 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
         (replaced('email = "u@acme.test"', 'email = "u@acme.test"\nprofile = { nick = "U" }'), "no standard claim"),
         (replaced('email = "u@acme.test"', 'email = "u@acme.test"\nprofile = { nickname = 5 }'), "a text is expected"),
         (replaced('email = "u@acme.test"', 'email = "u@acme.test"\npassword = { env = "LONG" }'), "a password has at most 1024 bytes"),
+        (replaced('email = "u@acme.test"', 'email = "u@acme.test"\npassword = { env = "TINY" }'), "a password has at least 8 characters"),
+        (
+            replaced('email = "u@acme.test"', 'email = "organizer@acme.test"\npassword = { env = "OWN" }'),
+            "not the user's own e-mail address",
+        ),
         (replaced('memberships = [{ account = "one", roles = ["Reader"] }]', 'kind = "service"'), "exactly one account"),
         (SMALL + "[[users]]\nemail = 'U@Acme.TEST'\n", 'the user "u@acme.test" stands here twice'),
         (replaced('scopes = ["openid", ', 'scopes = ["opnid", '), 'there is no scope "opnid"'),
@@ -167,7 +172,7 @@ SPA = '[[clients]]\nclient_id = "s"\nclient_name = "S"\ntype = "spa"\nredirect_u
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_sentence(text: str, said: str, played: Played) -> None:
-    played.environ |= {"SHORT": "x" * 31, "LONG": "x" * 1100, "TINY": "1234567"}
+    played.environ |= {"SHORT": "x" * 31, "LONG": "x" * 1100, "TINY": "1234567", "OWN": "organizer"}
     assert [fault for fault in await played.faults(text) if said in fault]
 
 

@@ -5,7 +5,7 @@ from argon2 import extract_parameters
 from argon2.low_level import Type, hash_secret
 
 from gatewright.users import passwords
-from gatewright.users.passwords import STAND_IN, digest_of, fits, outdated, password_fault
+from gatewright.users.passwords import STAND_IN, digest_of, fits, new_password_fault, outdated, password_fault
 
 SALT = bytes(range(16))
 WEAK = hash_secret(b"correct horse", SALT, 1, 64, 1, 32, Type.ID).decode()
@@ -37,6 +37,27 @@ def test_what_cannot_be_a_password_is_told_and_never_fits(wrong: str, kept: str)
 @pytest.mark.parametrize("fine", ["a", "a" * 1024, "é" * 512, " ", "пароль", "🔑"])
 def test_everything_else_can_be_a_password(fine: str) -> None:
     assert password_fault(fine) is None
+
+
+@pytest.mark.parametrize("short", ["x", "1234567", "пароль", "e\u0301" * 7, "\U0001f511" * 7])
+def test_a_new_password_has_eight_characters_however_they_are_typed_and_an_old_one_goes_on(short: str) -> None:
+    assert new_password_fault(short) == "a password has at least 8 characters"
+    assert fits(digest_of(short, SALT), short)
+
+
+@pytest.mark.parametrize("longer", ["12345678", "e\u0301" * 8, "\U0001f511" * 8, "        "])
+def test_eight_characters_of_any_kind_are_enough(longer: str) -> None:
+    assert new_password_fault(longer, "ann@acme.test") is None
+
+
+@pytest.mark.parametrize("own", ["Organizer@Acme.test", "organizer", "ORGANIZER", "organizer@acme.test "])
+def test_a_new_password_is_not_the_users_own_address(own: str) -> None:
+    assert "e-mail address" in str(new_password_fault(own, "organizer@acme.test"))
+    assert new_password_fault(own + "'s own", "organizer@acme.test") is None
+
+
+def test_what_can_be_no_password_can_be_no_new_one() -> None:
+    assert [new_password_fault(wrong) for wrong in ("", "a" * 1025)] == [password_fault(wrong) for wrong in ("", "a" * 1025)]
 
 
 def test_nothing_fits_where_there_is_no_digest() -> None:

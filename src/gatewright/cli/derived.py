@@ -126,7 +126,11 @@ def _body_params(operation: Operation, body: type[Struct]) -> list[click.Paramet
     if operation.method == "PATCH":
         found.append(click.Option(["--unset", "in__unset"], multiple=True, metavar="KEY", help="Put the default of this key back."))
     if any(field.name in _HELD_BACK for field in fields):
-        found.append(click.Option(["--ask-password", "in__ask"], is_flag=True, help="Ask for the password, and show nothing of it."))
+        from gatewright.users.passwords import RULE
+
+        found.append(
+            click.Option(["--ask-password", "in__ask"], is_flag=True, help=f"Ask for the password, and show nothing of it. {RULE}")
+        )
     return found
 
 

@@ -25,7 +25,7 @@ from gatewright.market import leaving
 from gatewright.platform.document import UserPart
 from gatewright.platform.steps import SlowWork, user_key
 from gatewright.users import book
-from gatewright.users.passwords import SALT_BYTES, password_fault
+from gatewright.users.passwords import RULE, SALT_BYTES, SHORTEST, new_password_fault
 from gatewright.users.records import UserRow
 from gatewright.users.rules import email_key
 
@@ -33,7 +33,7 @@ READ: Final = "gw:users:read"
 WRITE: Final = "gw:users:write"
 PLACES_USERS: Final = "gw:accounts:write"
 
-Password = Annotated[str, Meta(description="Kept as a slow digest alone.", min_length=1, max_length=1024)]
+Password = Annotated[str, Meta(description=f"{RULE} Kept as a slow digest alone.", min_length=SHORTEST, max_length=1024)]
 _MORE: Final[dict[str, Any]] = {
     "id": str,
     "status": Annotated[str, Meta(description="`active` or `disabled`.")],
@@ -117,10 +117,14 @@ async def hash_password(errand: Errand, where: object, body: Struct) -> str | No
     password = getattr(body, "password", msgspec.UNSET)
     if not isinstance(password, str):
         return None
-    wrong = password_fault(password)
+    _fit(password, str(getattr(body, "email", "")))
+    return await errand.tools.passwords.make(password, errand.at.dice.bytes(SALT_BYTES))
+
+
+def _fit(password: str, email: str) -> None:
+    wrong = new_password_fault(password, email)
     if wrong is not None:
         raise Faults((Fault("password", wrong, "", None, ("password",)),))
-    return await errand.tools.passwords.make(password, errand.at.dice.bytes(SALT_BYTES))
 
 
 async def create_user(errand: Errand, where: object, body: Struct) -> Struct:
@@ -182,6 +186,7 @@ async def set_password(errand: Errand, where: UserAt, body: NewPassword) -> None
     await may_touch(errand, row)
     if row.kind != "person":
         raise Refused("a service user never signs in, so it has no password")
+    _fit(body.password, row.email)
     assert isinstance(errand.prepared, str)  # noqa: S101 - `hash_password` went before
     await book.set_password(errand.deed, row, errand.prepared)
 

@@ -30,7 +30,7 @@ from gatewright.platform.routes import LONGEST_KEPT, route_faults
 from gatewright.platform.terms import NamedSettings, api_terms, client_terms, implied_names, presets_of, retires_at, tenant_policy
 from gatewright.tenants.records import DomainKind
 from gatewright.tenants.rules import BadOrigin, parse_origin
-from gatewright.users.passwords import password_fault
+from gatewright.users.passwords import new_password_fault
 from gatewright.users.rules import email_fault, email_key, profile_faults
 
 LONGEST_EXCEPTION = 2 * 366 * 86_400  # seconds
@@ -291,7 +291,7 @@ def _user(examiner: Examiner, part: Part[UserPart]) -> None:
         )
     if row is None:
         password = examiner.reveal((*part.keys, "password"), user.password)
-        sentence = password_fault(password.reveal()) if password is not None else None
+        sentence = new_password_fault(password.reveal(), user.email) if password is not None else None
         if sentence is not None:
             found.add((*part.keys, "password"), sentence)
     kind = user.kind if row is None else row.kind

@@ -9,11 +9,15 @@ from argon2 import extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type, hash_secret, verify_secret
 
+from gatewright.users.rules import email_key
+
 TIME_COST: Final = 2
 MEMORY_KIB: Final = 19_456
 PARALLELISM: Final = 1
 SALT_BYTES: Final = 16
 LONGEST: Final = 1024  # bytes of UTF-8
+SHORTEST: Final = 8  # characters of one that is set (NIST SP 800-63B §3.1.1.2, OWASP ASVS 6.2.1)
+RULE: Final = f"At least {SHORTEST} characters, and not the user's own e-mail address."
 
 _HASH_BYTES: Final = 32
 
@@ -33,6 +37,20 @@ def password_fault(password: str) -> str | None:
     except UnicodeEncodeError:
         return "a password holds whole characters"
     return f"a password has at most {LONGEST} bytes" if length > LONGEST else None
+
+
+def new_password_fault(password: str, email: str = "") -> str | None:
+    """Return why a text cannot become the password of the user with this e-mail address, or None. What is kept already goes on."""
+    wrong = password_fault(password)
+    if wrong is not None:
+        return wrong
+    if len(_normal(password)) < SHORTEST:
+        return f"a password has at least {SHORTEST} characters"
+    address = email_key(email)
+    # The first thing that anybody tries (NIST SP 800-63B §3.1.1.2: context-specific words).
+    if address and email_key(password) in (address, address.rpartition("@")[0]):
+        return "a password is not the user's own e-mail address, nor what stands before its @"
+    return None
 
 
 def digest_of(password: str, salt: bytes) -> str:
@@ -67,5 +85,9 @@ def outdated(digest: str) -> bool:
     return (made.type, made.time_cost, made.memory_cost, made.parallelism) != (Type.ID, TIME_COST, MEMORY_KIB, PARALLELISM)
 
 
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
+
+
 def _bytes(password: str) -> bytes:
-    return unicodedata.normalize("NFC", password).encode()
+    return _normal(password).encode()
