@@ -41,6 +41,7 @@ from gatewright.signin.throttle import Throttle
 from gatewright.store import Store, open_store
 from gatewright.store.changes import Change, ChangeFeed
 from gatewright.store.migrate import migrate
+from gatewright.store.progress import Brief
 from gatewright.tenants.logos import Logos
 from gatewright.tenants.secret_uses import SecretUses
 from gatewright.tenants.sites import Sites
@@ -201,7 +202,8 @@ async def prepare(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, 
         KeyFault, StoreError: with a sentence for the operator.
     """
     key = root_key(loaded, environ)
-    await migrate(store_address(loaded, environ), now=clock.moment().now, say=lambda step: log.tell(Event.STORE_MIGRATED, step=step))
+    tell = Brief(lambda step: log.tell(Event.STORE_MIGRATED, step=step), lambda: clock.moment().now_ms, schemas=True)
+    await migrate(store_address(loaded, environ), now=clock.moment().now, say=tell)
     store = await open_the_store(loaded, environ)
     try:
         await belongs(store, key)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
+from gatewright.store.migrate import migrations
 from tests.cli.conftest import Shell
 from tests.platform.played import SMALL
 
@@ -104,6 +105,15 @@ def test_init_behind_a_proxy_listens_where_it_always_does(shell: Shell) -> None:
 def test_init_writes_nothing_when_something_cannot_be(shell: Shell) -> None:
     shell.refused("init", "--domain", "http://acme.test:8790")
     assert list(shell.folder.iterdir()) == []
+
+
+def test_a_store_is_brought_up_with_a_line_for_each_schema(shell: Shell, capfd: pytest.CaptureFixture[str]) -> None:
+    shell.must("keys", "init")
+    shell.must("migrate")
+    lines = [line for line in (shell.err + capfd.readouterr().err).splitlines() if "store.migrated" in line]
+    assert len(lines) >= len(migrations())
+    assert len({line.partition("step=")[2] for line in lines}) == len(lines)
+    assert sum("statement" in line for line in lines) < 5, "a machine may stand still"
 
 
 def test_settings_are_shown_with_their_origin_and_no_password(shell: Shell) -> None:

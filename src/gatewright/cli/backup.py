@@ -42,6 +42,7 @@ def restore(terminal: Terminal, file: Path, *, as_json: bool) -> None:
     from gatewright.app import store_address
     from gatewright.base.moment import SystemClock
     from gatewright.store.backup import restore as fill
+    from gatewright.store.progress import Brief
 
     loaded = terminal.load()
     if loaded.store_url.startswith("sqlite:"):
@@ -50,6 +51,8 @@ def restore(terminal: Terminal, file: Path, *, as_json: bool) -> None:
     def tell(sentence: str) -> None:
         click.echo(sentence, err=True)
 
-    rows = run(fill(store_address(loaded, os.environ), file, now=SystemClock().moment().now, say=tell))
+    clock = SystemClock()
+    brief = Brief(tell, lambda: clock.moment().now_ms)
+    rows = run(fill(store_address(loaded, os.environ), file, now=clock.moment().now, say=brief))
     sentence = f"restored {sum(rows.values())} rows of {len(rows)} tables; start the server with the root key of the same deployment"
     say(sentence, {"file": str(file), "rows": rows}, as_json=as_json)

@@ -202,7 +202,7 @@ async def _administrator(deed: Deed, first: First, digest: str) -> list[str]:
 @click.pass_obj
 @told
 def migrate(terminal: Terminal, *, as_json: bool) -> None:
-    """Bring the store to this version's schema, each step printed. Servers wait for it, and do the same by themselves."""
+    """Bring the store to this version's schema, its progress printed. Servers wait for it, and do the same by themselves."""
 
     async def prepared() -> str:
         async with terminal.store(prepared=True, talkative=True) as (store, _):
