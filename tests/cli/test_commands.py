@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,17 @@ def test_a_store_is_brought_up_with_a_line_for_each_schema(shell: Shell, capfd: 
     assert sum("statement" in line for line in lines) < 5, "a machine may stand still"
 
 
+@pytest.mark.parametrize("words", [["settings"], ["settings", "--json"], ["apps", "schema"], ["--help"]], ids=" ".join)
+def test_whoever_reads_no_further_hears_no_complaint(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gatewright", *words]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": "src:guard/src"}, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode in (1, 141)
+
+
 def test_settings_are_shown_with_their_origin_and_no_password(shell: Shell) -> None:
     shell.environ |= {"GATEWRIGHT_STORE_URL": "postgresql://gw:hunter2@db/gw", "GATEWRIGHT_STORE_SYNCHRONOUS": "normal"}
     said = shell.must("settings")
@@ -129,6 +141,10 @@ def test_a_faulty_setting_is_a_list_of_sentences(shell: Shell) -> None:
     said = shell.refused("settings")
     assert 'line 2: listen.prot: this key is not known; did you mean "port"?' in said
     assert "line 3: listen.workers: at least 1 is expected" in said
+    for looks in (["serve"], ["clients", "list"], ["plan", "x.toml"], ["settings"], ["roles", "list"], ["audit"]):
+        assert "nothing was changed" not in shell.refused(*looks), looks
+    for changes in (["init"], ["migrate"], ["roles", "create", "--name", "X"]):
+        assert "nothing was changed" in shell.refused(*changes), changes
 
 
 def test_a_plan_before_there_is_a_store_makes_none(shell: Shell, example: str) -> None:
@@ -154,8 +170,10 @@ def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
     file = shell.write(SMALL.replace("name =", "nmae =").replace("redirect_uris", "redirect_urlss"))
     said = shell.refused("plan", file)
     assert 'line 24: clients[0].redirect_urlss: this key is not known; did you mean "redirect_uris"?' in said
-    assert said.strip().endswith("nothing was changed")
+    assert said.endswith("Error: 13 faults\n"), "a plan changes nothing anyhow"
     assert shell.gatewright("plan", file, "--json") == 1
+    shell.must("keys", "init")
+    assert shell.refused("apply", file).endswith("Error: 13 faults; nothing was changed\n")
     assert '"path": "clients[0].redirect_urlss"' in shell.out
 
 

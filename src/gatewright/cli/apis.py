@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Terminal, json_option, looked, run, show_rows, tenant_option
 
 
 @click.group(cls=DerivedGroup)
@@ -19,7 +19,7 @@ def apis() -> None:
 @tenant_option
 @json_option
 @click.pass_obj
-@told
+@looked
 def list_apis(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
     """List APIs: the id or the audience is the name with which an API authenticates when it asks about a token."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
@@ -34,7 +34,7 @@ def apps() -> None:
 @click.option("--after", default="", help="Go on behind this app.")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def list_apps(terminal: Terminal, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
     """List apps by id."""
 
@@ -55,7 +55,7 @@ def list_apps(terminal: Terminal, tenant: str | None, after: str, count: int, *,
 @tenant_option
 @json_option
 @click.pass_obj
-@told
+@looked
 def validate(terminal: Terminal, file: Path, slug: str | None, tenant: str | None, *, as_json: bool) -> None:
     """Check the manifest in FILE against the platform; every fault is told at once, and nothing is changed.
 

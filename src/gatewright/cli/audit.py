@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Terminal, json_option, looked, run, show_rows, tenant_option
 
 
 @click.group(cls=DerivedGroup, invoke_without_command=True)
@@ -19,7 +19,7 @@ from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenan
 @click.option("--before", type=int, help="Go on behind this entry (its number).")
 @click.option("--count", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def audit(
     terminal: Terminal, tenant: str | None, act: str, actor: str, subject: str, before: int | None, count: int, *, as_json: bool
 ) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from gatewright.cli.terminal import Missing, Terminal, exists, json_option, run, say, told
+from gatewright.cli.terminal import Missing, Terminal, exists, json_option, looked, run, say, told
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @click.pass_obj
-@told
+@looked
 def backup(terminal: Terminal, file: Path, *, as_json: bool) -> None:
     """Copy the store into FILE as it is at this moment, while the server goes on.
 

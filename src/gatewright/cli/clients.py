@@ -8,7 +8,7 @@ import click
 
 from gatewright.cli.client_secrets import secret, the_client
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.audit.weaknesses import WeaknessUse
@@ -26,7 +26,7 @@ def clients() -> None:
 @click.option("--after", default="", help="Go on behind this client id.")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def list_clients(terminal: Terminal, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
     """List clients by id, with what makes them less safe than the defaults."""
 
@@ -68,7 +68,7 @@ async def _shown(desk: Desk, row: ClientRow) -> dict[str, Any]:
 @click.option("--after", default="", help="Go on behind this row (its `next` in --json).")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def who_uses(terminal: Terminal, weakness: str, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
     """Tell which clients and users still need what weakens security, the latest use first."""
 

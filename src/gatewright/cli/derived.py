@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gatewright.cli.terminal import Terminal, json_option, print_json, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Terminal, json_option, looked, print_json, run, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -82,7 +82,7 @@ def command_of(operation: Operation) -> click.Command:
     """Return the command of an operation."""
 
     @click.pass_obj
-    @told
+    @(told if operation.changes else looked)
     def callback(terminal: Terminal, /, **values: Any) -> None:  # noqa: ANN401 - options are of many kinds
         _do(operation, terminal, values)
 

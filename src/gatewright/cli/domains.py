@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, print_json, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, print_json, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.keys.sealer import RootSealer
@@ -24,7 +24,7 @@ def domains() -> None:
 @tenant_option
 @json_option
 @click.pass_obj
-@told
+@looked
 def list_domains(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
     """List the issuers and API hosts of a tenant, and what it claims, with how each is verified."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def events() -> None:
 @click.option("--before", help="Go on behind this event (its id).")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def list_events(
     terminal: Terminal,
     client_id: str,
@@ -69,7 +69,7 @@ def list_events(
 @tenant_option
 @json_option
 @click.pass_obj
-@told
+@looked
 def show(terminal: Terminal, event_id: str, client_id: str, tenant: str | None, *, as_json: bool) -> None:
     """Show one event with its data and each attempt at its delivery. What the address answered beside its status is not kept."""
 

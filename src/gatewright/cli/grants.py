@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Moment
@@ -33,7 +33,7 @@ def grants() -> None:
 @click.option("--before", help="Go on behind this grant (its id).")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def list_grants(
     terminal: Terminal,
     tenant: str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.keys.book import KeyRow
@@ -41,7 +41,7 @@ def init(terminal: Terminal, *, as_json: bool) -> None:
 @tenant_option
 @json_option
 @click.pass_obj
-@told
+@looked
 def list_keys(terminal: Terminal, tenant: str | None, *, as_json: bool) -> None:
     """List a tenant's signing keys: which sign, which are published already, which still are."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gatewright.cli.terminal import Terminal, exists, json_option, operator, print_json, run, told
+from gatewright.cli.terminal import Terminal, exists, json_option, looked, operator, print_json, run, told
 
 if TYPE_CHECKING:
     from gatewright.base.moment import Clock
@@ -30,7 +30,7 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @click.option("--check", is_flag=True, help=f"Exit with {CHANGES} when something would change.")
 @click.pass_obj
-@told
+@looked
 def plan(terminal: Terminal, file: Path, *, as_json: bool, check: bool) -> None:
     """Show what FILE would change, and whom it would hit. Nothing is changed."""
     from gatewright.platform.reading import read_file

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenant_option, told
+from gatewright.cli.terminal import Terminal, json_option, looked, run, show_rows, tenant_option
 
 
 @click.command("report-only")
@@ -14,7 +14,7 @@ from gatewright.cli.terminal import Terminal, json_option, run, show_rows, tenan
 @json_option
 @click.option("--client", help="Only this client.")
 @click.pass_obj
-@told
+@looked
 def report_only(terminal: Terminal, tenant: str | None, client: str | None, *, as_json: bool) -> None:
     """List the rules that are only tried out, and which clients would break if they were meant.
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gatewright.cli.terminal import Terminal, told
+from gatewright.cli.terminal import Terminal, looked
 
 
 @click.command()
@@ -15,7 +15,7 @@ from gatewright.cli.terminal import Terminal, told
 @click.option("--workers", type=int, help="Worker processes; one uses one core.")
 @click.option("--data", help="The data folder.")
 @click.pass_obj
-@told
+@looked
 def serve(terminal: Terminal, host: str | None, port: int | None, workers: int | None, data: str | None) -> None:
     """Serve until a signal: SIGTERM and Ctrl-C finish what is under way, then stop."""
     from gatewright.cli.serve import run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from msgspec import Struct
 
-from gatewright.cli.terminal import Terminal, json_option, operator, print_json, run, say, show_rows, told
+from gatewright.cli.terminal import Terminal, json_option, looked, operator, print_json, run, say, show_rows, told
 
 if TYPE_CHECKING:
     from gatewright.audit.deed import Deed
@@ -215,7 +215,7 @@ def migrate(terminal: Terminal, *, as_json: bool) -> None:
 @click.command()
 @json_option
 @click.pass_obj
-@told
+@looked
 def settings(terminal: Terminal, *, as_json: bool) -> None:
     """Show every setting, its value and where it came from."""
     from gatewright.settings import every_setting, shown_value, weaknesses

@@ -1,6 +1,7 @@
 """What every command shares: the settings, the store, how it prints, and a sentence instead of a traceback.
 
-Exit status: 0 done; 1 refused, the sentence says why; 2 wrong use; 3 the deployment cannot be reached or read.
+Exit status: 0 done; 1 refused, the sentence says why; 2 wrong use; 3 the deployment cannot be reached or read;
+141 nobody read on.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +36,7 @@ T = TypeVar("T")
 
 REFUSED: Final = 1
 UNREACHABLE: Final = 3
+CUT_OFF: Final = 128 + signal.SIGPIPE  # as a shell shows programs that the signal ended
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 tenant_option = click.option("--tenant", help="The tenant's slug; not needed where there is one tenant.")
@@ -225,16 +228,28 @@ async def the_tenant(store: Store, slug: str | None) -> TenantRow:
 
 def told(command: Callable[P, T]) -> Callable[P, T]:
     """Print a sentence, and no traceback, when a command fails for a reason that its user can mend."""
+    return _telling(command, "; nothing was changed")
 
+
+def looked(command: Callable[P, T]) -> Callable[P, T]:
+    """Do the same for a command that changes nothing in any case, and does not boast of it."""
+    return _telling(command, "")
+
+
+def _telling(command: Callable[P, T], comfort: str) -> Callable[P, T]:
     @functools.wraps(command)
     def telling(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:
+            # Whoever read has enough, as `head` does. What is flushed on the way out would break once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(CUT_OFF)
         except Exception as error:
             status = _status(error)
             if status is None:
                 raise
-            _complain(error, as_json=bool(kwargs.get("as_json")))
+            _complain(error, comfort, as_json=bool(kwargs.get("as_json")))
             sys.exit(status)
 
     return telling
@@ -255,7 +270,7 @@ def _status(error: Exception) -> int | None:
     return None
 
 
-def _complain(error: Exception, *, as_json: bool) -> None:
+def _complain(error: Exception, comfort: str, *, as_json: bool) -> None:
     from gatewright.base.check import Faults
 
     if isinstance(error, Faults):
@@ -267,7 +282,7 @@ def _complain(error: Exception, *, as_json: bool) -> None:
         for fault in error.faults:
             click.echo(str(fault), err=True)
         count = len(error.faults)
-        click.echo(f"Error: {count} fault{'s' if count > 1 else ''}; nothing was changed", err=True)
+        click.echo(f"Error: {count} fault{'s' if count > 1 else ''}{comfort}", err=True)
         return
     sentence = _sentence(error)
     if as_json:

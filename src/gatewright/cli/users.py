@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.derived import DerivedGroup
-from gatewright.cli.terminal import Desk, Terminal, json_option, run, say, show_rows, tenant_option, told
+from gatewright.cli.terminal import Desk, Terminal, json_option, looked, run, say, show_rows, tenant_option, told
 
 if TYPE_CHECKING:
     from gatewright.accounts.records import MembershipRow
@@ -26,7 +26,7 @@ def users() -> None:
 @click.option("--after", default="", help="Go on behind this e-mail address.")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.pass_obj
-@told
+@looked
 def list_users(terminal: Terminal, tenant: str | None, after: str, count: int, *, as_json: bool) -> None:
     """List users by e-mail address, with their roles in each account."""
 
