@@ -33,6 +33,12 @@ class DerivedGroup(click.Group):
         found = self.commands.get(cmd_name)
         return found if found is not None else made((*_path(ctx, self), cmd_name))
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with the first sentence of its help, whole."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(command.help or "")) for name, command in found if command is not None])
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command, or name the nearest one."""
         known = self.list_commands(ctx)
@@ -41,6 +47,11 @@ class DerivedGroup(click.Group):
 
             raise click.UsageError(f'there is no command "{args[0]}"; {choice(args[0], known)}')
         return super().resolve_command(ctx, args)
+
+
+def _first_sentence(text: str) -> str:
+    first, stop, _ = " ".join(text.split("\n\n", maxsplit=1)[0].split()).partition(". ")
+    return f"{first}." if stop else first
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -150,7 +161,7 @@ def _option(name: str, kind: Any, *, required: bool = False, prefix: str = "") -
     if isinstance(info, inspect.VarTupleType) and not isinstance(_bare(info.item_type), inspect.StructType):
         return click.Option([flag, key], multiple=True, help=f"{says} May be repeated; empty for none.".strip())
     if isinstance(info, inspect.StructType | inspect.DictType | inspect.VarTupleType):
-        return click.Option([flag, key], type=_Json(), metavar="JSON", help=says)
+        return click.Option([flag, key], type=_Json(), metavar="JSON", help=(says + _example(kind)).strip())
     return click.Option([flag, key], required=required, help=says)
 
 
@@ -165,11 +176,31 @@ def _bare(info: Any) -> Any:  # noqa: ANN401 - one of many classes
 
 
 def _described(kind: Any) -> str:  # noqa: ANN401 - a type
+    return str(_schema(kind).get("description", "")).replace("`", "")
+
+
+def _example(kind: Any) -> str:  # noqa: ANN401 - a type
+    import msgspec
+
+    # On one line, with spaces at which a narrow terminal may break it.
+    shown = [msgspec.json.format(msgspec.json.encode(example), indent=0).decode() for example in _schema(kind).get("examples", [])[:1]]
+    return "".join(f" As in '{text}'." for text in shown)
+
+
+def _schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a type
+    """Return what a field's type says of it beside its form, also where null or nothing may stand for it."""
     from msgspec import inspect
 
-    info = inspect.type_info(kind)
-    found = info.extra_json_schema if isinstance(info, inspect.Metadata) else None
-    return str((found or {}).get("description", "")).replace("`", "")
+    found: dict[str, Any] = {}
+    waiting = [inspect.type_info(kind)]
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, inspect.Metadata):
+            found = (info.extra_json_schema or {}) | found
+            waiting.append(info.type)
+        elif isinstance(info, inspect.UnionType):
+            waiting += info.types
+    return found
 
 
 class _Json(click.ParamType):  # type: ignore[type-arg] # generic in newer clicks alone

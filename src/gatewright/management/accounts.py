@@ -78,8 +78,8 @@ class MemberChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class NewServiceUser(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A service user about to be made; the address only names it, no message goes there."""
 
-    email: Name
-    name: Annotated[str, Meta(max_length=200)] = ""
+    email: Annotated[Name, Meta(description="What it goes by, written as an e-mail address.")]
+    name: Annotated[str, Meta(description="Its name, as people see it.", max_length=200)] = ""
     roles: tuple[Name, ...] = ()
 
 

@@ -52,7 +52,8 @@ _SCOPE_MORE: Final[dict[str, Any]] = {
     "status": Annotated[str, Meta(description="`active` or `retired`.")],
 }
 ScopeRecord = record("Scope", ScopePart, _SCOPE_MORE, says="A scope of an API.")
-NewScope = form("NewScope", ScopePart, more={"name": Name}, says="A new scope.")
+ScopeTitle = Annotated[Name, Meta(description="The scope's name, as clients ask for it.")]
+NewScope = form("NewScope", ScopePart, more={"name": ScopeTitle}, says="A new scope.")
 ScopeChange = patch("ScopeChange", ScopePart)
 
 
@@ -71,7 +72,7 @@ class ScopeAt(Struct, frozen=True, forbid_unknown_fields=True):
 class NewScopeName(Struct, frozen=True, forbid_unknown_fields=True):
     """How a scope is to be called."""
 
-    name: Name
+    name: ScopeTitle
 
 
 class ApiSecretAt(Struct, frozen=True, forbid_unknown_fields=True):

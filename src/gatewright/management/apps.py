@@ -47,13 +47,17 @@ class VersionsWhere(Paged, frozen=True, forbid_unknown_fields=True, kw_only=True
     app: AppName
 
 
+_MANIFEST: Final = {"name": "Report Builder", "version": "1.0", "description": "Builds reports."}
+_Match = Annotated[RedirectMatch, Meta(description="`subpath` takes what lies below a redirect URI as well; a weakness.")]
+
+
 class NewApp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A new app: its id, its manifest, and what an admin decides on it."""
 
     app: AppName
-    manifest: Annotated[Manifest, Meta(description="As `/-/schemas/app-manifest.json` describes it.")]
+    manifest: Annotated[Manifest, Meta(description="As `/-/schemas/app-manifest.json` describes it.", examples=[_MANIFEST])]
     developer: _Developer | None = None
-    redirect_match: RedirectMatch = "exact"
+    redirect_match: _Match = "exact"
 
 
 class NewVersion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +70,7 @@ class AppChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an admin decides on an app; what is left out stays."""
 
     developer: _Developer | UnsetType | None = UNSET
-    redirect_match: RedirectMatch | UnsetType = UNSET
+    redirect_match: _Match | UnsetType = UNSET
 
 
 class AppRecord(Struct, frozen=True, kw_only=True):

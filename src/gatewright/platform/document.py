@@ -79,20 +79,37 @@ class DomainPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A domain with what differs from its tenant: the name and the look of its pages."""
 
     origin: Uri
-    name: Name | None = None
-    brand: Look = Look()
+    name: Annotated[Name, Meta(description="What its pages are called, if that is not the tenant's name.")] | None = None
+    brand: Annotated[
+        Look,
+        Meta(
+            description="How its pages look, where that differs from the tenant.",
+            examples=[{"color": "#0b6e4f", "terms": "https://acme.test/terms"}],
+        ),
+    ] = Look()
 
 
 class TenantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The white-label platform itself."""
 
     slug: Slug
-    name: Name
+    name: Annotated[Name, Meta(description="The platform's name, as users see it.")]
     domains: Annotated[tuple[Uri | DomainPart, ...], Meta(min_length=1)]
     api_hosts: tuple[Uri, ...] = ()
-    paths: Annotated[tuple[PathPreset, ...], Meta(min_length=1)] = ("standard",)
-    brand: Look = Look()
-    scopes_policy: Literal["required", "all_allowed"] = "required"
+    paths: Annotated[Annotated[tuple[PathPreset, ...], Meta(min_length=1)], Meta(description="The sets of paths at which it answers.")] = (
+        "standard",
+    )
+    brand: Annotated[
+        Look,
+        Meta(
+            description="How its pages look: color, logo (a file's name), terms, privacy.",
+            examples=[{"color": "#0b6e4f", "logo": "acme.svg", "terms": "https://acme.test/terms"}],
+        ),
+    ] = Look()
+    scopes_policy: Annotated[
+        Literal["required", "all_allowed"],
+        Meta(description="What a client gets that names no scopes: `required` asks for them, `all_allowed` gives all."),
+    ] = "required"
 
 
 def origins_in(tenant: TenantPart) -> tuple[str, ...]:
@@ -120,15 +137,17 @@ class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A scope with more than its description."""
 
-    text: Text
-    risk: Literal["normal", "high"] = "normal"
-    reach: Literal["account", "tenant"] = "account"
-    implies: tuple[Name, ...] = ()
-    demo: bool = False
-    cleanup: bool = False
-    texts: dict[str, Text] = {}
-    aliases: tuple[Name, ...] = ()
-    retires: RetireDay | None = None
+    text: Annotated[Text, Meta(description="What it allows, as users read it on the consent page.")]
+    risk: Annotated[Literal["normal", "high"], Meta(description="`high` is shown apart on the consent page.")] = "normal"
+    reach: Annotated[Literal["account", "tenant"], Meta(description="`tenant` reaches over all accounts.")] = "account"
+    implies: Annotated[tuple[Name, ...], Meta(description="Scopes that come with it.")] = ()
+    demo: Annotated[bool, Meta(description="Whether demo clients may have it.")] = False
+    cleanup: Annotated[bool, Meta(description="Whether an app may have it to clean up after an uninstall.")] = False
+    texts: Annotated[
+        dict[str, Text], Meta(description="The description in other languages, by language tag.", examples=[{"de": "Termine lesen"}])
+    ] = {}
+    aliases: Annotated[tuple[Name, ...], Meta(description="Other names under which clients ask for it.")] = ()
+    retires: Annotated[RetireDay, Meta(description="The day from which it is no longer given, or `never`.")] | None = None
 
 
 class RoutePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,31 +169,44 @@ class RoutePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ApiPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A protected resource."""
 
-    audience: Uri
-    name: Name
-    roles: Literal["required", "off"] = "required"
-    token: TokenPart = TokenPart()
+    audience: Annotated[Uri, Meta(description="Its identifier: the `aud` of its tokens and the `resource` of requests.")]
+    name: Annotated[Name, Meta(description="Its name, as users see it.")]
+    roles: Annotated[
+        Literal["required", "off"], Meta(description="`required`: its scopes are held by roles; `off`: any active member has them.")
+    ] = "required"
+    token: Annotated[
+        TokenPart, Meta(description="How its access tokens are made.", examples=[{"format": "jwt", "lifetime": "15m", "alg": "ES256"}])
+    ] = TokenPart()
     usage: Annotated[
         bool, Meta(description="Whether it reports which scopes decided its calls, so that what nobody uses can be taken back.")
     ] = False
     secret: SecretSource | None = None
-    scopes: dict[str, Text | ScopePart] = {}
-    routes: Annotated[tuple[RoutePart, ...], Meta(max_length=500)] = ()
-    verify_max_age: Duration | None = None
+    scopes: Annotated[
+        dict[str, Text | ScopePart],
+        Meta(description="Its scopes: the name of each, with its description.", examples=[{"read:events": "See your events"}]),
+    ] = {}
+    routes: Annotated[
+        Annotated[tuple[RoutePart, ...], Meta(max_length=500)],
+        Meta(
+            description="What a request needs where a proxy asks at the verify address, the first that fits.",
+            examples=[[{"path": "/events/*", "methods": ["GET"], "scopes": ["read:events"]}]],
+        ),
+    ] = ()
+    verify_max_age: Annotated[Duration, Meta(description="How long a proxy may keep an answer of the verify address.")] | None = None
 
 
 class RolePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A named set of scopes."""
 
-    name: Name
-    scopes: tuple[Name, ...]
+    name: Annotated[Name, Meta(description="The role's name.")]
+    scopes: Annotated[tuple[Name, ...], Meta(description="The scopes that it holds.")]
 
 
 class AccountPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A customer company."""
 
-    slug: Slug
-    name: Name
+    slug: Annotated[Slug, Meta(description="Its short name in addresses and parameters.")]
+    name: Annotated[Name, Meta(description="The company's name, as users see it.")]
 
 
 class MembershipPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,13 +219,21 @@ class MembershipPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class UserPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person or a service user. `profile` holds standard claims (OpenID Connect Core §5.1)."""
 
-    email: Name
-    name: Annotated[str, Meta(max_length=200)] = ""
-    kind: Literal["person", "service"] = "person"
-    email_verified: bool = False
-    profile: dict[str, Any] = {}
+    email: Annotated[Name, Meta(description="The address by which the user signs in.")]
+    name: Annotated[Annotated[str, Meta(max_length=200)], Meta(description="The user's name.")] = ""
+    kind: Annotated[Literal["person", "service"], Meta(description="A `service` user never signs in: programs act as it.")] = "person"
+    email_verified: Annotated[bool, Meta(description="Whether the address is known to be the user's.")] = False
+    profile: Annotated[
+        dict[str, Any], Meta(description="Standard claims (OpenID Connect Core §5.1).", examples=[{"nickname": "Ann", "locale": "en"}])
+    ] = {}
     password: SecretSource | None = None
-    memberships: tuple[MembershipPart, ...] = ()
+    memberships: Annotated[
+        tuple[MembershipPart, ...],
+        Meta(
+            description="The accounts that the user belongs to, with the roles held there.",
+            examples=[[{"account": "acme-dev", "roles": ["Organizer"]}]],
+        ),
+    ] = ()
 
 
 class PasswordGrantPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,43 +261,83 @@ class OwnerPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client. What is left out is decided by its type."""
 
-    client_id: Name
-    client_name: Name
-    type: ClientType = "web"
-    party: Literal["first", "third"] = "third"
-    consent: Literal["auto", "always"] = "auto"
-    grant_types: tuple[GrantTypeName, ...] = ()
-    redirect_uris: tuple[Uri, ...] = ()
-    redirect_match: RedirectMatch = "exact"
-    post_logout_redirect_uris: tuple[Uri, ...] = ()
-    scopes: tuple[Name, ...] = ()
-    scopes_policy: Literal["required", "all_allowed", "manifest"] = "required"
-    unknown_scopes: Literal["refuse", "ignore"] = "refuse"
-    denied: Literal["drop", "refuse"] = "drop"
-    roles: tuple[Name, ...] = ()
-    pkce: Literal["required", "optional"] = "required"
-    token_endpoint_auth_method: AuthMethod = "secret"
-    jwks: dict[str, Any] | None = None
-    jwks_uri: Uri | None = None
-    id_token_signed_response_alg: Literal["RS256", "ES256", "EdDSA"] = "RS256"
-    refresh: RefreshPart = RefreshPart()
-    audience: Literal["strict", "first"] = "strict"
-    account: Name | None = None
-    service_user: Name | None = None
-    allowed_ips: tuple[Name, ...] = ()
-    introspects: bool = False
-    lasting_session: bool = False
-    third_party_management: bool = False
-    password_grant: PasswordGrantPart | None = None
-    internal: bool = False
-    cors_origins: tuple[Uri, ...] = ()
-    out_of_band: bool = False
-    demo_scopes: Literal["marked", "all"] = "marked"
-    event_url: EventUrl | None = None
-    report_only: tuple[Rule, ...] = ()
+    client_id: Annotated[Name, Meta(description="The id with which it comes; it never changes.")]
+    client_name: Annotated[Name, Meta(description="What users see it called.")]
+    type: Annotated[ClientType, Meta(description="What it runs as; it decides what is left out here.")] = "web"
+    party: Annotated[Literal["first", "third"], Meta(description="`first`: the platform's own, users are not asked for consent.")] = "third"
+    consent: Annotated[Literal["auto", "always"], Meta(description="`always` asks users of first-party clients too.")] = "auto"
+    grant_types: Annotated[tuple[GrantTypeName, ...], Meta(description="The grants that it may use.")] = ()
+    redirect_uris: Annotated[tuple[Uri, ...], Meta(description="Where users come back to.")] = ()
+    redirect_match: Annotated[RedirectMatch, Meta(description="`subpath` takes what lies below a redirect URI as well; a weakness.")] = (
+        "exact"
+    )
+    post_logout_redirect_uris: Annotated[tuple[Uri, ...], Meta(description="Where users come back to after signing out.")] = ()
+    scopes: Annotated[tuple[Name, ...], Meta(description="The scopes that it may ask for.")] = ()
+    scopes_policy: Annotated[Literal["required", "all_allowed", "manifest"], Meta(description="What it gets when it names no scopes.")] = (
+        "required"
+    )
+    unknown_scopes: Annotated[
+        Literal["refuse", "ignore"], Meta(description="What becomes of a request with a scope that nobody knows.")
+    ] = "refuse"
+    denied: Annotated[Literal["drop", "refuse"], Meta(description="What becomes of a request with a scope that it may not have.")] = "drop"
+    roles: Annotated[
+        tuple[Name, ...], Meta(description="Only users with one of these roles may use it, and it gets no more than they hold.")
+    ] = ()
+    pkce: Annotated[Literal["required", "optional"], Meta(description="Whether it must prove its codes (RFC 7636).")] = "required"
+    token_endpoint_auth_method: Annotated[
+        AuthMethod, Meta(description="How it proves itself; `secret` takes both ways of sending one.")
+    ] = "secret"
+    jwks: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="Its public keys (RFC 7517).",
+                examples=[{"keys": [{"kty": "EC", "crv": "P-256", "x": "...", "y": "...", "kid": "1"}]}],
+            ),
+        ]
+        | None
+    ) = None
+    jwks_uri: Annotated[Uri, Meta(description="Where it publishes its public keys.")] | None = None
+    id_token_signed_response_alg: Annotated[Literal["RS256", "ES256", "EdDSA"], Meta(description="How its ID tokens are signed.")] = "RS256"
+    refresh: Annotated[
+        RefreshPart,
+        Meta(description="How long its access renews itself.", examples=[{"idle": "30d", "absolute": "365d", "when": "always"}]),
+    ] = RefreshPart()
+    audience: Annotated[
+        Literal["strict", "first"], Meta(description="`first` gives a request that spans several APIs a token for the first of them.")
+    ] = "strict"
+    account: Annotated[Name, Meta(description="The one account for which it acts.")] | None = None
+    service_user: Annotated[Name, Meta(description="The service user as which it acts.")] | None = None
+    allowed_ips: Annotated[tuple[Name, ...], Meta(description="The addresses and networks from which it and its tokens may come.")] = ()
+    introspects: Annotated[bool, Meta(description="Whether it may ask about tokens (RFC 7662).")] = False
+    lasting_session: Annotated[bool, Meta(description="Whether the session of its users outlasts the browser.")] = False
+    third_party_management: Annotated[bool, Meta(description="Whether it may use the management API although it is third-party.")] = False
+    password_grant: (
+        Annotated[
+            PasswordGrantPart,
+            Meta(
+                description="Its exception for the password grant: until when, and why; a weakness.",
+                examples=[{"until": "2027-06-30", "reason": "old connector"}],
+            ),
+        ]
+        | None
+    ) = None
+    internal: Annotated[
+        bool, Meta(description="Whether it is the platform's own page, which may take its users' passwords; a weakness.")
+    ] = False
+    cors_origins: Annotated[tuple[Uri, ...], Meta(description="The origins whose pages may read its answers.")] = ()
+    out_of_band: Annotated[bool, Meta(description="Whether users may copy the code by hand; a weakness.")] = False
+    demo_scopes: Annotated[Literal["marked", "all"], Meta(description="Which scopes a demo client gets.")] = "marked"
+    event_url: Annotated[EventUrl, Meta(description="Where its events are sent; empty for nowhere.")] | None = None
+    report_only: Annotated[
+        tuple[Rule, ...], Meta(description="Rules that are tried out: what they would refuse passes, and is counted.")
+    ] = ()
     secret: SecretSource | None = None
-    secret_readable: bool = False
-    owner: OwnerPart = OwnerPart()
+    secret_readable: Annotated[bool, Meta(description="Whether its secret can be read again; a weakness.")] = False
+    owner: Annotated[
+        OwnerPart,
+        Meta(description="Whose it is: a user, an account, or both.", examples=[{"user": "ann@acme.test", "account": "acme-dev"}]),
+    ] = OwnerPart()
 
 
 class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -265,8 +345,10 @@ class AppPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     slug: Slug
     manifest: Name
-    redirect_match: RedirectMatch = "exact"
-    developer: Name | None = None
+    redirect_match: Annotated[RedirectMatch, Meta(description="`subpath` takes what lies below a redirect URI as well; a weakness.")] = (
+        "exact"
+    )
+    developer: Annotated[Name, Meta(description="The e-mail address of the user who develops it.")] | None = None
     secret: SecretSource | None = None
 
 
