@@ -174,7 +174,8 @@ async def test_a_server_that_refuses_or_is_away_is_asked_again_and_complained_of
     said = [record.getMessage() for record in caplog.records if record.name == "gatewright_guard"]
     assert len([text for text in said if "cannot be followed" in text]) == 1
     assert said[-1] == "the revocation feed is followed again"
-    assert not [text for text in said if "secret" in text]
+    assert ("the API's id or secret is wrong" in said[0]) is (answer == 401)
+    assert not [text for text in said if CREDENTIALS[1] in text]
     await world.close()
 
 

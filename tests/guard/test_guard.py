@@ -396,6 +396,8 @@ async def test_a_server_that_does_not_answer_about_tokens_lets_nobody_in(status:
         "tokens can be introspected again",
     ]
     assert "gwa_good" not in caplog.text
+    assert ("the API's id or secret is wrong" in caplog.text) is (status == 401)
+    assert CREDENTIALS[1] not in caplog.text
 
 
 async def test_an_issuer_without_introspection_endpoint_lets_no_opaque_token_in() -> None:
@@ -414,6 +416,17 @@ async def test_the_guard_asks_why_an_authentic_token_is_not_enough() -> None:
     assert (answer.status, answer.reason, answer.detail) == (403, Reason.ROLE_LACKS_SCOPE, "No role has it.")
     (path, _, form) = server.forms[-1]
     assert (path, form["token"], form["scope"]) == ("/-/why", token, "transfer:funds")
+
+
+async def test_a_wrong_secret_is_named_where_the_guard_asks_why(caplog: pytest.LogCaptureFixture) -> None:
+    server = AServer()
+    with caplog.at_level(logging.INFO, "gatewright_guard"):
+        guard, token = server.guard(), a_token()
+        await allowed(guard, token)
+        server.status = 401
+        assert (await refusal(guard, token, "transfer:funds")).status == 403
+    assert "why a token was refused is not known: " in caplog.text
+    assert "answered 401: the API's id or secret is wrong" in caplog.text
 
 
 async def test_the_guard_asks_why_an_opaque_token_is_inactive() -> None:

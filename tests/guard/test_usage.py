@@ -237,6 +237,15 @@ async def test_what_could_not_be_told_is_told_later(desk: Desk, caplog: pytest.L
     assert desk.reports == [{"day": TODAY, "uses": {"az_1": ["read:balance"], "az_2": ["read:balance"]}, "lost": False}]
 
 
+async def test_a_wrong_secret_is_named(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    told = desk.usage()
+    told.seen(caller(), BALANCE)
+    desk.server.status = 401
+    with caplog.at_level(logging.ERROR, "gatewright_guard"):
+        assert not await told.flush()
+    assert "answered 401: the API's id or secret is wrong" in caplog.text
+
+
 async def test_what_could_not_be_told_for_days_is_forgotten_and_that_is_said(desk: Desk) -> None:
     told = desk.usage(httpx.AsyncClient(transport=httpx.MockTransport(unreachable)))
     told.seen(caller(), BALANCE)

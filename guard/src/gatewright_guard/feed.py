@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from gatewright_guard.address import secure_url
-from gatewright_guard.fetch import Unavailable
+from gatewright_guard.fetch import Unavailable, unusable
 from gatewright_guard.heard import EVENTS, Heard
 from gatewright_guard.introspect import Credentials
 from gatewright_guard.jose import KeySet
@@ -199,10 +199,11 @@ class Follower:
         return longest * (0.5 + self._dice() / 2)
 
     async def _listen(self) -> None:
-        response = await self._http.send(self._request(), stream=True, follow_redirects=False)
+        request = self._request()
+        response = await self._http.send(request, stream=True, follow_redirects=False)
         try:
             if response.status_code != httpx.codes.OK:
-                raise Unavailable(f"{self._url} answered {response.status_code}")
+                raise unusable(request, response)
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream") or "content-encoding" in response.headers:
                 raise Unavailable(f"{self._url} answered with something else than events")

@@ -35,11 +35,19 @@ async def fetch(http: httpx.AsyncClient, request: httpx.Request, *, seconds: flo
         raise Unavailable(f"{request.url} did not answer with a JSON object") from fault
 
 
+def unusable(request: httpx.Request, response: httpx.Response) -> Unavailable:
+    """What is said of an answer that is none: its status, and whose fault that is where it is ours."""
+    # RFC 6749 §5.2, RFC 7662 §2.3. Nobody but whoever runs the API hears of it: its callers can do nothing about it.
+    ours = response.status_code == httpx.codes.UNAUTHORIZED and "authorization" in request.headers
+    cause = ": the API's id or secret is wrong" if ours else ""
+    return Unavailable(f"{request.url} answered {response.status_code}{cause}")
+
+
 async def _body(http: httpx.AsyncClient, request: httpx.Request) -> bytes:
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
-        if response.status_code != 200:
-            raise Unavailable(f"{request.url} answered {response.status_code}")
+        if response.status_code != httpx.codes.OK:
+            raise unusable(request, response)
         if "content-encoding" in response.headers:
             raise Unavailable(f"{request.url} packed its answer unasked")
         body = bytearray()
