@@ -51,6 +51,17 @@ async def test_the_own_page_shows_what_an_app_may_do_where_and_since_when(browse
         assert words in page.text
 
 
+async def test_the_own_page_calls_no_app_unused_whose_uses_may_not_be_written_down_yet(browser: Browser, ground: Playground) -> None:
+    await connected(browser, ground)
+    assert "Not used yet" not in (await browser.get("/-/access")).text
+    await ground.sql("UPDATE consent_grant SET used_at = NULL")
+    for seconds, told in ((59, False), (1, True)):
+        ground.clock.pass_(seconds)
+        assert ("Not used yet" in (await browser.get("/-/access")).text) is told
+    await ground.uses.flush(ground.store)
+    assert "Used in the last 24 hours" in (await browser.get("/-/access")).text
+
+
 async def test_the_own_page_tells_when_an_app_last_used_its_access(browser: Browser, ground: Playground) -> None:
     async def told() -> str:
         await ground.uses.flush(ground.store)
@@ -59,7 +70,7 @@ async def test_the_own_page_tells_when_an_app_last_used_its_access(browser: Brow
     await browser.authorize()
     await browser.sign_in()
     answered = await browser.press("allow")
-    assert "Not used yet" in await told(), "a code is not yet a use"
+    assert "Used" not in await told(), "a code is not yet a use"
     bought = await tokens_of(ground, answered)
     assert "Used in the last 24 hours" in await told()
     for days, words in ((1, "Last used a day ago"), (2, "Last used 3 days ago")):
