@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,25 @@ def test_faults_come_all_at_once_with_their_lines(shell: Shell) -> None:
     assert '"path": "clients[0].redirect_urlss"' in shell.out
     shell.must("keys", "init")
     assert shell.refused("apply", file).endswith("faults; nothing was changed\n")
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_logo_that_is_not_there_is_told_and_no_fault(command: str, shell: Shell) -> None:
+    shell.must("keys", "init")
+    own = '{ origin = "https://id2.acme.test", brand = { logo = "own.png" } }'
+    text = re.sub(r"domains *= *\[(.*?)\]", rf'domains = [\1, {own}]\nbrand = {{ logo = "acme.svg" }}', SMALL, count=1)
+    assert "own.png" in text
+    file, folder = shell.write(text), shell.folder / "gatewright-data" / "logos"
+    lines = [line for line in shell.must(command, file).splitlines() if "no page shows the logo" in line]
+    assert [line.split(":")[0] for line in lines] == ["! no page shows the logo acme.svg", "! no page shows the logo own.png"]
+    assert str(folder) in lines[0]
+    folder.mkdir()
+    for name, size in (("acme.svg", 10), ("own.png", 256 * 1024 + 1)):
+        (folder / name).write_bytes(b"x" * size)
+    said = shell.must(command, file)
+    assert "acme.svg:" not in said
+    assert "! no page shows the logo own.png: there is no such file of at most 256 KiB" in said, "a larger one is not served"
+    assert len([one for one in shell.json(command, file)["notices"] if "logo" in one]) == 1
 
 
 def test_a_made_secret_is_printed_once(shell: Shell) -> None:

@@ -36,7 +36,8 @@ def plan(terminal: Terminal, file: Path, *, as_json: bool, check: bool) -> None:
     from gatewright.platform.reading import read_file
     from gatewright.platform.show import plan_document, plan_text
 
-    found = run(_planned(terminal, read_file(file)))
+    reading = read_file(file)
+    found = _with_logos(terminal, reading, run(_planned(terminal, reading)))
     if as_json:
         print_json(plan_document(found))
     else:
@@ -56,14 +57,31 @@ def apply(terminal: Terminal, file: Path, *, as_json: bool, yes: bool) -> None:
 
     Secrets that are made are printed once.
     """
+    from msgspec.structs import replace
+
     from gatewright.platform.reading import read_file
     from gatewright.platform.show import applied_document, applied_text
 
-    applied = run(_applied(terminal, read_file(file), sure=yes))
+    reading = read_file(file)
+    applied = run(_applied(terminal, reading, sure=yes))
+    applied = replace(applied, plan=_with_logos(terminal, reading, applied.plan))
     if as_json:
         print_json(applied_document(applied))
     else:
         click.echo(applied_text(applied))
+
+
+def _with_logos(terminal: Terminal, reading: Reading, plan: Plan) -> Plan:
+    """Return the plan with a notice of each logo that the file names and pages go without."""
+    from msgspec.structs import replace
+
+    from gatewright.platform.document import logos_in
+    from gatewright.tenants.logos import LIMIT, Logos
+
+    folder = terminal.load().data / "logos"
+    lacking = [] if reading.tenant is None else [name for name in logos_in(reading.tenant.value) if not Logos(folder).has(name)]
+    told = [f"no page shows the logo {name}: there is no such file of at most {LIMIT // 1024} KiB in {folder}" for name in lacking]
+    return replace(plan, notices=(*plan.notices, *told))
 
 
 async def _planned(terminal: Terminal, reading: Reading) -> Plan:

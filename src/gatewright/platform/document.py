@@ -122,6 +122,12 @@ def origin_of(domain: str | DomainPart) -> str:
     return domain if isinstance(domain, str) else domain.origin
 
 
+def logos_in(tenant: TenantPart) -> tuple[str, ...]:
+    """Return every logo that a file names, each once: the tenant's and those of its domains."""
+    looks = (tenant.brand, *[domain.brand for domain in tenant.domains if isinstance(domain, DomainPart)])
+    return tuple(dict.fromkeys([look.logo for look in looks if look.logo is not None]))
+
+
 class TokenPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an API's access tokens are made. Without a lifetime: 15 minutes for a JWT, an hour for an opaque token.
 
