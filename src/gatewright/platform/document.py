@@ -144,11 +144,15 @@ class ScopePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A scope with more than its description."""
 
     text: Annotated[Text, Meta(description="What it allows, as users read it on the consent page.")]
-    risk: Annotated[Literal["normal", "high"], Meta(description="`high` is shown apart on the consent page.")] = "normal"
-    reach: Annotated[Literal["account", "tenant"], Meta(description="`tenant` reaches over all accounts.")] = "account"
+    risk: Annotated[Literal["normal", "high"], Meta(description="`high` is marked on the consent page, and never given unasked.")] = (
+        "normal"
+    )
+    reach: Annotated[Literal["account", "tenant"], Meta(description="`tenant` lets a service use it without an account.")] = "account"
     implies: Annotated[tuple[Name, ...], Meta(description="Scopes that come with it.")] = ()
-    demo: Annotated[bool, Meta(description="Whether demo clients may have it.")] = False
-    cleanup: Annotated[bool, Meta(description="Whether an app may have it to clean up after an uninstall.")] = False
+    demo: Annotated[bool, Meta(description="Whether a client with published credentials may have it.")] = False
+    cleanup: Annotated[
+        bool, Meta(description="Whether an app that had it may use it for fifteen minutes more after it was uninstalled.")
+    ] = False
     texts: Annotated[
         dict[str, Text], Meta(description="The description in other languages, by language tag.", examples=[{"de": "Termine lesen"}])
     ] = {}
@@ -282,14 +286,18 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scopes_policy: Annotated[Literal["required", "all_allowed", "manifest"], Meta(description="What it gets when it names no scopes.")] = (
         "required"
     )
-    unknown_scopes: Annotated[
-        Literal["refuse", "ignore"], Meta(description="What becomes of a request with a scope that nobody knows.")
-    ] = "refuse"
-    denied: Annotated[Literal["drop", "refuse"], Meta(description="What becomes of a request with a scope that it may not have.")] = "drop"
+    unknown_scopes: Annotated[Literal["refuse", "ignore"], Meta(description="`ignore`: scopes that nobody defines are passed over.")] = (
+        "refuse"
+    )
+    denied: Annotated[Literal["drop", "refuse"], Meta(description="`refuse`: a request of which a scope is denied is refused whole.")] = (
+        "drop"
+    )
     roles: Annotated[
         tuple[Name, ...], Meta(description="Only users with one of these roles may use it, and it gets no more than they hold.")
     ] = ()
-    pkce: Annotated[Literal["required", "optional"], Meta(description="Whether it must prove its codes (RFC 7636).")] = "required"
+    pkce: Annotated[
+        Literal["required", "optional"], Meta(description="Whether it must prove its codes (RFC 7636); `optional` is a weakness.")
+    ] = "required"
     token_endpoint_auth_method: Annotated[
         AuthMethod, Meta(description="How it proves itself; `secret` takes both ways of sending one.")
     ] = "secret"
@@ -315,9 +323,11 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     account: Annotated[Name, Meta(description="The one account for which it acts.")] | None = None
     service_user: Annotated[Name, Meta(description="The service user as which it acts.")] | None = None
     allowed_ips: Annotated[tuple[Name, ...], Meta(description="The addresses and networks from which it and its tokens may come.")] = ()
-    introspects: Annotated[bool, Meta(description="Whether it may ask about tokens (RFC 7662).")] = False
-    lasting_session: Annotated[bool, Meta(description="Whether the session of its users outlasts the browser.")] = False
-    third_party_management: Annotated[bool, Meta(description="Whether it may use the management API although it is third-party.")] = False
+    introspects: Annotated[bool, Meta(description="Whether it may ask about its own tokens (RFC 7662).")] = False
+    lasting_session: Annotated[bool, Meta(description="Whether a native first-party app keeps its user signed in for 30 days.")] = False
+    third_party_management: Annotated[
+        bool, Meta(description="Whether it may have scopes of the management API although it is third-party; a weakness.")
+    ] = False
     password_grant: (
         Annotated[
             PasswordGrantPart,
@@ -333,7 +343,9 @@ class ClientPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
     cors_origins: Annotated[tuple[Uri, ...], Meta(description="The origins whose pages may read its answers.")] = ()
     out_of_band: Annotated[bool, Meta(description="Whether users may copy the code by hand; a weakness.")] = False
-    demo_scopes: Annotated[Literal["marked", "all"], Meta(description="Which scopes a demo client gets.")] = "marked"
+    demo_scopes: Annotated[Literal["marked", "all"], Meta(description="Which scopes a demo client may have; `all` is a weakness.")] = (
+        "marked"
+    )
     event_url: Annotated[EventUrl, Meta(description="Where its events are sent; empty for nowhere.")] | None = None
     report_only: Annotated[
         tuple[Rule, ...], Meta(description="Rules that are tried out: what they would refuse passes, and is counted.")

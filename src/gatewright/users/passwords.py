@@ -16,7 +16,7 @@ MEMORY_KIB: Final = 19_456
 PARALLELISM: Final = 1
 SALT_BYTES: Final = 16
 LONGEST: Final = 1024  # bytes of UTF-8
-SHORTEST: Final = 8  # characters of one that is set (NIST SP 800-63B §3.1.1.2, OWASP ASVS 6.2.1)
+SHORTEST: Final = 8  # characters of one that is set (NIST SP 800-63B-3 §5.1.1.2, OWASP ASVS 5.0 6.2.1)
 RULE: Final = f"At least {SHORTEST} characters, and not the user's own e-mail address."
 
 _HASH_BYTES: Final = 32
@@ -47,7 +47,7 @@ def new_password_fault(password: str, email: str = "") -> str | None:
     if len(_normal(password)) < SHORTEST:
         return f"a password has at least {SHORTEST} characters"
     address = email_key(email)
-    # The first thing that anybody tries (NIST SP 800-63B §3.1.1.2: context-specific words).
+    # The first thing that anybody tries (NIST SP 800-63B-3 §5.1.1.2: context-specific words).
     if address and email_key(password) in (address, address.rpartition("@")[0]):
         return "a password is not the user's own e-mail address, nor what stands before its @"
     return None
