@@ -130,6 +130,36 @@ def test_a_lost_answer_signs_nobody_out(node: Node, cli: Server) -> None:
     assert one.refresh_token == other.refresh_token != old.refresh_token
 
 
+class Gateway(httpx.HTTPTransport):
+    """A proxy that lost patience: the first token is made, and a page of the proxy's comes back in its place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if request.url.path != "/token":
+            return answer
+        self.asked += 1
+        if self.asked > 1:
+            return answer
+        assert answer.status_code == 200
+        answer.close()
+        return httpx.Response(504, stream=httpx.ByteStream(b"<h1>504 Gateway Time-out</h1>"))
+
+
+def test_a_gateway_without_patience_signs_nobody_out(node: Node) -> None:
+    store = Memory(old := signed_in(node, "read:balance", BANK))
+    with httpx.Client(transport=(gateway := Gateway())) as http, Server(node.deployment.issuer, Public("bank-cli"), http=http) as server:
+        source = TokenSource.refreshing(server, store, resource=BANK)
+        assert source.token() != old.access_token
+    new = store.load()
+    assert new is not None
+    assert new.refresh_token != old.refresh_token
+    assert gateway.asked == 2
+
+
 class Sofa:
     """Somebody who reads what a device shows, and answers it at a browser; time passes only where the server is asked again."""
 

@@ -16,6 +16,7 @@ from gatewright_client.server import Server
 from gatewright_client.source import TokenSource
 from gatewright_client.stores import Callbacks, Memory
 from gatewright_client.tokens import Tokens
+from gatewright_client.wire import MAX_ANSWER
 from tests.client.places import Answer, Issuer, Watch
 from tests.support.waiting import until
 
@@ -257,6 +258,46 @@ def test_an_answer_that_was_lost_is_asked_for_again_at_once(issuer: Issuer, serv
     issuer.script = [Answer(0)]
     assert refreshing(server, signed_in).token() == "access-1"
     assert [form["refresh_token"] for form in issuer.forms] == ["refresh-0", "refresh-0"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Answer(504, b"<h1>504 Gateway Time-out</h1>"),
+        Answer(502, b""),
+        Answer(500, {"message": "Endpoint request timed out"}),
+        Answer(503, b"<h1>no upstream</h1>", {"retry-after": "30"}),
+        Answer(504, b"\x1f\x8b", {"content-encoding": "gzip"}),
+        Answer(502, b"x" * (MAX_ANSWER + 1)),
+    ],
+    ids=["504", "502", "JSON", "retry-after", "packed", "long"],
+)
+def test_a_gateways_page_is_no_answer_of_the_server_so_it_is_asked_again_at_once(
+    issuer: Issuer, server: Server, signed_in: Tokens, page: Answer
+) -> None:
+    issuer.script = [page]
+    assert refreshing(server, signed_in).token() == "access-1"
+    assert [form["refresh_token"] for form in issuer.forms] == ["refresh-0", "refresh-0"]
+
+
+def test_a_gateway_that_stays_broken_is_asked_twice_and_no_more(issuer: Issuer, server: Server, signed_in: Tokens) -> None:
+    issuer.script = [Answer(504, b""), Answer(504, b"")]
+    with pytest.raises(Unavailable, match="answered 504"):
+        refreshing(server, signed_in).token()
+    assert len(issuer.forms) == 2
+
+
+def test_a_server_that_says_itself_that_it_did_nothing_is_not_asked_at_once(
+    issuer: Issuer, server: Server, signed_in: Tokens, watch: Watch
+) -> None:
+    source = refreshing(server, signed_in)
+    issuer.script = [Answer(503, {"error": "temporarily_unavailable"}, {"retry-after": "30"})]
+    for _ in range(2):
+        with pytest.raises(Refused, match="temporarily_unavailable"):
+            source.token()
+    assert len(issuer.forms) == 1
+    watch.now += 30
+    assert source.token() == "access-1"
 
 
 def test_a_server_that_gives_no_new_refresh_token_means_the_old_one(issuer: Issuer, server: Server, signed_in: Tokens) -> None:

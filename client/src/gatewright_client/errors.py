@@ -10,7 +10,11 @@ class ClientFault(Exception):
 
 
 class Unavailable(ClientFault):
-    """The server gave no answer that we can use. `answered` is False if nothing came back, so that it may have acted all the same."""
+    """The server gave no answer that we can use.
+
+    `answered` is False if nothing came back, or what a gateway says in its place (5xx without an OAuth error): it may have acted all
+    the same.
+    """
 
     def __init__(self, why: str, *, answered: bool = True, retry_after: float | None = None) -> None:
         super().__init__(why)

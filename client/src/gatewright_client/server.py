@@ -204,6 +204,7 @@ def refusal(url: str, answer: Answer) -> Refused | Unavailable:
     """A status other than 200 as an exception: the RFC's words if there are any."""
     error, description = answer.members.get("error"), answer.members.get("error_description")
     if not isinstance(error, str):
-        return Unavailable(f"{url} answered {answer.status}", retry_after=answer.retry_after)
+        # A page of what stands in between (502, 504) says nothing of what the server did: it may have made the next refresh token.
+        return Unavailable(f"{url} answered {answer.status}", answered=answer.status < 500, retry_after=answer.retry_after)
     said = showable(description) if isinstance(description, str) else ""
     return Refused(showable(error), said, status=answer.status, retry_after=answer.retry_after)

@@ -227,7 +227,8 @@ class _Renewal:
         except Unavailable as fault:
             if fault.answered:
                 raise
-            # The answer was lost, perhaps with the next refresh token in it. Servers give the same one again for a short while, so at once.
+            # The answer was lost, perhaps with the next refresh token in it. Servers give the same one again for a short while, so at once,
+            # whatever a gateway says of when to come back.
             new = self._server.obtain(form, early=self._early)
         return new if new.refresh_token is not None else msgspec.structs.replace(new, refresh_token=refresh_token)
 

@@ -50,12 +50,12 @@ def ask(http: httpx.Client, request: httpx.Request) -> Answer:
 
 def _body(response: httpx.Response) -> bytes:
     if "content-encoding" in response.headers:
-        raise Unavailable(f"{response.url} packed its answer unasked")
+        raise Unavailable(f"{response.url} packed its answer unasked", answered=response.status_code < 500)
     body, until = bytearray(), time.monotonic() + SECONDS
     for piece in response.iter_raw():
         body += piece
         if len(body) > MAX_ANSWER:
-            raise Unavailable(f"{response.url} answered with more than {MAX_ANSWER} bytes")
+            raise Unavailable(f"{response.url} answered with more than {MAX_ANSWER} bytes", answered=response.status_code < 500)
         if time.monotonic() > until:
             raise Unavailable(f"{response.url} did not end its answer within {SECONDS:g} s", answered=False)
     return bytes(body)
