@@ -173,3 +173,48 @@ async def test_work_that_ends_after_its_loop_hurts_nobody() -> None:
     go_on.set()
     assert await pool.run(Lane.PAGE, lambda: "still here") == "still here"
     pool.close()
+
+
+class FewThreads:
+    """A system that gives no more threads until it is asked for the last time of `refusals`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refusals: int, after: int = 0) -> None:
+        really = threading.Thread.start
+        self.asked = 0
+
+        def start(thread: threading.Thread) -> None:
+            if thread.name.startswith("passwords"):
+                self.asked += 1
+                if after < self.asked <= after + refusals:
+                    raise RuntimeError("can't start new thread")
+            really(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+
+async def test_a_thread_that_could_not_be_started_is_tried_again_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    FewThreads(monkeypatch, refusals=1)
+    pool, done = PasswordPool(patience=60), list[str]()
+    with pytest.raises(TemporarilyUnavailable) as refused:
+        await pool.run(Lane.PAGE, lambda: done.append("refused"))
+    assert refused.value.retry_after > 0
+    assert "thread" in refused.value.why
+    await pool.run(Lane.PAGE, lambda: done.append("second"))
+    pool.close()
+    assert done == ["second"]
+
+
+async def test_a_pool_that_never_got_a_thread_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    FewThreads(monkeypatch, refusals=1)
+    pool = PasswordPool(patience=60)
+    with pytest.raises(TemporarilyUnavailable):
+        await pool.run(Lane.PAGE, lambda: None)
+    pool.close()
+
+
+async def test_one_thread_serves_all_while_there_are_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = FewThreads(monkeypatch, refusals=1, after=1)
+    pool = PasswordPool(threads=2, patience=60)
+    assert [await pool.run(Lane.PAGE, lambda: "served") for _ in range(3)] == ["served"] * 3
+    pool.close()
+    assert few.asked == 3, "the second thread is started as soon as the system gives one"

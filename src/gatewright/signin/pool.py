@@ -103,15 +103,16 @@ class PasswordPool:
         """Do some work in a thread.
 
         Raises:
-            TemporarilyUnavailable: too many wait already, or it waited for two seconds.
+            TemporarilyUnavailable: too many wait already, or it waited for two seconds, or there is no thread that would do it.
         """
         loop = asyncio.get_running_loop()
         job = _Job(work, loop)
         with self._ready:
             if self._closed or len(self._lanes[lane]) >= self._limits[lane]:
                 raise _full("the queue is full")
+            if not self._started():
+                raise _full("the system gives no thread")
             self._lanes[lane].append(job)
-            self._start()
             self._ready.notify()
         timer = loop.call_later(self.patience, self._give_up, lane, job, _full("waited too long"))
         try:
@@ -142,12 +143,15 @@ class PasswordPool:
         if error is not None and not job.future.done():
             job.future.set_exception(error)
 
-    def _start(self) -> None:
+    def _started(self) -> bool:
+        """Start a thread if one is lacking; tell whether there is any. One that cannot be started now is tried again by the next."""
         # Made when first needed: a worker process is forked from one that has no threads.
         if len(self._threads) < self._wanted:
             thread = threading.Thread(target=self._serve, name=f"passwords-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            with suppress(RuntimeError):  # a limit of the system or of the container
+                thread.start()
+                self._threads.append(thread)
+        return bool(self._threads)
 
     def _serve(self) -> None:
         _yield_to_others()
