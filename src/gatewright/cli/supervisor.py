@@ -19,7 +19,7 @@ from gatewright.tenants.rules import is_loopback
 BACKLOG: Final = 2048
 QUICK_DEATH_MS: Final = 1000  # a worker that lived shorter than this is started again only after a pause
 PAUSES_MS: Final = (100, 200, 500, 1000, 2000, 5000)
-GIVE_UP_AFTER: Final = 10  # quick deaths in a row of a worker that never came up
+GIVE_UP_AFTER: Final = 10  # quick deaths in a row of each worker: none comes up
 
 
 class PortTaken(Exception):
@@ -160,8 +160,13 @@ class Supervisor:
             pause = PAUSES_MS[min(worker.quick_deaths, len(PAUSES_MS)) - 1] if quick else 0
             worker.start_at_ms = now + pause
             self.say(worker.number, os.waitstatus_to_exitcode(status), pause)
-            if worker.quick_deaths >= GIVE_UP_AFTER:
+            if all(self._fails(each, now) for each in self.workers):
                 self.failed = self.stopping = True
+
+    def _fails(self, worker: Worker, now: int) -> bool:
+        # While one of them serves, the others are tried for as long as it takes: to give up would end what works.
+        lives = worker.pid and now - worker.born_ms >= QUICK_DEATH_MS
+        return worker.quick_deaths >= GIVE_UP_AFTER and not lives
 
     def _drain(self, wake: int) -> int:
         self.close()
