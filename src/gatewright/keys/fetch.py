@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -28,6 +28,8 @@ LIMIT: Final = 64 * 1024  # bytes of a document
 SECONDS: Final = 3.0
 POST_SECONDS: Final = 10.0  # what a receiver of events has for its answer
 NAME_THREADS: Final = 32
+_QUICK: Final = 1.0  # seconds within which a name is found where its servers are well
+_QUICK_HOSTS: Final = 4096  # so many are remembered
 _GOODBYE: Final = 0.5  # seconds for the rest of an answer that nobody reads, so that its sender sees no broken connection
 _HEAD_LIMIT: Final = 16 * 1024
 _AT_ONCE: Final = 8
@@ -191,21 +193,66 @@ def _looked_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
+class _LookUp:
+    """A question to the name servers that is under way, and how many wait for its answer."""
+
+    __slots__ = ("answer", "began", "waiting", "work")
+
+    def __init__(self, work: Future[list[str]]) -> None:
+        self.work = work
+        self.answer = asyncio.wrap_future(work)
+        self.began = asyncio.get_running_loop().time()
+        self.waiting = 0
+
+
 class Names:
     """Resolves names in threads of its own: a name server that hangs for some names holds up neither the loop's other work nor whoever
     else has one of these.
+
+    A host is asked for once at a time, however many want it. Half of the threads are for the hosts that were found at once the last
+    time, so that those that hang wait for each other.
     """
 
     def __init__(self, threads: int = NAME_THREADS) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names")
+        half = max(1, threads // 2)
+        self._proved = ThreadPoolExecutor(half, thread_name_prefix="names")
+        self._others = ThreadPoolExecutor(half, thread_name_prefix="other-names")
+        self._quick: dict[str, None] = {}  # the hosts that were found at once, longest ago first
+        self._under_way: dict[str, _LookUp] = {}
 
     async def __call__(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _looked_up, host, port)
+        asked = self._under_way.get(host) or self._ask(host, port)
+        asked.waiting += 1
+        try:
+            addresses = await asyncio.shield(asked.answer)  # who leaves takes it from nobody
+        finally:
+            asked.waiting -= 1
+            if not asked.waiting and asked.work.cancel():  # no thread has begun with what nobody wants any more
+                self._forget(host, asked)
+        if asyncio.get_running_loop().time() - asked.began < _QUICK:
+            self._quick[host] = None
+            if len(self._quick) > _QUICK_HOSTS:
+                del self._quick[next(iter(self._quick))]
+        return addresses
 
     def close(self) -> None:
         """Ask no more; who still hangs is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._proved, self._others):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, host: str, port: int) -> _LookUp:
+        threads = self._proved if host in self._quick else self._others
+        self._quick.pop(host, None)  # it has to prove itself again each time
+        asked = self._under_way[host] = _LookUp(threads.submit(_looked_up, host, port))
+        asked.answer.add_done_callback(lambda _: self._forget(host, asked))
+        return asked
+
+    def _forget(self, host: str, asked: _LookUp) -> None:
+        if self._under_way.get(host) is asked:
+            del self._under_way[host]
+        if asked.answer.done() and not asked.answer.cancelled():
+            asked.answer.exception()  # or the loop would complain of a failure that nobody was left to hear of
 
 
 class _Answer:
