@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from gatewright.management.errand import Tools
 
 SKEW_WARNS_MS: Final = 2_000
-SKEW_STOPS_MS: Final = 5_000
+SKEW_STOPS_MS: Final = 5_000  # a node that is farther off takes no requests, and does nothing by the clock
 
 
 class RoomUsage:
@@ -107,6 +107,7 @@ class House:
     courier: Courier
     endings: Feeds
     trusted_proxies: tuple[Network, ...]
+    jobs_skew_ms: int = SKEW_STOPS_MS  # how far the clock may be off the database's for what a job does by it
 
     @property
     def sealer(self) -> Sealer:
@@ -132,13 +133,17 @@ class House:
 
     async def not_ready(self) -> str | None:
         """Return why this process should get no requests, or None (`security-rules` 18)."""
-        state = await self.store.ready()
-        skew = state.skew_ms(self.clock.moment().now_ms)
+        skew = await self.skew_ms()
         if skew > SKEW_STOPS_MS:
             return f"this machine's clock is {skew / 1000:.1f} s off the database's"
         if skew > SKEW_WARNS_MS:
             self.log.tell(Event.CLOCK_OFF, milliseconds=skew)
         return None
+
+    async def skew_ms(self) -> int:
+        """Return how far this machine's clock is from the database's, in milliseconds."""
+        state = await self.store.ready()
+        return state.skew_ms(self.clock.moment().now_ms)
 
 
 class Keeps(Protocol):

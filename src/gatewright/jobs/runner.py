@@ -22,12 +22,16 @@ from gatewright.store import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job: its name, its interval in seconds, whether one node does it for all, and what it does."""
+    """One job: its name, its interval in seconds, whether one node does it for all, and what it does.
+
+    `timed` where it deletes, ends, sends or leases by the time: a node whose clock is wrong leaves it to the others.
+    """
 
     name: str
     every: int
     shared: bool
     run: Callable[[House], Awaitable[object]]
+    timed: bool = True
 
 
 async def _flush(house: House) -> object:
@@ -66,7 +70,8 @@ async def _deliver(house: House) -> object:
 
 
 JOBS: Final = (
-    Job("usage", 10, shared=False, run=_flush),
+    # What was counted is in this process alone, so it goes on whatever the clock says.
+    Job("usage", 10, shared=False, run=_flush, timed=False),
     Job("sweep", 300, shared=True, run=_sweep),
     Job("keys", 60, shared=True, run=_rotate),
     Job("domains", 60, shared=True, run=_domains),
@@ -85,6 +90,7 @@ class Jobs:
         self._house = house
         self._who = house.clock.moment().text(12)
         self._tasks: list[asyncio.Task[None]] = []
+        self._clock_off = False
 
     def start(self) -> None:
         """Begin; the first round comes after the first interval, so that a start costs nothing."""
@@ -110,8 +116,24 @@ class Jobs:
 
     async def once(self, job: Job) -> bool:
         """Run a job now, if it is ours to run; tell whether it was."""
+        if job.timed and await self._off():
+            return False
         now = self._house.clock.moment().now
         if job.shared and not await take(self._house.store, job.name, self._who, now=now, seconds=2 * job.every):
             return False
         await job.run(self._house)
         return True
+
+    async def _off(self) -> bool:
+        """Tell whether this node's clock is too wrong to judge by it what is over (`security-rules` 18); the log hears it once.
+
+        Measured anew each time: one that is hours ahead would at once delete the marks of revoked tokens, retire keys that are in use,
+        and take the leases of all jobs for as many hours.
+        """
+        skew = await self._house.skew_ms()
+        off = skew > self._house.jobs_skew_ms
+        if off and not self._clock_off:
+            why = "the jobs that go by the clock wait until it is right, or another node does them"
+            self._house.log.tell(Event.CLOCK_OFF, milliseconds=skew, why=why)
+        self._clock_off = off
+        return off
