@@ -11,6 +11,8 @@ import pytest
 
 from gatewright.app import SKEW_STOPS_MS
 from gatewright.jobs.runner import JOBS, Job, Jobs
+from gatewright.ledger.telling import ROUNDS
+from gatewright.store import Query, Tx
 from tests.http.talk import exchange
 from tests.support.approving import authorized, sign_in
 from tests.support.house import ENVIRON, Node, NodeClock, Time, basic
@@ -114,3 +116,74 @@ async def test_that_a_clock_is_wrong_is_told_once_until_it_is_right_again(pair: 
         put(node, 0)
         await jobs.once(named("tell"))
         assert len(told(node, "clock.off")) == time_
+
+
+# ---------------------------------------------------------------- one piece of work that fails
+
+
+async def put_rows(node: Node, *texts: str) -> None:
+    """Write rows of which a test says all but the tenant, and the moment that is a little over."""
+    tenant, now = await node.tenant(), node.time.now
+
+    async def unit(tx: Tx) -> None:
+        for text in texts:
+            await tx.do(Query(None, text), tenant=tenant, now=now)
+
+    await node.house.store.run(unit)
+
+
+def an_act(number: int, type: str) -> str:
+    return f"""INSERT INTO webhook_fan_out (id, tenant, type, because, person, account, client, at, seen)
+                    VALUES ({number}, :tenant, '{type}', '', 0, 7, 0, :now, 0)"""  # noqa: S608 - the test's own words
+
+
+A_CLEAN_UP: Final = """INSERT INTO consent_grant (id, tenant, client, account, person, acting, granted, declined, claims, source, made_at,
+                                                  changed_at, expires_at)
+                            VALUES (99, :tenant, 5, 6, 0, 8, '1', '', '', 'cleanup', 1, 1, :now - 1)"""
+A_LAST_DAY: Final = "UPDATE scope SET retires_at = :now - 10 WHERE id = (SELECT MAX(id) FROM scope WHERE tenant = :tenant)"
+UNTOLD: Final = Query(int, "SELECT id FROM webhook_fan_out ORDER BY id")
+
+
+async def test_an_act_that_cannot_be_told_keeps_nothing_else_from_its_turn(pair: list[Node]) -> None:
+    node, _ = pair
+    await put_rows(node, an_act(1, "invoice.made"), an_act(2, "account.disabled"), A_CLEAN_UP, A_LAST_DAY)
+    with pytest.raises(KeyError, match=r"invoice\.made"):
+        await Jobs(node.house).once(named("tell"))
+    assert await node.house.store.all(UNTOLD) == [1]
+    assert await node.number("SELECT COUNT(*) FROM consent_grant WHERE source = 'cleanup' AND ended_at IS NULL") == 0
+    assert await node.number("SELECT COUNT(*) FROM mark WHERE name LIKE '%:retired:%'") == 1
+
+
+async def test_it_is_tried_again_and_so_is_what_came_since(pair: list[Node]) -> None:
+    node, _ = pair
+    jobs = Jobs(node.house)
+    await put_rows(node, an_act(1, "invoice.made"), an_act(2, "account.disabled"), an_act(3, "invoice.paid"))
+    with pytest.raises(ExceptionGroup) as met:
+        await jobs.once(named("tell"))
+    assert [str(fault) for fault in met.value.exceptions] == ["'invoice.made'", "'invoice.paid'"]
+    await put_rows(
+        node,
+        an_act(4, "account.disabled"),
+        "UPDATE webhook_fan_out SET type = 'account.deleted' WHERE id = 1 AND tenant = :tenant AND at <= :now",
+        "DELETE FROM webhook_fan_out WHERE id = 3 AND tenant = :tenant AND at <= :now",
+    )
+    assert await jobs.once(named("tell"))
+    assert await node.house.store.all(UNTOLD) == []
+
+
+async def test_more_acts_that_cannot_be_told_than_a_round_has_are_stepped_over_too(pair: list[Node]) -> None:
+    node, _ = pair
+    await put_rows(node, *[an_act(number, "invoice.made") for number in range(1, ROUNDS + 2)], an_act(ROUNDS + 2, "account.disabled"))
+    with pytest.raises(ExceptionGroup):
+        await Jobs(node.house).once(named("tell"))
+    assert await node.house.store.all(UNTOLD) == list(range(1, ROUNDS + 2))
+
+
+async def test_each_fault_of_a_job_is_told_with_what_it_was_about(node: Node) -> None:
+    await put_rows(node, an_act(1, "invoice.made"), an_act(2, "invoice.paid"))
+    jobs = Jobs(node.house)
+    await jobs.round(named("tell"))
+    lines = told(node, "job.failed")
+    assert [line["job"] for line in lines] == ["tell", "tell"]
+    assert "the act 1, invoice.made" in str(lines[0]["traceback"])
+    assert "the act 2, invoice.paid" in str(lines[1]["traceback"])

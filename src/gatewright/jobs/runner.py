@@ -10,14 +10,16 @@ from typing import Final
 
 from gatewright.apis.retiring import retire_due
 from gatewright.app import House
+from gatewright.base.faults import each, raise_all
 from gatewright.base.log import Event
+from gatewright.base.moment import Clock
 from gatewright.jobs.domains import check_domains
 from gatewright.jobs.lease import take
 from gatewright.jobs.sweep import sweep
 from gatewright.ledger.cleanup import CleanUps
 from gatewright.ledger.telling import fan_out
 from gatewright.market.settling import settle_all
-from gatewright.store import StoreError
+from gatewright.store import Store, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,22 @@ async def _settle(house: House) -> object:
 
 
 async def _tell(house: House) -> object:
-    """Write down what is still to be told: of acts that concerned many, of installations whose minutes are over, of scopes that went."""
-    told = await fan_out(house.store, house.clock) + await CleanUps(house.store).end_due(house.clock)
-    return told + await retire_due(house.store, house.clock)
+    """Write down what is still to be told: of acts that concerned many, of installations whose minutes are over, of scopes that went.
+
+    None of the three keeps another from its turn; what failed is raised at the end.
+    """
+    told, faults = 0, list[Exception]()
+    for part in (fan_out, _end_clean_ups, retire_due):
+        try:
+            told += await part(house.store, house.clock)
+        except Exception as fault:  # noqa: BLE001 - raised when all had their turn
+            faults.append(fault)
+    raise_all(faults, "what could not be told")
+    return told
+
+
+async def _end_clean_ups(store: Store, clock: Clock) -> int:
+    return await CleanUps(store).end_due(clock)
 
 
 async def _deliver(house: House) -> object:
@@ -107,12 +122,19 @@ class Jobs:
     async def _repeat(self, job: Job) -> None:
         while True:
             await asyncio.sleep(job.every)
-            try:
-                await self.once(job)
-            except StoreError as error:
-                self._house.log.tell(Event.JOB_FAILED, job=job.name, why=str(error))
-            except Exception as crash:  # noqa: BLE001 - a job that stumbles must not end for good
-                self._house.log.crashed(Event.JOB_FAILED, crash, job=job.name)
+            await self.round(job)
+
+    async def round(self, job: Job) -> None:
+        """Run a job now, if it is ours to run; the log hears each fault that it met."""
+        try:
+            await self.once(job)
+        except Exception as met:  # noqa: BLE001 - a job that stumbles must not end for good
+            for fault in each(met):
+                if isinstance(fault, StoreError):
+                    why = "; ".join([str(fault), *getattr(fault, "__notes__", ())])
+                    self._house.log.tell(Event.JOB_FAILED, job=job.name, why=why)
+                else:
+                    self._house.log.crashed(Event.JOB_FAILED, fault, job=job.name)
 
     async def once(self, job: Job) -> bool:
         """Run a job now, if it is ours to run; tell whether it was."""

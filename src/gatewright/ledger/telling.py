@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from gatewright.base import ids
+from gatewright.base.faults import raise_all
 from gatewright.ledger.standing import SCOPE_NAMES
 from gatewright.oauth.catalogue import BUILT_IN, ids_of
-from gatewright.store import Query
+from gatewright.store import Query, StoreBusy, StoreUnavailable
 from gatewright.webhooks.outbox import FanOut, listens, pending, record_event, seen
 from gatewright.webhooks.records import EventType
 
@@ -116,17 +117,36 @@ def parties(person: int, account: int) -> dict[str, object]:
 
 
 async def fan_out(store: Store, clock: Clock) -> int:
-    """Tell what one act did to many grants; return how many grants were looked at. What a crash leaves is told by whoever comes next."""
-    told = 0
-    for _ in range(ROUNDS):
-        act = await pending(store)
+    """Tell what one act did to many grants; return how many grants were looked at. What a crash leaves is told by whoever comes next.
+
+    An act that cannot be told is stepped over until the next call, so that those behind it need not wait; its fault is raised at the end.
+    """
+    told, rounds, failed = 0, 0, 0
+    faults: list[Exception] = []
+    while rounds < ROUNDS:
+        act = await pending(store, failed)
         if act is None:
             break
-        found = await (_changed(store, act) if act.type == EventType.GRANT_UPDATED.label else _concerned(store, act))
-        last = found[-1].id if len(found) == BATCH else None
-        await store.run(_tell, clock.moment(), act, found, last)
-        told += len(found)
+        try:
+            told += await _tell_some(store, clock, act)
+        except (StoreBusy, StoreUnavailable):
+            raise  # no other act would fare better
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is this act's
+            fault.add_note(f"at the act {act.id}, {act.type}, of the tenant {act.tenant}, told up to the grant {act.seen}")
+            faults.append(fault)
+            failed = act.id
+        else:
+            rounds += 1
+    raise_all(faults, "acts that could not be told")
     return told
+
+
+async def _tell_some(store: Store, clock: Clock, act: FanOut) -> int:
+    """Tell of the next grants that an act concerned; return how many."""
+    found = await (_changed(store, act) if act.type == EventType.GRANT_UPDATED.label else _concerned(store, act))
+    last = found[-1].id if len(found) == BATCH else None
+    await store.run(_tell, clock.moment(), act, found, last)
+    return len(found)
 
 
 async def _changed(store: Store, act: FanOut) -> Sequence[Changed]:

@@ -53,7 +53,9 @@ _FAN_OUT: Final = Query(
 
 
 _PENDING: Final = Query(
-    FanOut, "SELECT id, tenant, type, because, person, account, client, at, seen FROM webhook_fan_out WHERE id > 0 ORDER BY id LIMIT 1"
+    FanOut,
+    """SELECT id, tenant, type, because, person, account, client, at, seen FROM webhook_fan_out
+        WHERE id > :beyond ORDER BY id LIMIT 1""",
 )
 _MOVE: Final = Query(None, "UPDATE webhook_fan_out SET seen = :last WHERE id = :id AND seen = :seen")
 _FINISH: Final = Query(None, "DELETE FROM webhook_fan_out WHERE id = :id AND seen = :seen")
@@ -119,9 +121,9 @@ async def record_mass(
     )
 
 
-async def pending(store: Store) -> FanOut | None:
-    """Return the oldest act that is still to be told, or None."""
-    return await store.one(_PENDING)
+async def pending(store: Store, beyond: int = 0) -> FanOut | None:
+    """Return the oldest act that is still to be told, of those after the act `beyond`, or None."""
+    return await store.one(_PENDING, beyond=beyond)
 
 
 async def seen(tx: Tx, act: FanOut, last: int | None) -> bool:
