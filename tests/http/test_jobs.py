@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +12,13 @@ import msgspec
 import pytest
 
 from gatewright.app import SKEW_STOPS_MS
+from gatewright.audit.usage import BATCH
 from gatewright.jobs.runner import JOBS, Job, Jobs
 from gatewright.ledger.telling import ROUNDS
-from gatewright.store import Query, Tx
+from gatewright.store import Query, Tx, Unstorable
 from tests.http.talk import exchange
 from tests.support.approving import authorized, sign_in
-from tests.support.house import ENVIRON, Node, NodeClock, Time, basic
+from tests.support.house import ENVIRON, Node, NodeClock, Time, basic, open_nodes
 
 HALF_A_DAY: Final = 12 * 3600
 EVENTS_API: Final = basic("https://events.acme.test", ENVIRON["EVENTS_SECRET"])
@@ -140,6 +143,9 @@ def an_act(number: int, type: str) -> str:
 A_CLEAN_UP: Final = """INSERT INTO consent_grant (id, tenant, client, account, person, acting, granted, declined, claims, source, made_at,
                                                   changed_at, expires_at)
                             VALUES (99, :tenant, 5, 6, 0, 8, '1', '', '', 'cleanup', 1, 1, :now - 1)"""
+A_GRANT: Final = """INSERT INTO consent_grant (id, tenant, client, account, person, acting, granted, declined, claims, source, made_at,
+                                              changed_at)
+                        VALUES (99, :tenant, 5, 99, 0, 0, '1', '', '', 'operator', :now, :now)"""
 A_LAST_DAY: Final = "UPDATE scope SET retires_at = :now - 10 WHERE id = (SELECT MAX(id) FROM scope WHERE tenant = :tenant)"
 UNTOLD: Final = Query(int, "SELECT id FROM webhook_fan_out ORDER BY id")
 
@@ -187,3 +193,81 @@ async def test_each_fault_of_a_job_is_told_with_what_it_was_about(node: Node) ->
     assert [line["job"] for line in lines] == ["tell", "tell"]
     assert "the act 1, invoice.made" in str(lines[0]["traceback"])
     assert "the act 2, invoice.paid" in str(lines[1]["traceback"])
+
+
+# ---------------------------------------------------------------- an orderly stop
+
+
+def always(node: Node) -> Jobs:
+    """Jobs of a node that flush without a pause."""
+    return Jobs(node.house, (replace(named("usage"), every=0),))
+
+
+async def taken(waiting: Callable[[], bool]) -> None:
+    """Wait until a flush has taken what waits, which is then in the flush alone."""
+    async with asyncio.timeout(30):
+        while waiting():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+
+async def test_a_flush_that_runs_at_a_stop_is_let_end(pair: list[Node]) -> None:
+    node, _ = pair
+    for subject in range(5 * BATCH):
+        node.house.usage.count("verified", 1, subject)
+    jobs = always(node)
+    jobs.start()
+    await taken(lambda: bool(node.house.usage._counts))
+    node.house.usage.count("verified", 1, 0)
+    await jobs.stop()
+    assert await node.number("SELECT CAST(SUM(total) AS BIGINT) FROM usage_count WHERE event = 'verified'") == 5 * BATCH + 1
+    assert await node.number("SELECT total FROM usage_count WHERE event = 'verified' AND subject = 0") == 2
+    assert told(node, "job.failed") == []
+
+
+async def test_so_is_one_of_when_grants_were_used(pair: list[Node]) -> None:
+    node, _ = pair
+    numbers = range(1_000, 1_000 + 2 * BATCH + 1)
+    await put_rows(node, *[A_GRANT.replace("99", str(number)) for number in numbers])
+    for number in numbers:
+        node.house.uses.used(number, node.time.now)
+    jobs = always(node)
+    jobs.start()
+    await taken(lambda: bool(node.house.uses._waiting))
+    await jobs.stop()
+    assert await node.number("SELECT COUNT(*) FROM consent_grant WHERE used_at IS NOT NULL") == len(numbers)
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+async def test_a_flush_that_does_not_end_holds_up_a_stop_for_some_seconds_only(place: str) -> None:
+    async with open_nodes(place, 2) as (node, other):
+        node.house.usage.count("verified", 1, 7)
+        jobs, locked, enough = always(node), asyncio.Event(), asyncio.Event()
+        # A unit may await nothing but its transaction, so the lock is held by statements that go on until it is enough.
+
+        async def hold(tx: Tx) -> None:
+            await tx.do(Query(None, "LOCK TABLE usage_count IN EXCLUSIVE MODE"))
+            locked.set()
+            while not enough.is_set():
+                await tx.one(Query(int, "SELECT 1"))
+
+        holding = asyncio.create_task(other.house.store.run(hold))
+        await locked.wait()
+        jobs.start()
+        await taken(lambda: bool(node.house.usage._counts))
+        async with asyncio.timeout(30):
+            await jobs.stop(within=0.1)
+        assert [line["why"] for line in told(node, "job.failed")] == ["what was counted could not be written in time"]
+        enough.set()
+        await holding
+        node.house.usage.count("verified", 1, 8)
+        assert await jobs.once(named("usage")), "the store is well"
+
+
+async def test_what_cannot_be_written_of_one_kind_keeps_no_other_from_being_written(node: Node) -> None:
+    tenant = await node.tenant()
+    await put_rows(node, A_GRANT)
+    node.house.usage.count("\0", tenant, 7)  # which no store keeps
+    node.house.uses.used(99, node.time.now)
+    with pytest.raises(Unstorable):
+        await Jobs(node.house).once(named("usage"))
+    assert await node.number("SELECT COUNT(*) FROM consent_grant WHERE used_at IS NOT NULL") == 1
