@@ -457,6 +457,25 @@ async def test_an_install_ends_with_any_of_its_parties_and_nothing_revives_it(gr
     assert await ground.number("SELECT COUNT(*) FROM consent_grant WHERE ended_at IS NULL") == 0
 
 
+async def test_the_job_looks_at_one_page_of_installs_after_the_other(ground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "PAGE", 3)
+    _, number = await installed(ground)
+    await ground.sql("DROP INDEX install_live")  # so that they may be copies of one
+    columns = "tenant, app, account, person, acting, version, state, made_at, changed_at"
+    for ago in range(1, 8):
+        await ground.sql(
+            f"INSERT INTO install (id, consent_grant, {columns}) SELECT id - {ago}, 0, {columns} FROM install WHERE id = {number}"  # noqa: S608
+        )
+    await ground.sql("UPDATE consent_grant SET ended_at = 1, ended_because = 'by_admin'")
+    assert await settling.settle_all(ground.store, ground.clock) == 1, "which stands on the third page"
+    assert await ground.number("SELECT COUNT(*) FROM install WHERE ended_at IS NULL AND id < :number", number=number) == 7
+    await ground.sql("UPDATE client SET disabled_at = 1, epoch = epoch + 1")
+    before = ground.store.counts.listings
+    assert await settling.settle_all(ground.store, ground.clock) == 7
+    assert ground.store.counts.listings - before == 7, "two for each page, and one that finds no more"
+    assert await ground.number("SELECT COUNT(*) FROM install WHERE ended_at IS NULL") == 0
+
+
 async def test_an_account_that_is_disabled_takes_its_installs_along_in_the_same_transaction(ground: Playground) -> None:
     from gatewright.accounts.book import BY_ID as ACCOUNT
 

@@ -26,7 +26,6 @@ SCANS: Final = {
     ("gatewright.tenants.claims", "domain"): "a domain is claimed once in its life, and what lies below a name has no index",
     ("gatewright.tenants.loopback", "d"): "once at a start, and for a caller at this machine whose host nobody has",
     ("gatewright.keys.book", "signing_key"): "some keys for each tenant, once a minute on one node",
-    ("gatewright.ledger.standing", "i"): "once in five minutes one node asks a reader which installs' parties ended",
     ("gatewright.endings.book", "n"): "the rows without a number that an index found, each once",
     ("gatewright.endings.book", "(subquery-3)"): "the same",
     ("gatewright.management.counts", "found"): "as many rows as are counted, which an index found",

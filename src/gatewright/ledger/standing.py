@@ -255,7 +255,9 @@ _LAPSED: Final = """SELECT i.id, i.tenant,
 LAPSED_OF_USER: Final = Query(Lapsed, f"{_LAPSED} AND i.acting = :acting AND {_OF_ACCOUNT} LIMIT :count")
 LAPSED_OF_ACCOUNT: Final = Query(Lapsed, f"{_LAPSED} AND i.account = :account LIMIT :count")
 LAPSED_OF_APP: Final = Query(Lapsed, f"{_LAPSED} AND i.tenant = :tenant AND i.app = :app LIMIT :count")
-LAPSED: Final = Query(Lapsed, f"{_LAPSED} LIMIT :count")
+# The job looks at a page after the other, so that no statement takes longer the more installs there are.
+PAGE_OF_INSTALLS: Final = Query(int, "SELECT id FROM install WHERE id > :after ORDER BY id LIMIT :count")
+LAPSED: Final = Query(Lapsed, f"{_LAPSED} AND i.id > :after AND i.id <= :upto ORDER BY i.id")
 
 
 class Window(Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from gatewright.ledger.standing import LAPSED, LAPSED_OF_ACCOUNT, LAPSED_OF_APP, LAPSED_OF_USER, Lapsed
+from gatewright.ledger.standing import LAPSED, LAPSED_OF_ACCOUNT, LAPSED_OF_APP, LAPSED_OF_USER, PAGE_OF_INSTALLS, Lapsed
 from gatewright.market.installs import BY_ID, end_install
 
 if TYPE_CHECKING:
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
 BATCH: Final = 100  # installs a transaction of the job
-ROUNDS: Final = 100
+PAGE: Final = 1000  # installs that one statement of the job looks at: some milliseconds
+MOST_OF_JOB: Final = 10_000  # installs that one run ends, but for those of its last page; the next run goes on
 MOST: Final = 1000  # installs that one act ends with itself
 BY_ITSELF: Final = "gatewright"  # the actor of what nobody did
 
 
 async def settle_all(store: Store, clock: Clock) -> int:
-    """End every install of which a party has ended; return how many. A job: what there is to do is looked for where nobody waits."""
-    total = 0
-    for _ in range(ROUNDS):
-        lapsed = await store.all(LAPSED, count=BATCH)
-        total += await store.run(end_lapsed, clock.moment(), lapsed, BY_ITSELF)
-        if len(lapsed) < BATCH:
-            break
+    """End installs of which a party has ended; return how many. A job: what there is to do is looked for where nobody waits."""
+    total, after = 0, 0
+    while total < MOST_OF_JOB and (page := await store.all(PAGE_OF_INSTALLS, after=after, count=PAGE)):
+        lapsed = await store.all(LAPSED, after=after, upto=page[-1])
+        for start in range(0, len(lapsed), BATCH):
+            total += await store.run(end_lapsed, clock.moment(), lapsed[start : start + BATCH], BY_ITSELF)
+        after = page[-1]
     return total
 
 
