@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
 import pytest
 
 from gatewright.audit import usage
-from gatewright.audit.usage import DAY, Counters, last_used
+from gatewright.audit.usage import BATCH as BATCH_OF_COUNTS
+from gatewright.audit.usage import DAY, Counters, last_used, watch_name
 from gatewright.jobs.sweep import BATCH, COUNTS_KEPT, sweep
-from gatewright.store import Query, Store, StoreError
+from gatewright.oauth.report_only import Breach
+from gatewright.store import OutcomeUnknown, Query, Store, StoreError
 from tests.support.engines import Nodes
 
 NOW = 1_900_000_000
+_WATCHED: Final = Query(
+    None,
+    """INSERT INTO watched_rule (name, tenant, client, rule, since, total, example) VALUES (:name, 1, 7, 'pkce', 1, 0, '')""",
+)
 
 
 async def total(store: Store, event: str = "introspected") -> int | None:
@@ -52,6 +61,40 @@ async def test_what_could_not_be_written_is_written_the_next_time(nodes: Nodes) 
     counters.count("introspected", 1, 0)
     await counters.flush(store, NOW)
     assert await total(store) == 451
+
+
+class UnsureStore:
+    """A store whose connection is lost at each commit, which had come through."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    async def run(self, unit: Callable[..., Awaitable[object]], *args: object) -> None:
+        await self._store.run(unit, *args)
+        raise OutcomeUnknown("the connection was lost while committing")
+
+
+async def test_what_may_have_been_written_is_not_counted_twice(store: Store) -> None:
+    counters, unsure = Counters(), cast("Store", UnsureStore(store))
+    for subject in range(2 * BATCH_OF_COUNTS + 1):
+        counters.count("introspected", 1, subject)
+    with pytest.raises(OutcomeUnknown):
+        await counters.flush(unsure, NOW)
+    await counters.flush(store, NOW)
+    assert await total(store) == 2 * BATCH_OF_COUNTS + 1
+
+
+async def test_neither_is_what_would_have_been_refused(store: Store) -> None:
+    counters, unsure = Counters(), cast("Store", UnsureStore(store))
+    await store.run(lambda tx: tx.do(_WATCHED, name=watch_name(1, 7, "pkce")))
+    counters.would_refuse(1, 7, Breach("pkce", "no code_challenge"))
+    with pytest.raises(OutcomeUnknown):
+        await counters.flush(unsure, NOW)
+    await counters.flush(store, NOW)
+    assert await store.one(Query(int, "SELECT total FROM watched_rule")) == 1
 
 
 async def test_strangers_cannot_make_the_memory_grow(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from gatewright.store import Query, Store, StoreError, Tx
+from gatewright.store import OutcomeUnknown, Query, Store, StoreError, Tx
 
 if TYPE_CHECKING:
     from gatewright.oauth.report_only import Breach
+
+T = TypeVar("T")
 
 DAY: Final = 86_400
 BATCH: Final = 200  # rows a transaction
@@ -62,7 +64,7 @@ class Counters:
             self._breaches[name] = (total + 1, breach.example)
 
     async def flush(self, store: Store, now: int) -> int:
-        """Add what was counted to the store; return how many counters that were. What cannot be written is counted again later."""
+        """Add what was counted to the store; return how many counters that were. What was not written is counted again later."""
         return await self._flush_breaches(store, now) + await self._flush_counts(store, now)
 
     async def _flush_breaches(self, store: Store, now: int) -> int:
@@ -72,8 +74,8 @@ class Counters:
             part, waiting = waiting[:BATCH], waiting[BATCH:]
             try:
                 await store.run(_add_breaches, part, now)
-            except StoreError:
-                for name, (total, example) in part + waiting:
+            except StoreError as fault:
+                for name, (total, example) in _unwritten(fault, part) + waiting:
                     later = self._breaches.get(name, (0, example))
                     self._breaches[name] = (later[0] + total, later[1])
                 raise
@@ -86,11 +88,16 @@ class Counters:
             part, waiting = waiting[:BATCH], waiting[BATCH:]
             try:
                 await store.run(_add, part, now)
-            except StoreError:
-                for key, total in part + waiting:
+            except StoreError as fault:
+                for key, total in _unwritten(fault, part) + waiting:
                     self._counts[key] = self._counts.get(key, 0) + total
                 raise
         return len(taken)
+
+
+def _unwritten(fault: StoreError, part: list[T]) -> list[T]:
+    """Return what of a part is counted again later: nothing where it may have been written, since too few is better than twice."""
+    return [] if isinstance(fault, OutcomeUnknown) else part
 
 
 async def _add(tx: Tx, part: list[tuple[tuple[str, int, int], int]], now: int) -> None:
