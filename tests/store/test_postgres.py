@@ -20,10 +20,14 @@ from gatewright.store import (
     StoreError,
     StoreUnavailable,
     Tx,
+    backup,
     migrate,
     open_store,
 )
-from gatewright.store.postgres import PostgresTx
+from gatewright.store.postgres import PostgresTx, _unknown, _verdict
+from gatewright.store.postgres_batch import _after_loss
+from gatewright.store.postgres_line import Dial, Line, Lost, Refusing
+from gatewright.store.postgres_watch import CHANNEL
 from tests.store.things import ADD, ADD_ALONE, ALONE, COUNT, LIST, READ, SET, SET_EACH, TAKE, TAKE_ALONE, Thing, add
 from tests.support.engines import NOW
 from tests.support.postgres import Cluster, own_cluster
@@ -43,6 +47,7 @@ CUT_AT_GATE = """WITH found AS MATERIALIZED (SELECT pid FROM pg_stat_activity
                   WHERE datname = current_database() AND wait_event = 'advisory' AND pid <> $1)
                  SELECT pid FROM found WHERE pg_terminate_backend(pid)"""
 CUT_MYSELF = Query(int, "SELECT 1 FROM (SELECT pg_terminate_backend(pg_backend_pid())) AS x")
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% listen'"
 CUT_ALL = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
               WHERE datname = current_database() AND application_name LIKE 'gatewright test%'"""
 
@@ -115,6 +120,96 @@ async def test_a_write_whose_connection_is_lost_twice_is_of_unknown_outcome(stor
         await call
     await aside.execute(OPEN)
     assert await take(store, kind) == Thing(1, "ID; not a type", 0, "a")
+
+
+async def refuse_writes(aside: Aside, so: str) -> None:
+    """Has connections that are made from now on refuse writes ("on"), as those to a primary that is none any more do, or take them."""
+    name = await aside.fetchval("SELECT current_database()")
+    await aside.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {so}')
+
+
+WRITES: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "batched": lambda store: store.verb(SET_EACH, id=1, n=5),
+    "alone": lambda store: store.verb(SET, id=1, n=5),
+    "unit": lambda store: store.run(add, 10),
+}
+
+
+@pytest.mark.parametrize("kind", WRITES)
+async def test_a_connection_that_refuses_writes_is_not_kept(url: str, aside: Aside, kind: str) -> None:
+    await refuse_writes(aside, "on")
+    async with opened(url) as store:
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="takes no writes"):
+                await WRITES[kind](store)
+        assert await store.one(READ, id=1) == Thing(1, "ID; not a type", 0, None)  # whoever reads still may
+        await refuse_writes(aside, "off")
+        await WRITES[kind](store)
+        assert await store.one(COUNT) == (2 if kind == "unit" else 1)
+
+
+async def test_whoever_writes_does_not_see_that_every_line_refused(url: str, aside: Aside) -> None:
+    await refuse_writes(aside, "on")
+    async with opened(url) as store:
+        await asyncio.gather(*[store.all(LIST) for _ in range(6)])
+        await asyncio.gather(store.verb(SET_EACH, id=9, n=7), take(store, "batched"), return_exceptions=True)
+        await refuse_writes(aside, "off")
+        await asyncio.gather(*[store.run(add, number) for number in range(10, 16)], store.verb(SET_EACH, id=1, n=7), take(store, "batched"))
+        assert await store.one(COUNT) == 7
+
+
+@pytest.mark.parametrize(
+    "fault", [asyncpg.InternalClientError("of the driver"), RuntimeError("of nobody's thinking")], ids=["known", "other"]
+)
+async def test_who_listens_goes_on_whatever_dialling_fails_at(
+    store: Store, aside: Aside, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled, heard = asyncio.Event(), asyncio.Event()
+
+    async def refused(*_args: object, **_more: object) -> None:
+        dialled.set()
+        raise fault
+
+    with monkeypatch.context() as broken:
+        broken.setattr(asyncpg, "connect", refused)
+        watch = store.watch(heard.set)
+        await asyncio.wait_for(dialled.wait(), 10)
+    try:
+        await asyncio.wait_for(heard.wait(), 10)
+        heard.clear()
+        await aside.execute(f"NOTIFY {CHANNEL}")
+        await asyncio.wait_for(heard.wait(), 10)
+    finally:
+        await watch.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "told"),
+    [
+        (Refusing("no"), Refusing("no"), StoreUnavailable),
+        (Refusing("no"), StoreBusy("no"), StoreUnavailable),
+        (Refusing("no"), Lost("away"), OutcomeUnknown),
+        (Lost("away"), Refusing("no"), OutcomeUnknown),
+    ],
+)
+def test_only_what_was_refused_twice_is_known_not_to_be_written(first: Lost, then: StoreError, told: type[StoreError]) -> None:
+    with pytest.raises(StoreError) as alone:
+        _verdict(then, first, late=False)
+    assert isinstance(alone.value, Lost)
+    assert isinstance(_unknown(SET, alone.value), told)
+    assert isinstance(_after_loss(SET_EACH, first, then), told)
+
+
+async def test_a_line_that_only_reads_stays_when_something_wants_to_write_on_it(url: str) -> None:
+    line = Line(Dial(url, "gatewright test", 5.0, (("default_transaction_read_only", "on"),)))
+    try:
+        before = await line.rows("SELECT pg_backend_pid()", ())
+        with pytest.raises(StoreUnavailable, match="refused: cannot execute UPDATE") as caught:
+            await line.rows("UPDATE thing SET n = 1", ())
+        assert type(caught.value) is StoreUnavailable
+        assert await line.rows("SELECT pg_backend_pid()", ()) == before
+    finally:
+        await line.close()
 
 
 async def take(store: Store, kind: str) -> Thing | None:
@@ -328,3 +423,41 @@ async def test_killed_and_started_again_the_server_keeps_what_was_acknowledged(m
     assert load.acknowledged <= set(there)
     assert set(there) - {1} <= load.acknowledged | load.unknown
     assert load.longest < 15
+
+
+@pytest.fixture
+def fallen() -> Iterator[Cluster]:
+    """A server for one test, which ends as another than it was."""
+    with own_cluster() as cluster:
+        yield cluster
+
+
+async def test_a_standby_is_not_kept_and_takes_over_when_it_is_promoted(fallen: Cluster, schema: Path, tmp_path: Path) -> None:
+    await migrate(fallen.url, now=NOW, folder=schema)
+    loop = asyncio.get_running_loop()
+    async with opened(f"{fallen.url}&target_session_attrs=read-write") as store:
+        heard = asyncio.Event()
+        watch = store.watch(heard.set)
+        try:
+            await asyncio.wait_for(heard.wait(), 10)
+            await store.run(add, 5)
+            await loop.run_in_executor(None, fallen.kill)
+            fallen.demote()
+            await loop.run_in_executor(None, fallen.start)
+            # What a standby says may be old: a token that was revoked would be good again.
+            for call in (lambda: store.one(READ, id=1), lambda: store.verb(SET_EACH, id=1, n=1), lambda: store.run(add, 6)):
+                with pytest.raises(StoreUnavailable, match="match the target"):
+                    await call()
+            assert (await backup(fallen.url, tmp_path / "backup.gz", now=NOW, folder=schema))["thing"] == 2  # what only reads may be there
+            aside = await asyncpg.connect(fallen.url)
+            heard.clear()
+            assert await aside.fetchval("SELECT pg_promote()")
+            await asyncio.wait_for(heard.wait(), 10)
+            assert await store.run(add, 6) == 1
+            await store.verb(SET_EACH, id=1, n=1)
+            heard.clear()
+            await aside.execute(f"NOTIFY {CHANNEL}")
+            await asyncio.wait_for(heard.wait(), 10)
+            await aside.close()
+        finally:
+            await watch.close()

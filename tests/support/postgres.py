@@ -108,6 +108,10 @@ class Cluster:
         self._process = None
         until(lambda: not any(lives(pid) for pid in children), "PostgreSQL's children to be gone")
 
+    def demote(self) -> None:
+        """Makes it a standby from its next start on, until it is promoted."""
+        (self._data / "standby.signal").touch()
+
     def stop(self) -> None:
         """Stops the server, letting nobody finish."""
         if self._process is not None:

@@ -58,7 +58,7 @@ async def backup(url: str, path: Path, *, now: int, folder: Path = SCHEMA) -> di
 
     Others may go on reading and writing meanwhile. The file holds what the store holds: keep it as safe.
     """
-    async with runner_of(url) as runner:
+    async with runner_of(url, target=None) as runner:  # of a standby too
         await runner.snapshot()
         done = await done_in(runner)
         if not done:

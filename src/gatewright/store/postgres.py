@@ -13,7 +13,7 @@ from gatewright.store.errors import BadQuery, OutcomeUnknown, StoreBusy, StoreEr
 from gatewright.store.following import Then
 from gatewright.store.port import Counts, Readiness, Tx
 from gatewright.store.postgres_batch import Coalescer
-from gatewright.store.postgres_line import Collision, Dial, Line, Lost, Pool
+from gatewright.store.postgres_line import READS, Collision, Dial, Line, Lost, Pool, Refusing
 from gatewright.store.postgres_watch import CHANNEL, PostgresWatch
 from gatewright.store.query import Query, Value
 
@@ -31,7 +31,7 @@ _BY_KEY: Final = (
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
 )
-_READING: Final = (*_BY_KEY, ("default_transaction_read_only", "on"))
+_READING: Final = (*_BY_KEY, READS)
 _READY: Final = """
 SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
@@ -282,7 +282,8 @@ def _verdict(error: StoreError, lost: Lost | None, *, late: bool) -> Lost | None
     if isinstance(error, (StoreBusy, StoreUnavailable)) and lost is not None:
         # Not reached: but it was there a moment ago and may come back.
         if late or isinstance(error, (StoreBusy, Lost)):
-            raise lost from error
+            # A refusal leaves nothing open, a loss after it may.
+            raise error if isinstance(lost, Refusing) and isinstance(error, Lost) else lost from error
         return lost
     raise error
 
@@ -309,4 +310,6 @@ async def _faults(line: Line, query: Query[Any], text: str, extra: int) -> list[
 
 
 def _unknown(query: Query[Any], lost: Lost) -> StoreError:
-    return OutcomeUnknown(f"the connection was lost while committing: {lost}") if query.writes else lost
+    if not query.writes or isinstance(lost, Refusing):
+        return lost
+    return OutcomeUnknown(f"the connection was lost while committing: {lost}")

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from gatewright.store.errors import NotUnique, OutcomeUnknown, StoreBusy, StoreError, StoreUnavailable
 from gatewright.store.following import Then, joined
 from gatewright.store.port import Counts
-from gatewright.store.postgres_line import Line, Lost
+from gatewright.store.postgres_line import Line, Lost, Refusing
 from gatewright.store.query import Query, Value
 
 R = TypeVar("R")
@@ -140,18 +140,19 @@ class Coalescer:
         self._counts.commits += query.writes
         try:
             return await line.rows(text, args)
-        except Lost as lost:
+        except Lost as error:
+            lost = error
             # The same arguments again are the same attempts, so what was committed counts as first (security rule 13).
             await self._mend(line, query, lost)
         try:
             return await line.rows(text, args)
         except (StoreBusy, StoreUnavailable) as error:
-            raise _after_loss(query, error) from error
+            raise _after_loss(query, lost, error) from error
         except NotUnique as error:
-            if not followed:
+            if not followed or isinstance(lost, Refusing):
                 raise
             # A follower carries no attempt. That one is there already says that it was committed, but not for which of these.
-            raise _after_loss(query, error) from error
+            raise _after_loss(query, lost, error) from error
 
     async def _mend(self, line: Line, query: Query[Any], lost: Lost) -> None:
         """Connect again, for a while; new callers are refused meanwhile instead of queueing."""
@@ -166,7 +167,7 @@ class Coalescer:
                     else:
                         return
         except TimeoutError:
-            raise _after_loss(query, lost) from lost
+            raise _after_loss(query, lost, lost) from lost
         finally:
             self._mending -= 1
 
@@ -200,8 +201,10 @@ def _taken(work: Work) -> list[Item]:
     return [chosen[key] for key in sorted(chosen)]
 
 
-def _after_loss(query: Query[Any], error: StoreError) -> StoreError:
-    if query.writes:
+def _after_loss(query: Query[Any], lost: Lost, error: StoreError) -> StoreError:
+    """Return what is told when the second try failed as well."""
+    refused = isinstance(lost, Refusing) and (isinstance(error, Refusing) or not isinstance(error, Lost))
+    if query.writes and not refused:
         return OutcomeUnknown(f"the connection was lost while committing, and could not be made again: {error}")
     return error if isinstance(error, StoreUnavailable) else StoreUnavailable(str(error))
 

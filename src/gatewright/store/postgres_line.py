@@ -23,6 +23,8 @@ from gatewright.store.errors import (
 
 _DIAL: Final = 2.0  # seconds
 _CLOSING: Final = 2.0
+READS: Final = ("default_transaction_read_only", "on")
+_REFUSES: Final = "25006"  # what a transaction that may only read says to a write
 _LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05")
 _COLLIDED: Final = ("40001", "40P01", "40003")
 _SLOW: Final = ("55P03", "57014", "25P03")
@@ -30,6 +32,10 @@ _SLOW: Final = ("55P03", "57014", "25P03")
 
 class Lost(StoreUnavailable):
     """The connection was lost while a statement may have been running."""
+
+
+class Refusing(Lost):
+    """The connection was given up, since its server takes no writes: it is no primary, or not any more. Nothing was written."""
 
 
 class Collision(StoreBusy):
@@ -53,6 +59,14 @@ class Dial:
     name: str  # what pg_stat_activity shows
     patience: float  # seconds that a statement may take
     settings: tuple[tuple[str, str], ...] = ()
+    # What the server has to be, whatever the URL says: what a standby knows may be old, and with it a token good that was revoked.
+    # Not "read-write", which a line of ours that only reads would not be. None leaves it to the URL.
+    target: str | None = "primary"
+
+    @property
+    def reads(self) -> bool:
+        """Tell whether nothing is to be written on it."""
+        return READS in self.settings
 
     async def connect(self) -> Any:  # noqa: ANN401 - the driver has no types
         """Connect, or say in a sentence why not."""
@@ -72,8 +86,10 @@ class Dial:
             **dict(self.settings),
         }
         try:
-            return await asyncpg.connect(self.url, timeout=_DIAL, statement_cache_size=0, server_settings=settings)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+            return await asyncpg.connect(
+                self.url, timeout=_DIAL, statement_cache_size=0, server_settings=settings, target_session_attrs=self.target
+            )
+        except (*_ERRORS, ValueError) as error:
             # An address may hold a password, so it is not in the sentence.
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
 
@@ -189,6 +205,10 @@ class Line:
             # The schema moved on beneath the statement; prepared anew it fits.
             self._prepared.clear()
             return Collision("the schema was changed meanwhile")
+        if getattr(error, "sqlstate", None) == _REFUSES and not self._dial.reads:
+            # Kept, it would refuse for ever, also once the same address leads to a server that takes writes.
+            self.drop()
+            return Refusing(f"PostgreSQL takes no writes: {error}")
         if isinstance(fault, Lost) or (self._connection is not None and self._connection.is_closed()):
             self.drop()
             return fault if isinstance(fault, Lost) else Lost(str(fault))

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from gatewright.store.errors import StoreError
 from gatewright.store.postgres_line import Dial, Line
 
 CHANNEL: Final = "gatewright_change"
@@ -36,7 +35,8 @@ class PostgresWatch:
 
     async def _listen(self) -> None:
         while True:
-            with suppress(StoreError):
+            # Whatever dialling and listening fail at: who does not listen any more hears nothing until the process ends.
+            with suppress(Exception):
                 await self._line.listen(CHANNEL, self._wake)
             self._line.drop()
             await asyncio.sleep(_AGAIN)

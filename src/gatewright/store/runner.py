@@ -66,8 +66,8 @@ class Runner(Protocol):
 
 
 @asynccontextmanager
-async def runner_of(url: str) -> AsyncIterator[Runner]:
-    """Open a connection of the engine that a URL names."""
+async def runner_of(url: str, *, target: str | None = "primary") -> AsyncIterator[Runner]:
+    """Open a connection of the engine that a URL names; `target` is what a server of PostgreSQL has to be, where the URL does not say."""
     if url.startswith("sqlite:"):
         # Little patience in the driver and more here: the loop stays awake while another process migrates.
         connection = connect(path_of(url), patience=0.05)
@@ -76,7 +76,7 @@ async def runner_of(url: str) -> AsyncIterator[Runner]:
         finally:
             connection.close()
     elif url.startswith(("postgres://", "postgresql://")):
-        line = Line(Dial(url, "gatewright set-up", 600.0, (("lock_timeout", "5000"),)))
+        line = Line(Dial(url, "gatewright set-up", 600.0, (("lock_timeout", "5000"),), target))
         try:
             await line.up()
             yield PostgresRunner(line)
