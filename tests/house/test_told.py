@@ -45,7 +45,7 @@ TOLD: Final = {
         "ended, replaced, of a session: `ended`; passed on: of the user before; a raised ceiling, a used code and a rotation take nothing",
     ),
     ("ledger.cleanup", "consent_grant"): (1, "`ended` by `dying.of_grant`"),
-    ("ledger.grants", "consent_grant"): (7, "changed: `_less`; ended: `dying`; handed over: `market.handover` tells of the user before"),
+    ("ledger.grants", "consent_grant"): (6, "changed: `_less`; ended: `dying`; handed over: `market.handover` tells of the user before"),
     ("ledger.last_use", "consent_grant"): (1, "when it was used last"),
     ("ledger.managing", "consent_grant"): (8, "narrowed: `narrowing.of_target`; ended since nothing is left: `dying.of_grants`"),
     ("signin.by_password", "person"): (1, "the same password under a better digest"),

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from gatewright.audit.book import entries
 from gatewright.base import ids
-from gatewright.ledger import managing
+from gatewright.ledger import grants, managing
 from gatewright.ledger.grants import CHANGE
 from gatewright.ledger.listing import grants_of
 from gatewright.ledger.managing import Narrowed, Survey, end_grants, narrow_grants, survey
 from gatewright.ledger.target import Target
-from gatewright.store import Store, Tx, Value
+from gatewright.store import Query, Store, Tx, Value
 from tests.platform.many import ACCOUNT, CLIENT, OTHER_ACCOUNT, OTHER_CLIENT, TENANT, add_grants, state
 from tests.support.clock import TestClock
 from tests.support.crash import crash_everywhere
@@ -22,6 +22,7 @@ from tests.support.crash import crash_everywhere
 ME = "os:tester"
 OF_CLIENT = Target(tenant=TENANT, client=CLIENT)
 READ, SEND = 201, 202
+ENDINGS = Query(int, "SELECT COUNT(*) FROM ending")
 Nodes = Callable[[], Awaitable[Store]]
 
 
@@ -154,13 +155,55 @@ async def test_ten_thousand_grants_are_a_few_statements(store: Store) -> None:
     assert (await narrow_grants(counting, TestClock().moment(), OF_CLIENT, frozenset({SEND}), actor=ME)).grants == 10_000
     counting = ending
     assert await end_grants(counting, TestClock(seed="b").moment(), OF_CLIENT, because="by_admin", actor=ME) == 10_000
-    assert (narrowing.units, ending.units) == (6, 1), "2,000 at a time, and a last look; an end is one update"
+    assert (narrowing.units, ending.units) == (6, 1), "2,000 at a time, and a last look; all end in one unit"
+
+
+class Noting:
+    """A transaction that notes how many rows each statement wrote."""
+
+    def __init__(self, tx: Tx, written: list[int]) -> None:
+        self._tx = tx
+        self._written = written
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transaction has
+        return getattr(self._tx, name)
+
+    async def do(self, query: Query[Any], **args: Value) -> int:
+        done = await self._tx.do(query, **args)
+        self._written.append(done)
+        return done
+
+
+@pytest.mark.parametrize("way", ["client", "account", "person"])
+async def test_all_end_in_one_unit_by_statements_of_which_none_takes_long(
+    store: Store, way: Literal["client", "account", "person"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "BATCH", 4)
+    for number in range(1, 10):  # one user's, in as many accounts; or one account's
+        if way == "person":
+            await add_grants(store, 1, first=number, account=ACCOUNT + number, person=50_000 - number)
+        else:
+            await add_grants(store, 1, first=number)
+    await add_grants(store, 1, first=20, client=OTHER_CLIENT, account=OTHER_ACCOUNT)
+    written: list[int] = []
+
+    async def unit(tx: Tx) -> int:
+        noting: Any = Noting(tx, written)
+        party = {"client": 0, "account": 0, "person": 0} | {way: {"client": CLIENT, "account": ACCOUNT, "person": 50_000}[way]}
+        return await grants.end_matching(noting, TestClock().moment(), tenant=TENANT, because="by_admin", actor=ME, **party)
+
+    assert await store.run(unit) == 9
+    assert written[:3] == [4, 4, 1], "PostgreSQL's patience is with a statement, and a million rows in one exhaust it"
+    assert live(await state(store)) == [20]
+    assert [msgspec.json.decode(entry.detail)["grants"] for entry in await entries(store, TENANT)] == [9]
+    assert await store.one(ENDINGS) == 1, "feeds are told once"
 
 
 @pytest.mark.parametrize("act", ["narrow", "end"])
 async def test_a_crash_anywhere_leaves_each_grant_whole_and_doing_it_again_finishes(
     store: Store, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(grants, "BATCH", 2)
     await add_grants(store, 5)
     before, done = ("1 201 202", ""), ("1", "") if act == "narrow" else ("1 201 202", "by_admin")
     moments = iter(range(10_000))
@@ -174,6 +217,7 @@ async def test_a_crash_anywhere_leaves_each_grant_whole_and_doing_it_again_finis
     async def check(_: int) -> None:
         found = await state(store)
         assert set(found.values()) <= {before, done}
+        assert act == "narrow" or len(set(found.values())) == 1, "all or none"
         told = sum(msgspec.json.decode(entry.detail)["grants"] for entry in await entries(store, TENANT))
         assert told == sum(one == done for one in found.values()), "what was done was told, and nothing else"
 

@@ -13,7 +13,7 @@ import pytest
 
 import gatewright
 from gatewright.jobs.sweep import SWEEPS
-from gatewright.ledger.grants import END_OF_ACCOUNT, END_OF_CLIENT, END_OF_PERSON
+from gatewright.ledger.grants import END_PART
 from gatewright.store import EVERY, Query, migrate
 from tests.support.clock import NOON
 
@@ -33,9 +33,9 @@ SCANS: Final = {
     ("gatewright.jobs.sweep", "change"): "the rows of one day in their order, and the oldest stand first",
 }
 ENDS: Final = [
-    (END_OF_ACCOUNT, "consent_grant_account"),
-    (END_OF_PERSON, "consent_grant_of_person"),
-    (END_OF_CLIENT, "consent_grant_of_client"),
+    (END_PART["account"], "consent_grant_account"),
+    (END_PART["person"], "consent_grant_of_person"),
+    (END_PART["client"], "consent_grant_of_client"),
 ]
 SWEPT: Final = {
     "ended_at < ": "consent_grant_ended",

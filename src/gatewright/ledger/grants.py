@@ -11,6 +11,7 @@ from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
 from gatewright.ledger import dying, narrowing, telling
 from gatewright.ledger.standing import HELD, Held
+from gatewright.ledger.target import BATCH, MEANT, NEXT, Target, Way
 from gatewright.ledger.telling import Ended
 from gatewright.oauth.catalogue import ids_of, text_of
 from gatewright.store import Query, StoreBusy
@@ -18,6 +19,8 @@ from gatewright.webhooks.outbox import record_mass
 from gatewright.webhooks.records import EventType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gatewright.base.moment import Moment
     from gatewright.oauth.authorization import EndedBecause
     from gatewright.oauth.visit import Consent
@@ -169,31 +172,17 @@ END_ONE: Final = Query(
     """UPDATE consent_grant SET ended_at = :now, ended_because = :because
         WHERE id = :id AND tenant = :tenant AND ended_at IS NULL RETURNING id, client, person, account, source, acting""",
 )
-END_OF_PERSON: Final = Query(
-    None,
-    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
-        WHERE person = :party AND tenant = :tenant AND ended_at IS NULL""",
-)
-END_OF_CLIENT: Final = Query(
-    None,
-    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
-        WHERE tenant = :tenant AND client = :party AND ended_at IS NULL""",
-)
-END_OF_ACCOUNT: Final = Query(
-    None,
-    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
-        WHERE account = :party AND tenant = :tenant AND ended_at IS NULL""",
-)
-# 0 stands for every client, user or account; whoever calls names at least one.
-END_MATCHING: Final = Query(
-    None,
-    """UPDATE consent_grant SET ended_at = :now, ended_because = :because
-        WHERE tenant = :tenant AND ended_at IS NULL
-          AND (CAST(:client AS BIGINT) = 0 OR client = :client) AND (CAST(:person AS BIGINT) = 0 OR person = :person)
-          AND (CAST(:account AS BIGINT) = 0 OR account = :account)""",
-)
+# A part of those that are meant: one statement for a million of them takes longer than PostgreSQL is let run one.
+END_PART: Final[Mapping[Way, Query[None]]] = {
+    way: Query(
+        None,
+        f"""UPDATE consent_grant SET ended_at = :now, ended_because = :because
+             WHERE {meant} AND id > :after AND id <= :upto""",  # noqa: S608 - our own words
+    )
+    for way, meant in MEANT.items()
+    if way in {"person", "client", "account"}
+}
 _PARTY: Final[dict[Party, str]] = {"us": "person", "cl": "client", "ac": "account"}
-_END_OF: Final = {ids.USER: END_OF_PERSON, ids.CLIENT: END_OF_CLIENT, ids.ACCOUNT: END_OF_ACCOUNT}
 
 _read_name: Final = msgspec.json.Decoder(_Named).decode
 _TRIES: Final = 20
@@ -326,13 +315,25 @@ async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBec
     return True
 
 
+async def _end_parts(tx: Tx, at: Moment, target: Target, because: EndedBecause) -> int:
+    """End every live grant that is meant; return how many there were."""
+    count = after = 0
+    while upto := await tx.one(NEXT[target.way], **target.args, after=after, count=BATCH):
+        ended = await tx.do(END_PART[target.way], **target.args, after=after, upto=upto, now=at.now, because=because)
+        count, after = count + ended, upto
+        if ended < BATCH:
+            break
+    return count
+
+
 async def end_of(tx: Tx, at: Moment, *, tenant: int, prefix: Party, number: int, because: EndedBecause, actor: Actor) -> int:
     """End every grant of a user, a client or an account (named as its id is shown); return how many were live. A unit of work."""
-    count = await tx.do(_END_OF[prefix], party=number, tenant=tenant, now=at.now, because=because)
+    party = {_PARTY[prefix]: number}
+    target = Target(tenant=tenant, person=party.get("person", 0), client=party.get("client", 0), account=party.get("account", 0))
+    count = await _end_parts(tx, at, target, because)
     if count:
         detail = {"because": because, "grants": count}
         await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(prefix, number), detail=detail)
-        party = {_PARTY[prefix]: number}
         await dying.of_parties(tx, at, tenant, **party)
         await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **party)
     return count
@@ -348,7 +349,7 @@ async def end_matching(
     """
     if not (client or person or account):
         raise ValueError("whose grants are to end is not said")
-    count = await tx.do(END_MATCHING, tenant=tenant, client=client, person=person, account=account, now=at.now, because=because)
+    count = await _end_parts(tx, at, Target(tenant=tenant, client=client, person=person, account=account), because)
     if count:
         named = ((ids.CLIENT, client), (ids.USER, person), (ids.ACCOUNT, account))
         subjects = [ids.show(prefix, number) for prefix, number in named if number]

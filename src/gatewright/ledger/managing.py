@@ -1,4 +1,4 @@
-"""Many grants at once: counted, ended by one update, and narrowed in bounded parts, each with its entry in the audit log.
+"""Many grants at once: counted, ended together, and narrowed in bounded parts, each with its entry in the audit log.
 
 A grant is never half done, and what was interrupted is taken up by doing it again: what is done already fits no longer.
 """
@@ -14,7 +14,7 @@ from gatewright.audit.book import Act, Actor, record
 from gatewright.base import ids
 from gatewright.ledger import dying, grants, narrowing
 from gatewright.ledger.listing import WALK
-from gatewright.ledger.target import MEANT, Target, Way
+from gatewright.ledger.target import BATCH, MEANT, NEXT, Target, Way
 from gatewright.store import Query
 from gatewright.webhooks.outbox import record_mass
 from gatewright.webhooks.records import EventType
@@ -24,19 +24,10 @@ if TYPE_CHECKING:
     from gatewright.oauth.authorization import EndedBecause
     from gatewright.store import Store, Tx
 
-BATCH: Final = 2000  # grants a transaction: some milliseconds of the writer's time
 PAGE: Final = 5000
 MOST: Final = 100_000  # grants that are looked at for a count; beyond it is said "at least"
 OPERATOR: Final = "operator"
 
-_NEXT: Final[Mapping[Way, Query[int]]] = {
-    way: Query(
-        int,
-        f"""SELECT max(id) FROM (SELECT id FROM consent_grant WHERE {meant} AND id > :after ORDER BY id LIMIT {BATCH}) AS part""",  # noqa: S608 - our own words
-    )
-    for way, meant in MEANT.items()
-    if way != "tenant"
-}
 # What a back-end client was given is what its admin allows it: narrowed, it would be made up for at its next request.
 _NARROW: Final[Mapping[Way, Query[int]]] = {
     way: Query(
@@ -119,7 +110,7 @@ def _named(target: Target) -> None:
 
 
 async def end_grants(store: Store, at: Moment, target: Target, *, because: EndedBecause, actor: Actor) -> int:
-    """End every grant that is meant, and with it everything under it, by one update; return how many there were. Their clients are told.
+    """End every grant that is meant, and with it everything under it, all or none; return how many there were. Their clients are told.
 
     Raises:
         ValueError: nobody is named, which would be everybody.
@@ -167,7 +158,7 @@ async def narrow_at_once(tx: Tx, at: Moment, target: Target, scopes: frozenset[i
 
 
 async def _narrow_part(tx: Tx, at: Moment, target: Target, scopes: frozenset[int], after: int, actor: Actor) -> tuple[Narrowed, int]:
-    upto = await tx.one(_NEXT[target.way], **target.args, after=after) or 0
+    upto = await tx.one(NEXT[target.way], **target.args, after=after, count=BATCH) or 0
     if not upto:
         return Narrowed(), 0
     part = {"after": after, "upto": upto, "now": at.now}

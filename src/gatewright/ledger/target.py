@@ -1,4 +1,4 @@
-"""Which live grants are meant: those of a client, a user, an account, or one by its id; and how they are found by an index."""
+"""Which live grants are meant: those of a client, a user, an account, or one by its id; how an index finds them, all or in parts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
+from gatewright.store import Query
+
 if TYPE_CHECKING:
     from gatewright.store.query import Value
 
 Way = Literal["grant", "person", "client", "account", "tenant"]
+
+BATCH: Final = 2000  # grants a statement: some milliseconds of the writer's time, and far from where PostgreSQL's patience ends
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -46,3 +50,13 @@ MEANT: Final[Mapping[Way, str]] = {
     "tenant": f"tenant = :key AND {_FITS}",
 }
 """The condition of the grants that a target means, written once for each way to find them by an index."""
+
+NEXT: Final[Mapping[Way, Query[int]]] = {
+    way: Query(
+        int,
+        f"SELECT max(id) FROM (SELECT id FROM consent_grant WHERE {meant} AND id > :after ORDER BY id LIMIT :count) AS part",  # noqa: S608 - our own words
+    )
+    for way, meant in MEANT.items()
+    if way != "tenant"
+}
+"""Where the part ends that begins after an id: nowhere (NULL) when there is none."""
