@@ -218,11 +218,17 @@ async def prepare(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, 
 
 @asynccontextmanager
 async def open_house(loaded: Loaded, clock: Clock, log: Log, environ: Mapping[str, str] = os.environ) -> AsyncIterator[House]:
-    """Open everything over a prepared store, and close it behind."""
+    """Open everything over a prepared store, and close it behind.
+
+    Raises:
+        KeyFault, StoreError: with a sentence for the operator.
+    """
     async with AsyncExitStack() as stack:
         key = root_key(loaded, environ)
         store = await open_the_store(loaded, environ)
         stack.push_async_callback(store.close)
+        # Seen at the start of the server already; but a worker may start much later, and the file be another by then.
+        await belongs(store, key)
         feed = ChangeFeed(store)
         house = _furnish(loaded, clock, log, store, feed, key, stack)
         await feed.start()

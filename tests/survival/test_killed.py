@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from gatewright.base.digest import b64
 from tests.support.postgres import Cluster
 from tests.support.running import Deployment, Node, lives
 from tests.support.waiting import until
@@ -73,6 +74,17 @@ def test_a_worker_that_finds_no_postgres_says_so_and_comes_up_when_there_is_one(
         cluster.start()
         until(node.answers, "the server to answer again")
         until(lambda: len(node.workers) == 2, "every worker")
+
+
+def test_a_worker_that_finds_another_root_key_says_so_and_comes_up_when_the_right_one_is_back(on_sqlite: Deployment) -> None:
+    key = on_sqlite.folder / "root.key"
+    right = key.read_bytes()
+    with on_sqlite.serve(workers=2) as node:
+        key.write_text(b64(bytes(range(1, 33))))
+        os.kill(node.workers[0], signal.SIGKILL)
+        until(lambda: "root_key.refused" in node.log, "the worker to say what it lacks")
+        key.write_bytes(right)
+        until(lambda: node.log.count("worker.started") == 3, "every worker")
 
 
 def not_now(node: Node) -> None:

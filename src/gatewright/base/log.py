@@ -44,6 +44,7 @@ class Event(Enum):
     WORKER_DIED = ("worker.died", Level.ERROR, "A worker process ended by itself and is started again.")
     CLOCK_OFF = ("clock.off", Level.WARNING, "This machine's clock differs from the database's.")
     ROOT_KEY_IN_ENVIRONMENT = ("root_key.in_environment", Level.INFO, "The root key was taken from the environment.")
+    ROOT_KEY_REFUSED = ("root_key.refused", Level.ERROR, "The root key cannot be read, or is not this store's.")
     STORE_OPENED = ("store.opened", Level.INFO, "The database is open and its schema current.")
     STORE_MIGRATED = ("store.migrated", Level.INFO, "A step of the schema was applied.")
     STORE_UNAVAILABLE = ("store.unavailable", Level.ERROR, "The database cannot be reached or refuses to work.")

@@ -62,6 +62,9 @@ def run(loaded: Loaded) -> int:
         except StoreError as fault:
             about.tell(Event.STORE_UNAVAILABLE, why=str(fault))
             sys.exit(1)
+        except KeyFault as fault:
+            about.tell(Event.ROOT_KEY_REFUSED, why=str(fault))
+            sys.exit(1)
 
     def close() -> None:
         sock.close()

@@ -316,7 +316,7 @@ async def end(tx: Tx, at: Moment, *, tenant: int, number: int, because: EndedBec
 
 
 async def _end_parts(tx: Tx, at: Moment, target: Target, because: EndedBecause) -> int:
-    """End every live grant that is meant; return how many there were."""
+    """End every live grant that is meant, a part a statement; return how many there were. A part of a unit of work."""
     count = after = 0
     while upto := await tx.one(NEXT[target.way], **target.args, after=after, count=BATCH):
         ended = await tx.do(END_PART[target.way], **target.args, after=after, upto=upto, now=at.now, because=because)
