@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.store import SCHEMA, BackupError, Query, Store, Tx, backup, migrate, open_store, restore, verify
+from gatewright.store.backup import _whole
 from tests.store.things import ADD, COUNT, LIST, ONCE, ORPHAN, RAISE_ALL, READ, Thing, add
 from tests.support.engines import NOW
 from tests.support.postgres import Server
@@ -71,6 +73,30 @@ async def test_everything_comes_back_on_either_engine(store: Store, url: str, sc
         await other.run(add, 20)
     finally:
         await other.close()
+
+
+async def test_what_a_killed_backup_left_is_in_nobodys_way(url: str, schema: Path, tmp_path: Path) -> None:
+    left = tmp_path / f".backup.gz.{os.getpid()}.part"  # in a container the next process often has the same number
+    left.write_bytes(b"half")
+    await backup(url, tmp_path / "backup.gz", now=NOW, folder=schema)
+    verify(tmp_path / "backup.gz")
+    assert hidden(tmp_path) == [left.name]
+    assert left.read_bytes() == b"half"
+
+
+def test_of_two_backups_of_one_number_neither_takes_the_others_part(tmp_path: Path) -> None:
+    path = tmp_path / "backup.gz"
+
+    def at_once() -> None:
+        with _whole(path) as first:
+            first.write(b"first\n")
+            with _whole(path) as second:
+                second.write(b"second\n")
+
+    with pytest.raises(BackupError, match="is not overwritten"):
+        at_once()
+    assert gzip.decompress(path.read_bytes()) == b"second\n"
+    assert hidden(tmp_path) == []
 
 
 async def test_a_backup_is_of_one_moment_while_others_write(store: Store, url: str, schema: Path, tmp_path: Path, fresh: Fresh) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final, Literal
 
 import msgspec
@@ -202,18 +203,28 @@ def _ordered(tables: set[str], references: list[tuple[str, str]]) -> list[str]:
         raise BackupError(f"the tables {', '.join(error.args[1])} name each other, so no order restores them") from error
 
 
+def _is_free(path: Path) -> None:
+    if path.exists():
+        raise BackupError(f"{path} is there already and is not overwritten")
+
+
 @contextmanager
 def _whole(path: Path) -> Iterator[gzip.GzipFile]:
     """A compressed file that gets its name only when all of it is on the disk; readable by nobody else."""
-    if path.exists():
-        raise BackupError(f"{path} is there already and is not overwritten")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _is_free(path)
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as disk:
+        # By chance and not by the process's number: in containers that comes again, and a killed backup leaves its part.
+        handle, name = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise BackupError(f"{path} cannot be written: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as disk:
             with gzip.GzipFile(fileobj=disk, mode="wb", filename="", compresslevel=6, mtime=0) as packed:
                 yield packed
             disk.flush()
             os.fsync(disk.fileno())
+        _is_free(path)
         part.rename(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
