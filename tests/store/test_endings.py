@@ -172,6 +172,16 @@ async def test_every_node_hears_everything_once_and_in_the_same_order(ground: Pl
         await feeds.close()
 
 
+async def test_what_was_numbered_after_the_last_look_is_read_once(ground: Playground, store: Store, feeds: Feeds) -> None:
+    for number in range(10, 15):
+        await store.run(end, ground, number)
+    await book.number(store, ground.clock)
+    feeds._head = feeds._before = 2  # as if the other three had come between the look and the question
+    found, seq = await feeds.after(b.TENANT, 0)
+    assert rows(found) == [10, 11, 12, 13, 14]
+    assert await feeds.after(b.TENANT, seq) == ([], 5), "nobody is told of them again"
+
+
 async def test_a_tenant_hears_its_own(ground: Playground, store: Store, feeds: Feeds) -> None:
     with feeds.listening(1):
         for number in range(10, 20):

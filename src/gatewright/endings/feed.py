@@ -80,9 +80,11 @@ class Feeds:
         """Return endings of a tenant after a number, in order, and the number up to which these are all."""
         head = self._head
         if seq >= self._before:
-            return self._since(tenant, seq), head
+            return self._since(tenant, seq), max(seq, head)
         found = await self._store.all(book.OF_TENANT, tenant=tenant, seq=seq)
-        return found, found[-1].seq if len(found) == book.PAGE else head
+        last = found[-1].seq if found else seq
+        # A number is given in the order of commits, so up to the last that was read there are no others, though the look was before it.
+        return found, last if len(found) == book.PAGE else max(last, head)
 
     def _since(self, tenant: int, seq: int) -> list[Ended]:
         found = []
