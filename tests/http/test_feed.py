@@ -211,27 +211,27 @@ async def the_user_takes_the_grant_back(node: Node, has: dict[str, Any]) -> obje
     return await node.house.grants.end(at, tenant=of["tenant"], number=found.id, because="withdrawn", actor="us_ann")
 
 
-async def end_all_of(node: Node, has: dict[str, Any], prefix: grants.Party, name: str) -> object:
+async def end_all_of(node: Node, has: dict[str, Any], party: str) -> object:
     of = await parties(node, has)
     at = node.house.clock.moment()
     return await node.house.store.run(
-        grants.end_of, at, tenant=of["tenant"], prefix=prefix, number=of[name], because="by_admin", actor="us_admin"
+        grants.end_matching, at, tenant=of["tenant"], **{party: of[party]}, because="by_admin", actor="us_admin"
     )
 
 
 @act
 async def every_grant_of_the_user_ends(node: Node, has: dict[str, Any]) -> object:
-    return await end_all_of(node, has, "us", "person")
+    return await end_all_of(node, has, "person")
 
 
 @act
 async def every_grant_of_the_client_ends(node: Node, has: dict[str, Any]) -> object:
-    return await end_all_of(node, has, "cl", "client")
+    return await end_all_of(node, has, "client")
 
 
 @act
 async def every_grant_in_the_account_ends(node: Node, has: dict[str, Any]) -> object:
-    return await end_all_of(node, has, "ac", "account")
+    return await end_all_of(node, has, "account")
 
 
 @act

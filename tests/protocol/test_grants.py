@@ -1,7 +1,6 @@
 """What was given to clients: one live record each, made and changed by dated events, ended by one update."""
 
 import asyncio
-from typing import Literal
 
 import pytest
 
@@ -131,20 +130,18 @@ async def test_a_grant_that_ran_out_is_followed_by_a_new_one(ground: Playground)
     assert await ground.audited() == ["grant.made", "grant.ended", "grant.made"]
 
 
-@pytest.mark.parametrize(("prefix", "number"), [("us", b.PERSON), ("cl", b.CLIENT), ("ac", b.ACCOUNT)])
-async def test_all_grants_of_a_party_end_together(ground: Playground, prefix: Literal["us", "cl", "ac"], number: int) -> None:
+@pytest.mark.parametrize(("party", "number"), [("person", b.PERSON), ("client", b.CLIENT), ("account", b.ACCOUNT)])
+async def test_all_grants_of_a_party_end_together(ground: Playground, party: str, number: int) -> None:
     client = await ground.add()
     await ground.grant(client, OPENID)
     stranger = await ground.grant(client, OPENID, person=b.PERSON + 7, account=b.ACCOUNT + 7)
     at = ground.clock.moment()
-    assert (
-        await ground.store.run(grants.end_of, at, tenant=b.TENANT + 1, prefix=prefix, number=number, because="by_admin", actor="us_x") == 0
-    )
-    ended = await ground.store.run(grants.end_of, at, tenant=b.TENANT, prefix=prefix, number=number, because="by_admin", actor="us_x")
-    assert ended == (2 if prefix == "cl" else 1)
+    assert await ground.store.run(grants.end_matching, at, tenant=b.TENANT + 1, **{party: number}, because="by_admin", actor="us_x") == 0
+    ended = await ground.store.run(grants.end_matching, at, tenant=b.TENANT, **{party: number}, because="by_admin", actor="us_x")
+    assert ended == (2 if party == "client" else 1)
     assert await live(ground) is None
     others = await ground.grants.find(b.TENANT, b.CLIENT, b.PERSON + 7, b.ACCOUNT + 7)
-    assert others == (None if prefix == "cl" else stranger)
+    assert others == (None if party == "client" else stranger)
     assert (await ground.audited()).count("grant.ended") == 1
 
 

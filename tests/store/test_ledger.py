@@ -238,7 +238,7 @@ async def test_ends_are_written_with_their_entries_or_not_at_all(ground: Playgro
     ending = {"tenant": b.TENANT, "because": "withdrawn", "actor": "us_x"}
     assert await unharmed(store, lambda broken: broken.run(grants.end, at, number=grant, **ending)) >= 2
     await ground.grant(await ground.add(), OPENID)
-    assert await unharmed(store, lambda broken: broken.run(grants.end_of, at, prefix="us", number=b.PERSON, **ending)) >= 2
+    assert await unharmed(store, lambda broken: broken.run(grants.end_matching, at, person=b.PERSON, **ending)) >= 2
 
 
 async def test_a_services_row_is_opened_changed_and_replaced_whole(ground: Playground, store: Store) -> None:

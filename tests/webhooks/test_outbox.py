@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -279,17 +279,17 @@ async def test_what_a_member_gave_is_told_when_the_membership_ends(ground: Playg
     assert elsewhere.id != granted.id
 
 
-@pytest.mark.parametrize(("prefix", "number"), [("us", b.PERSON), ("ac", b.ACCOUNT), ("cl", b.CLIENT)])
+@pytest.mark.parametrize(("party", "number"), [("person", b.PERSON), ("account", b.ACCOUNT), ("client", b.CLIENT)])
 async def test_every_grant_of_a_party_that_is_ended_at_once_is_told(
-    ground: Playground, app: Client, prefix: Literal["us", "cl", "ac"], number: int, monkeypatch: pytest.MonkeyPatch
+    ground: Playground, app: Client, party: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grants, "BATCH", BATCH // 2)  # they end in several parts, and are told by one row
-    count = BATCH + 3 if prefix != "ac" else 1
+    count = BATCH + 3 if party != "account" else 1
     await many_grants(ground, app.id, count)
 
     async def all_of(tx: Tx) -> int:
         at = ground.clock.moment()
-        return await grants.end_of(tx, at, tenant=b.TENANT, prefix=prefix, number=number, because="by_admin", actor="os:test")
+        return await grants.end_matching(tx, at, tenant=b.TENANT, **{party: number}, because="by_admin", actor="os:test")
 
     assert await ground.store.run(all_of) == count
     assert await ground.number("SELECT COUNT(*) FROM webhook_fan_out") == 1
@@ -305,7 +305,7 @@ async def test_a_grant_that_ended_singly_in_the_same_second_is_told_once(ground:
     await ground.grants.end(at, tenant=b.TENANT, number=90_001, because="by_admin", actor="os:test")
 
     async def all_of(tx: Tx) -> int:
-        return await grants.end_of(tx, at, tenant=b.TENANT, prefix="us", number=b.PERSON, because="by_admin", actor="os:test")
+        return await grants.end_matching(tx, at, tenant=b.TENANT, person=b.PERSON, because="by_admin", actor="os:test")
 
     assert await ground.store.run(all_of) == 2
     await fan_out(ground.store, ground.clock)
@@ -317,7 +317,7 @@ async def test_two_nodes_that_tell_at_once_tell_each_client_once(ground: Playgro
     at = ground.clock.moment()
 
     async def all_of(tx: Tx) -> int:
-        return await grants.end_of(tx, at, tenant=b.TENANT, prefix="us", number=b.PERSON, because="by_admin", actor="os:test")
+        return await grants.end_matching(tx, at, tenant=b.TENANT, person=b.PERSON, because="by_admin", actor="os:test")
 
     await ground.store.run(all_of)
     second = await nodes()
@@ -409,7 +409,7 @@ async def test_a_crash_while_many_are_told_loses_nobody_and_tells_nobody_twice(g
     at = ground.clock.moment()
 
     async def all_of(tx: Tx) -> int:
-        return await grants.end_of(tx, at, tenant=b.TENANT, prefix="us", number=b.PERSON, because="by_admin", actor="os:test")
+        return await grants.end_matching(tx, at, tenant=b.TENANT, person=b.PERSON, because="by_admin", actor="os:test")
 
     await ground.store.run(all_of)
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from gatewright.store import Store, Tx
 
 Source = Literal["user", "account_admin", "first_party", "operator"]
-Party = Literal["us", "cl", "ac"]
 
 
 class Grant(Struct, frozen=True):
@@ -182,7 +181,6 @@ END_PART: Final[Mapping[Way, Query[None]]] = {
     for way, meant in MEANT.items()
     if way in {"person", "client", "account"}
 }
-_PARTY: Final[dict[Party, str]] = {"us": "person", "cl": "client", "ac": "account"}
 
 _read_name: Final = msgspec.json.Decoder(_Named).decode
 _TRIES: Final = 20
@@ -326,21 +324,8 @@ async def _end_parts(tx: Tx, at: Moment, target: Target, because: EndedBecause) 
     return count
 
 
-async def end_of(tx: Tx, at: Moment, *, tenant: int, prefix: Party, number: int, because: EndedBecause, actor: Actor) -> int:
-    """End every grant of a user, a client or an account (named as its id is shown); return how many were live. A unit of work."""
-    party = {_PARTY[prefix]: number}
-    target = Target(tenant=tenant, person=party.get("person", 0), client=party.get("client", 0), account=party.get("account", 0))
-    count = await _end_parts(tx, at, target, because)
-    if count:
-        detail = {"because": because, "grants": count}
-        await record(tx, at, tenant=tenant, actor=actor, act=Act.GRANT_ENDED, subject=ids.show(prefix, number), detail=detail)
-        await dying.of_parties(tx, at, tenant, **party)
-        await record_mass(tx, at, tenant=tenant, type=EventType.GRANT_REVOKED, because=because, **party)
-    return count
-
-
 async def end_matching(
-    tx: Tx, at: Moment, *, tenant: int, client: int, person: int, account: int, because: EndedBecause, actor: Actor
+    tx: Tx, at: Moment, *, tenant: int, client: int = 0, person: int = 0, account: int = 0, because: EndedBecause, actor: Actor
 ) -> int:
     """End every grant of these parties together, 0 standing for any; return how many were live. A unit of work.
 
